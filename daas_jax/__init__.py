@@ -1,0 +1,1 @@
+"""Differentiable joint search of neural architectures and augmentation policies (DAAS), in JAX."""

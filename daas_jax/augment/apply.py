@@ -1,0 +1,134 @@
+"""One sampled augmentation policy, K operations in sequence, onto a batch of images.
+
+Which operations a policy may name is the caller's tuple `ops` of keys of `ops.OPS`; a policy refers to them
+by their position in it. Random signs, places and the like come from the key: slot k uses fold_in(key, k).
+"""
+
+from typing import Sequence
+
+import chex
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+from daas_jax.augment.ops import OPS, magnitude
+
+
+def apply_policy(images: chex.Array, o: chex.Array, y: chex.Array, strength: chex.Array, key: chex.PRNGKey, *,
+                 ops: Sequence[str], per: str = 'batch') -> chex.Array:
+  """Applies one policy to a batch (DAAS, Sec. 3.2).
+
+  Only the operation that is taken is computed: `o` selects a branch of `lax.switch`. That holds under
+  `lax.scan` and `lax.map` over policies, and no longer under `vmap` over them, where every branch is
+  computed. With per='batch' a slot with y = 0 costs nothing and leaves the images as they are, bit for bit.
+  The result is differentiable in `strength` and `images` as far as the operations are (see `ops`).
+
+  Args:
+    images: [B, H, W, C], float in [0, 1], C = 1 or 3. SamplePairing blends with this batch rolled by one.
+    o: [K], integers in [0, len(ops)): the operation of each slot.
+    y: [K] with per='batch', [B, K] with per='image': 1 where the operation is applied, 0 where it is skipped.
+    strength: [K], in [0, 1], from the low to the high end of the range of the operation.
+    key: typed or raw PRNG key.
+    ops: names of operations.
+    per: 'batch' (one sign and one place for the whole batch) or 'image' (y, signs and places of each image).
+
+  Returns:
+    [B, H, W, C], float in [0, 1], of the dtype of `images`.
+
+  Raises:
+    ValueError: for an unknown operation, another `per`, or shapes that do not fit.
+  """
+  if per not in ('batch', 'image'):
+    raise ValueError(f"per must be 'batch' or 'image', got {per!r}")
+  o, y, strength = jnp.asarray(o), jnp.asarray(y), jnp.asarray(strength)
+  slots = o.shape[:1]
+  _check_images(images, ops)
+  _check_shapes(o=(o, slots), strength=(strength, slots),
+                y=(y, slots if per == 'batch' else images.shape[:1] + slots))
+  slot = _slot_per_batch if per == 'batch' else _slot_per_image
+  for k in range(o.shape[0]):
+    images = slot(images, o[k], y[..., k], strength[k], jax.random.fold_in(key, k), ops)
+  return images
+
+
+def apply_each(images: chex.Array, o: chex.Array, y: chex.Array, strength: chex.Array, key: chex.PRNGKey, *,
+               ops: Sequence[str]) -> chex.Array:
+  """Applies to every image operations of its own (RandAugment, TrivialAugment, and the like).
+
+  This is a `vmap` of a switch: EVERY operation of `ops` is computed for every image and all but one thrown
+  away, so it costs about as much as all of `ops` together. Prefer `apply_policy` where one draw a batch
+  will do.
+
+  Args:
+    images: [B, H, W, C], float in [0, 1], C = 1 or 3.
+    o: [B, K], integers in [0, len(ops)).
+    y: [B, K], 1 where the operation is applied, 0 where it is skipped.
+    strength: [B, K], in [0, 1].
+    key: typed or raw PRNG key; image b of slot k uses split(fold_in(key, k), B)[b].
+    ops: names of operations.
+
+  Returns:
+    [B, H, W, C], float in [0, 1], of the dtype of `images`.
+
+  Raises:
+    ValueError: for an unknown operation, or shapes that do not fit.
+  """
+  o, y, strength = jnp.asarray(o), jnp.asarray(y), jnp.asarray(strength)
+  _check_images(images, ops)
+  shape = images.shape[:1] + o.shape[1:2]
+  _check_shapes(o=(o, shape), y=(y, shape), strength=(strength, shape))
+  branches = [_on_image(name) for name in ops] + [lambda image, *_: image]
+
+  def one(image, partner, o, y, strength, key):
+    return lax.switch(jnp.where(y.astype(bool), o, len(ops)), branches, image, partner, strength, key)
+
+  for k in range(o.shape[1]):
+    keys = jax.random.split(jax.random.fold_in(key, k), images.shape[0])
+    images = jax.vmap(one)(images, jnp.roll(images, 1, axis=0), o[:, k], y[:, k], strength[:, k], keys)
+  return images
+
+
+def _slot_per_batch(images, o, y, strength, key, ops):
+  """One operation on the whole batch; y = 0 takes the last branch, which does nothing."""
+  def branch(name):
+    # The magnitude and the key are the same for all images, so vmap computes coordinates and the like once.
+    over_images = jax.vmap(_on_image(name), in_axes=(0, 0, None, None))
+    return lambda images: over_images(images, jnp.roll(images, 1, axis=0), strength, key)
+
+  branches = [branch(name) for name in ops] + [lambda images: images]
+  return lax.switch(jnp.where(y.astype(bool), o, len(ops)), branches, images)
+
+
+def _slot_per_image(images, o, y, strength, key, ops):
+  """One operation on the batch; y, sign and place are of each image. The switch is outside the vmap."""
+  def branch(name):
+    over_images = jax.vmap(_on_image(name), in_axes=(0, 0, None, 0))
+    # Keys are split inside the branch: most operations need none, and then nothing is split.
+    return lambda images: over_images(images, jnp.roll(images, 1, axis=0), strength,
+                                      jax.random.split(key, images.shape[0]))
+
+  changed = lax.switch(o, [branch(name) for name in ops], images)
+  return jnp.where(y.astype(bool)[:, None, None, None], changed, images)
+
+
+def _on_image(name):
+  """(image, partner, strength, key) -> image, for the operation `name`."""
+  def apply(image, partner, strength, key):
+    pair = (partner,) if OPS[name].pairs else ()
+    return OPS[name].fn(image, magnitude(name, strength.astype(image.dtype)), key, *pair)
+  return apply
+
+
+def _check_images(images, ops):
+  unknown = [name for name in ops if name not in OPS]
+  if unknown or not ops:
+    what = f'unknown operations {", ".join(map(repr, unknown))}' if unknown else 'ops is empty'
+    raise ValueError(f'{what}; known are {", ".join(OPS)}')
+  if images.ndim != 4 or images.shape[-1] not in (1, 3) or not jnp.issubdtype(images.dtype, jnp.floating):
+    raise ValueError(f'images must be float [B, H, W, C] with C = 1 or 3, got {images.dtype} {images.shape}')
+
+
+def _check_shapes(**wanted):
+  for name, (array, shape) in wanted.items():
+    if array.shape != tuple(shape):
+      raise ValueError(f'{name} must have shape {tuple(shape)}, got {array.shape}')

@@ -1,0 +1,354 @@
+"""The image operations that a policy can choose, and the table OPS of them.
+
+Images are float arrays [H, W, C] with values in [0, 1] and C = 1 or 3; every operation returns the shape and
+dtype it was given, with values in [0, 1]. The meaning of each is Pillow's, as Fast AutoAugment
+(arXiv:1905.00397, its public code) calls it. Two choices differ from that code and are meant: geometric
+operations interpolate bilinearly (there: nearest neighbour), and Cutout's box is clipped at all four
+borders (there: pushed inwards at the top and the left).
+
+A deterministic function (`shear_x`, ...) takes the image and its magnitude in the operation's own unit.
+Where an operation is random, a thin keyed twin draws the sign or the place. All of them are pure and work
+under `jit`, `vmap` and `grad`.
+
+dm_pix does the work wherever its function means what Pillow means. It does not in four places. Its
+brightness is additive, its contrast uses a mean per channel and its saturation works in HSV: here these are
+blends, as in Pillow. Its affine warp samples between floor and ceil, which are the same pixel at
+whole-pixel shifts, so the derivative with respect to the magnitude is exactly zero at the identity: here
+`_bilinear` gathers floor and floor + 1. Posterize, Equalize, AutoContrast, Sharpness, Cutout and
+SamplePairing dm_pix does not have.
+
+Derivatives with respect to the magnitude: the geometric operations, the four blends and SamplePairing have a
+true one; where a source coordinate is whole (so at the identity) it is that towards larger coordinates.
+Solarize, Posterize and Cutout are piecewise constant in it, and AutoContrast, Invert, Equalize, Identity,
+HorizontalFlip and Rotate90 ignore it: theirs is zero. Derivatives with respect to the image: Posterize and
+Equalize pass them straight through and AutoContrast has those of its linear stretch, so that an earlier
+operation of the same policy still learns its magnitude; these are estimates, not derivatives of the rounded
+values.
+"""
+
+import functools
+from typing import Callable, NamedTuple
+
+import chex
+import dm_pix
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+CUTOUT_GREY = (125 / 255, 123 / 255, 114 / 255)  # Fast AutoAugment (code)
+
+
+class Operation(NamedTuple):
+  """One row of OPS.
+
+  Attributes:
+    name: the key of the row.
+    low: the magnitude at strength 0, in the operation's own unit.
+    high: the magnitude at strength 1.
+    fn: `fn(image [H, W, C], magnitude scalar, key) -> image [H, W, C]`; with `pairs` it takes a fourth
+      argument, the second image [H, W, C].
+    signed: whether `fn` gives the magnitude a random sign drawn from the key.
+    pairs: whether `fn` needs a second image.
+  """
+  name: str
+  low: float
+  high: float
+  fn: Callable[..., chex.Array]
+  signed: bool = False
+  pairs: bool = False
+
+
+# --- geometry -----------------------------------------------------------------------------------------------
+
+
+def shear_x(image: chex.Array, slope: chex.Numeric) -> chex.Array:
+  """Output (y, x) is input (y, x + slope * y), with the origin at the top-left corner; outside is 0."""
+  y, x = _centres(image)
+  return _bilinear(image, y, x + slope * y)
+
+
+def shear_y(image: chex.Array, slope: chex.Numeric) -> chex.Array:
+  """Output (y, x) is input (y + slope * x, x), with the origin at the top-left corner; outside is 0."""
+  y, x = _centres(image)
+  return _bilinear(image, y + slope * x, x)
+
+
+def translate_x(image: chex.Array, fraction: chex.Numeric) -> chex.Array:
+  """Moves the content to the left by `fraction` of the width (to the right if negative); outside is 0."""
+  y, x = _centres(image)
+  return _bilinear(image, y, x + fraction * image.shape[1])
+
+
+def translate_y(image: chex.Array, fraction: chex.Numeric) -> chex.Array:
+  """Moves the content up by `fraction` of the height (down if negative); outside is 0."""
+  y, x = _centres(image)
+  return _bilinear(image, y + fraction * image.shape[0], x)
+
+
+def rotate(image: chex.Array, degrees: chex.Numeric) -> chex.Array:
+  """Turns the content counter-clockwise by `degrees` about the centre of the image; outside is 0."""
+  angle = degrees * (np.pi / 180)
+  cos, sin = jnp.cos(angle), jnp.sin(angle)
+  y, x = _centres(image)
+  middle_y, middle_x = image.shape[0] / 2, image.shape[1] / 2
+  dy, dx = y - middle_y, x - middle_x
+  return _bilinear(image, middle_y + sin * dx + cos * dy, middle_x + cos * dx - sin * dy)
+
+
+def rotate90(image: chex.Array) -> chex.Array:
+  """Turns the image counter-clockwise by 90 degrees; one that is not square is cropped and padded with 0."""
+  return dm_pix.resize_with_crop_or_pad(dm_pix.rot90(image), image.shape[0], image.shape[1])
+
+
+def _centres(image):
+  """Coordinates of the pixel centres, as Pillow counts them (0.5, 1.5, ...): y [H, 1] and x [1, W]."""
+  height, width, _ = image.shape
+  y = jnp.arange(height, dtype=image.dtype) + 0.5
+  x = jnp.arange(width, dtype=image.dtype) + 0.5
+  return y[:, None], x[None, :]
+
+
+def _bilinear(image, y, x):
+  """Values of `image` at the points (y, x), each broadcastable to [H, W]: bilinear, 0 outside of the image.
+
+  Within half a pixel of the border the border pixel is repeated, as in Pillow. The two neighbours of a
+  coordinate are floor and floor + 1 even where it is whole, which gives the derivative towards larger
+  coordinates there.
+  """
+  height, width, channels = image.shape
+  y, x = jnp.broadcast_arrays(y, x)
+  inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+  y, x = y - 0.5, x - 0.5
+  floor_y, floor_x = jnp.floor(y), jnp.floor(x)
+  weight_y, weight_x = (y - floor_y)[..., None], (x - floor_x)[..., None]
+  top, left = floor_y.astype(jnp.int32), floor_x.astype(jnp.int32)
+  pixels = jnp.asarray(image).reshape(height * width, channels)
+
+  def row(row_index):
+    start = jnp.clip(row_index, 0, height - 1) * width
+    near = pixels.at[start + jnp.clip(left, 0, width - 1)].get(mode='promise_in_bounds')
+    far = pixels.at[start + jnp.clip(left + 1, 0, width - 1)].get(mode='promise_in_bounds')
+    return near + weight_x * (far - near)
+
+  upper, lower = row(top), row(top + 1)
+  return jnp.where(inside[..., None], _unit(upper + weight_y * (lower - upper)), 0)
+
+
+# --- values -------------------------------------------------------------------------------------------------
+
+
+def autocontrast(image: chex.Array) -> chex.Array:
+  """Stretches each channel so that its darkest value becomes 0 and its brightest 1, in Pillow's 256 levels.
+
+  A constant channel is left alone. The values are those of Pillow's table,
+  floor(255 * (v - low) / (high - low)); the derivative with respect to the image is that without the floor.
+  """
+  level = jnp.round(image * 255)
+  low, high = jnp.min(level, axis=(0, 1)), jnp.max(level, axis=(0, 1))
+  spread = jnp.where(high > low, high - low, 1)
+  stretched = jnp.floor((level - low) * 255 / spread) / 255
+  smooth = _unit((image * 255 - low) / spread)
+  return jnp.where(high > low, _straight_through(stretched, smooth), image)
+
+
+def invert(image: chex.Array) -> chex.Array:
+  """1 - image."""
+  return 1 - image
+
+
+def equalize(image: chex.Array) -> chex.Array:
+  """Equalises the 256-bin histogram of each channel by Pillow's integer rule, on values rounded to bins.
+
+  A channel of one value, or with fewer than 255 pixels below its brightest value, is left alone.
+  """
+  height, width, channels = image.shape
+  level = jnp.round(image * 255).astype(jnp.int32).reshape(height * width, channels)
+  bins = level + 256 * jnp.arange(channels, dtype=jnp.int32)
+  counts = jnp.zeros(256 * channels, jnp.int32).at[bins].add(1, mode='promise_in_bounds')
+  counts = counts.reshape(channels, 256)
+  below = (jnp.cumsum(counts, axis=1) - counts).reshape(-1)  # pixels in the darker bins of the channel
+  # Pillow's step: the number of pixels below the brightest occupied bin, shared out over 255.
+  step = below[jnp.max(bins, axis=0)] // 255
+  # (n + 1/2) / step is at least 1 / (2 step) away from a whole number, so the floor is exact in float32 up to
+  # images of some 8 million pixels, and ten times as fast as an integer division per pixel.
+  count = below.at[bins].get(mode='promise_in_bounds') + step // 2
+  table = jnp.minimum(jnp.floor((count + jnp.float32(0.5)) / jnp.maximum(step, 1)), 255)
+  equal = (table.astype(image.dtype) / 255).reshape(image.shape)
+  return jnp.where(step > 0, _straight_through(equal, image), image)
+
+
+def solarize(image: chex.Array, threshold: chex.Numeric) -> chex.Array:
+  """Inverts the values >= `threshold`, a number in [0, 256] on the scale of 0..255; 256 inverts none."""
+  # A thousandth of a level less: where k = threshold, k / 255 and threshold / 255 may differ in the last bit.
+  return dm_pix.solarize(image, (threshold - 1e-3) / 255)
+
+
+def posterize(image: chex.Array, bits: chex.Numeric) -> chex.Array:
+  """Keeps the upper int(`bits`) of the 8 bits of every value (rounded to 0..255); `bits` in [1, 8]."""
+  dropped = 8 - jnp.floor(bits).astype(jnp.int32)
+  level = jnp.round(image * 255).astype(jnp.int32)
+  kept = jnp.left_shift(jnp.right_shift(level, dropped), dropped)
+  return _straight_through(kept.astype(image.dtype) / 255, image)
+
+
+def contrast(image: chex.Array, factor: chex.Numeric) -> chex.Array:
+  """Blends with the mean of the grey image: 0 is flat grey, 1 the image, above 1 more contrast; clipped."""
+  return _blend(image, jnp.mean(_grey(image)), factor)
+
+
+def color(image: chex.Array, factor: chex.Numeric) -> chex.Array:
+  """Blends with the grey image: 0 is grey, 1 the image, above 1 more colour; clipped. Nothing if C = 1."""
+  return _blend(image, _grey(image), factor)
+
+
+def brightness(image: chex.Array, factor: chex.Numeric) -> chex.Array:
+  """Blends with black: 0 is black, 1 the image, above 1 brighter; clipped."""
+  return _blend(image, jnp.zeros((), image.dtype), factor)
+
+
+def sharpness(image: chex.Array, factor: chex.Numeric) -> chex.Array:
+  """Blends with the smoothed image: 0 is smooth, 1 the image, above 1 sharper; clipped.
+
+  Smooth is Pillow's filter SMOOTH, 3x3 ones with 5 in the middle, over 13; the border pixels stay.
+  """
+  height, width, _ = image.shape
+  if height < 3 or width < 3:
+    return image
+  # Shifted slices: on a CPU a depthwise convolution of this size is many times slower.
+  columns = image[:, :-2] + image[:, 1:-1] + image[:, 2:]
+  box = columns[:-2] + columns[1:-1] + columns[2:]
+  centre = image[1:-1, 1:-1]
+  detail = jnp.pad(centre - (box + 4 * centre) / 13, ((1, 1), (1, 1), (0, 0)))
+  return _unit(image + (factor - 1) * detail)
+
+
+def cutout(image: chex.Array, fraction: chex.Numeric, centre: chex.Array) -> chex.Array:
+  """Fills a square with grey.
+
+  The square is Fast AutoAugment's (code), whose last row and column are part of the box: with side =
+  `fraction` * W it covers the int(side) + 1 pixels from floor(centre - side / 2) on, and what lies outside
+  of the image is clipped. A fraction of 0 changes nothing.
+
+  Args:
+    image: [H, W, C].
+    fraction: scalar, side of the square over the width of the image.
+    centre: [2], its centre (y, x) in pixels, in [0, H) and [0, W).
+  """
+  height, width, channels = image.shape
+  side = fraction * width
+  first = jnp.floor(centre - side / 2)
+  last = first + jnp.floor(side)
+  y, x = _centres(image)
+  y, x = y - 0.5, x - 0.5
+  box = (y >= first[0]) & (y <= last[0]) & (x >= first[1]) & (x <= last[1]) & (side > 0)
+  grey = jnp.asarray(CUTOUT_GREY if channels == 3 else np.mean(CUTOUT_GREY), image.dtype)
+  return jnp.where(box[..., None], grey, image)
+
+
+def sample_pairing(image: chex.Array, weight: chex.Numeric, partner: chex.Array) -> chex.Array:
+  """(1 - weight) * image + weight * partner; `weight` in [0, 1], both images [H, W, C]."""
+  return _unit(image + weight * (partner - image))
+
+
+def _grey(image):
+  """[H, W, 1]; Pillow's weights (ITU-R 601) to four digits, without its rounding to whole levels."""
+  return image if image.shape[-1] == 1 else dm_pix.rgb_to_grayscale(image)
+
+
+def _blend(image, degenerate, factor):
+  """degenerate + factor * (image - degenerate), clipped; written so that factor 1 gives the image exactly."""
+  return _unit(image + (factor - 1) * (image - degenerate))
+
+
+def _unit(values):
+  """Clips to [0, 1]; unlike jnp.clip it keeps the whole derivative where a value is exactly 0 or 1."""
+  return jnp.where(values < 0, 0, jnp.where(values > 1, 1, values))
+
+
+@jax.custom_jvp
+def _straight_through(values, smooth):
+  """`values`, with the derivative of `smooth`."""
+  del smooth
+  return values
+
+
+@_straight_through.defjvp
+def _straight_through_jvp(primals, tangents):
+  return primals[0], tangents[1]
+
+
+# --- keyed twins and the table ------------------------------------------------------------------------------
+
+
+def _random_sign(fn):
+  @functools.wraps(fn)
+  def keyed(image, magnitude, key):
+    magnitude = jnp.asarray(magnitude, image.dtype)
+    return fn(image, jnp.where(jax.random.bernoulli(key), magnitude, -magnitude))
+  return keyed
+
+
+def _no_key(fn):
+  @functools.wraps(fn)
+  def keyed(image, magnitude, key):
+    del key
+    return fn(image, jnp.asarray(magnitude, image.dtype))
+  return keyed
+
+
+def _no_magnitude(fn):
+  @functools.wraps(fn)
+  def keyed(image, magnitude, key):
+    del magnitude, key
+    return fn(image)
+  return keyed
+
+
+def _random_cutout(image, magnitude, key):
+  height, width, _ = image.shape
+  centre = jax.random.uniform(key, (2,), image.dtype) * jnp.array((height, width), image.dtype)
+  return cutout(image, jnp.asarray(magnitude, image.dtype), centre)
+
+
+def _sample_pairing(image, magnitude, key, partner):
+  del key
+  return sample_pairing(image, jnp.asarray(magnitude, image.dtype), partner)
+
+
+OPS: dict[str, Operation] = {row.name: row for row in (
+    Operation('ShearX', -0.3, 0.3, _random_sign(shear_x), signed=True),  # pixels per pixel
+    Operation('ShearY', -0.3, 0.3, _random_sign(shear_y), signed=True),
+    Operation('TranslateX', -0.45, 0.45, _random_sign(translate_x), signed=True),  # of the width
+    Operation('TranslateY', -0.45, 0.45, _random_sign(translate_y), signed=True),  # of the height
+    Operation('Rotate', -30., 30., _random_sign(rotate), signed=True),  # degrees
+    Operation('AutoContrast', 0., 1., _no_magnitude(autocontrast)),
+    Operation('Invert', 0., 1., _no_magnitude(invert)),
+    Operation('Equalize', 0., 1., _no_magnitude(equalize)),
+    Operation('Solarize', 0., 256., _no_key(solarize)),  # threshold, on the scale of 0..255
+    Operation('Posterize', 4., 8., _no_key(posterize)),  # bits
+    Operation('Contrast', 0.1, 1.9, _no_key(contrast)),  # factor; 1 is the identity
+    Operation('Color', 0.1, 1.9, _no_key(color)),
+    Operation('Brightness', 0.1, 1.9, _no_key(brightness)),
+    Operation('Sharpness', 0.1, 1.9, _no_key(sharpness)),
+    Operation('Cutout', 0., 0.2, _random_cutout),  # of the width
+    Operation('Identity', 0., 1., _no_magnitude(lambda image: image)),
+    Operation('HorizontalFlip', 0., 1., _no_magnitude(dm_pix.flip_left_right)),
+    Operation('SamplePairing', 0., 0.4, _sample_pairing, pairs=True),  # weight of the second image
+    Operation('Rotate90', 0., 1., _no_magnitude(rotate90)),
+)}
+
+DAAS_OPS: tuple[str, ...] = tuple(OPS)[:15]
+
+
+def magnitude(name: str, strength: chex.Numeric) -> chex.Numeric:
+  """low + strength * (high - low): the magnitude of operation `name`, in its own unit; strength in [0, 1].
+
+  Level m of the ten levels of DAAS is strength m / 9.
+
+  Raises:
+    ValueError: if OPS has no operation of that name.
+  """
+  if name not in OPS:
+    raise ValueError(f'unknown operation {name!r}; known are {", ".join(OPS)}')
+  row = OPS[name]
+  return row.low + strength * (row.high - row.low)

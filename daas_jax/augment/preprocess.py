@@ -1,0 +1,151 @@
+"""The standard preprocessing around a policy: crop and flip before it, normalisation and Cutout after it.
+
+Every function takes a batch [B, H, W, C], is pure and works under `jit`; what is random is drawn for each
+image from the key. Typed and raw PRNG keys both do.
+"""
+
+import math
+from typing import Sequence
+
+import chex
+import dm_pix
+import jax
+import jax.numpy as jnp
+
+
+def to_float(images: chex.Array, dtype: jnp.dtype = jnp.float32) -> chex.Array:
+  """uint8 images 0..255 as floats in [0, 1], same shape.
+
+  Raises:
+    ValueError: if the images are not uint8.
+  """
+  if images.dtype != jnp.uint8:
+    raise ValueError(f'to_float takes uint8 images, got {images.dtype}')
+  return images.astype(dtype) / 255
+
+
+def random_crop(images: chex.Array, key: chex.PRNGKey, padding: int = 4) -> chex.Array:
+  """Pads each side by `padding` zeros and crops back to H x W at an offset drawn uniformly for each image.
+
+  Args:
+    images: [B, H, W, C].
+    key: PRNG key.
+    padding: pixels, >= 0.
+
+  Returns:
+    [B, H, W, C].
+  """
+  padded = jnp.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+  keys = jax.random.split(key, images.shape[0])
+  return jax.vmap(lambda k, image: dm_pix.random_crop(k, image, images.shape[1:]))(keys, padded)
+
+
+def random_flip(images: chex.Array, key: chex.PRNGKey) -> chex.Array:
+  """Mirrors each image [H, W, C] of [B, H, W, C] left to right with probability 1/2."""
+  # One select, where a vmap of dm_pix.random_flip_left_right would be a batched cond: the same work.
+  flip = jax.random.bernoulli(key, shape=images.shape[:1])
+  return jnp.where(flip[:, None, None, None], dm_pix.flip_left_right(images), images)
+
+
+def cutout(images: chex.Array, key: chex.PRNGKey, size: int = 16) -> chex.Array:
+  """Sets a square of each image to zero (Cutout, arXiv:1708.04552, as in the code of DARTS).
+
+  The centre is a pixel drawn uniformly from the image; what lies outside of the image is clipped. Meant for
+  normalised images, where zero is the mean colour.
+
+  Args:
+    images: [B, H, W, C].
+    key: PRNG key.
+    size: side of the square in pixels, >= 0; 0 changes nothing.
+
+  Returns:
+    [B, H, W, C].
+  """
+  batch, height, width, _ = images.shape
+  key_y, key_x = jax.random.split(key)
+
+  def covered(key, length):  # [B, length]
+    first = jax.random.randint(key, (batch, 1), 0, length) - size // 2
+    place = jnp.arange(length)
+    return (place >= first) & (place < first + size)
+
+  box = covered(key_y, height)[:, :, None] & covered(key_x, width)[:, None, :]
+  return jnp.where(box[..., None], 0, images)
+
+
+def normalise(images: chex.Array, mean: Sequence[float], std: Sequence[float]) -> chex.Array:
+  """(images - mean) / std, with one mean and one standard deviation a channel, in the images' dtype."""
+  return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)
+
+
+def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
+                        scale: tuple[float, float] = (0.08, 1.), ratio: tuple[float, float] = (3 / 4, 4 / 3)
+                        ) -> chex.Array:
+  """Crops a random box out of each image and resizes it to size x size (as torchvision's RandomResizedCrop).
+
+  Ten boxes are drawn: the area uniform in `scale` times the image's, width / height log-uniform in `ratio`;
+  the first that fits is taken, at a uniform place. If none fits it is the largest centred box with an
+  allowed ratio. Bilinear with antialiasing; like Pillow's `resize(box=...)` the filter may reach beyond the
+  box.
+
+  Args:
+    images: [B, H, W, C], float.
+    key: PRNG key.
+    size: pixels.
+    scale: least and greatest area of the box over the area of the image.
+    ratio: least and greatest width / height of the box.
+
+  Returns:
+    [B, size, size, C], of the dtype of `images`.
+  """
+  _, height, width, channels = images.shape
+
+  def one(image, key):
+    top, left, box_height, box_width = random_box(key, height, width, scale, ratio).astype(image.dtype)
+    factor = size / jnp.stack([box_height, box_width])
+    resized = jax.image.scale_and_translate(image, (size, size, channels), (0, 1), factor,
+                                            -jnp.stack([top, left]) * factor, method='linear', antialias=True)
+    return resized.astype(image.dtype)
+
+  return jax.vmap(one)(images, jax.random.split(key, images.shape[0]))
+
+
+def random_box(key: chex.PRNGKey, height: int, width: int, scale: tuple[float, float],
+               ratio: tuple[float, float]) -> chex.Array:
+  """The box of `random_resized_crop`: [4] integers, top, left, height, width, within height x width."""
+  # All draws in one, in float32 whatever the images are: the same key is the same box.
+  draws = jax.random.uniform(key, (22,), jnp.float32)
+  area = height * width * (scale[0] + draws[:10] * (scale[1] - scale[0]))
+  log_ratio = math.log(ratio[0]) + draws[10:20] * math.log(ratio[1] / ratio[0])
+  drawn_height = jnp.round(jnp.sqrt(area * jnp.exp(-log_ratio))).astype(jnp.int32)
+  drawn_width = jnp.round(jnp.sqrt(area * jnp.exp(log_ratio))).astype(jnp.int32)
+  fits = (drawn_height > 0) & (drawn_height <= height) & (drawn_width > 0) & (drawn_width <= width)
+  first, found = jnp.argmax(fits), jnp.any(fits)
+  box_height = jnp.where(found, drawn_height[first], min(height, round(width / ratio[0])))
+  box_width = jnp.where(found, drawn_width[first], min(width, round(height * ratio[1])))
+  box = jnp.stack([box_height, box_width])
+  free = jnp.array([height, width]) - box
+  corner = jnp.where(found, jnp.floor(draws[20:] * (free + 1)).astype(jnp.int32), free // 2)
+  return jnp.concatenate([corner, box])
+
+
+def resize_center_crop(images: chex.Array, size: int, resize: int) -> chex.Array:
+  """Resizes the shorter side to `resize` pixels and takes the middle: the usual test view of ImageNet.
+
+  Args:
+    images: [B, H, W, C], float.
+    size: side of the result, in pixels, at most `resize`.
+    resize: shorter side after the resize (bilinear, antialiased), in pixels.
+
+  Returns:
+    [B, size, size, C].
+
+  Raises:
+    ValueError: if `size` is greater than `resize`.
+  """
+  if size > resize:
+    raise ValueError(f'size must be at most resize, got size {size} and resize {resize}')
+  batch, height, width, channels = images.shape
+  shorter = min(height, width)
+  shape = (batch, height * resize // shorter, width * resize // shorter, channels)
+  return dm_pix.center_crop(jax.image.resize(images, shape, 'linear', antialias=True), size, size)

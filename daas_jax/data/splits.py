@@ -1,0 +1,144 @@
+"""Seeded choices of examples and classes: search halves, epoch orders, smaller sets.
+
+Each is a function of its arguments alone, so a restarted or re-sharded run sees the same examples.
+"""
+
+import operator
+
+import numpy as np
+
+from daas_jax.data import sources
+from daas_jax.errors import BadInput
+
+# One stream of random numbers a purpose: the same seed does not tie the halves to the epoch orders.
+_HALVES, _EPOCH, _CLASSES, _TAKE = range(4)
+
+
+def halves(labels, seed, fraction=0.5):
+  """Splits examples in two, class by class: D_train and D_val of a search.
+
+  Args:
+    labels: integers [N], at least 0.
+    seed: int, at least 0.
+    fraction: the share of the first part, above 0 and below 1.
+
+  Returns:
+    (train_idx int64 [n], val_idx int64 [N - n]), sorted, disjoint, together all of 0..N-1. n is fraction * N
+    rounded, and each class gives the first part fraction of its examples rounded up or down.
+
+  Raises:
+    BadInput: wrong labels, a fraction outside (0, 1), or one that leaves a part empty.
+  """
+  labels = np.asarray(labels)
+  if labels.ndim != 1 or not labels.size or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
+    raise BadInput(f'halves: labels of type {labels.dtype} and shape {list(labels.shape)}; give at least one '
+                   'integer of 0 or more, [N]')
+  if not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+    raise BadInput(f'halves: fraction is {fraction!r}; give a number above 0 and below 1')
+  total = int(np.floor(fraction * labels.size + 0.5))
+  if total in (0, labels.size):
+    raise BadInput(f'halves: {fraction} of {labels.size} examples leaves a part empty; give more examples or '
+                   'another fraction')
+  rng = _generator(seed, _HALVES)
+  members = [np.flatnonzero(labels == c) for c in np.unique(labels)]
+  exact = np.array([fraction * len(m) for m in members])
+  counts = np.floor(exact).astype(np.int64)
+  # The classes with the largest remainders are rounded up until the total is met; ties fall by the seed.
+  order = np.lexsort((rng.permutation(len(members)), -(exact - counts).round(9)))
+  counts[order[:total - counts.sum()]] += 1
+  chosen = np.zeros(labels.size, bool)
+  for indices, count in zip(members, counts):
+    chosen[rng.permutation(indices)[:count]] = True
+  return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+
+
+def epoch_order(n, seed, epoch):
+  """The order of one epoch: int64 [n], a permutation of 0..n-1 that depends on (n, seed, epoch) alone.
+
+  Raises:
+    BadInput: n below 1, or a negative seed or epoch.
+  """
+  n, epoch = _count('epoch_order', 'n', n, 1), _count('epoch_order', 'epoch', epoch, 0)
+  return _generator(seed, _EPOCH, epoch).permutation(n)
+
+
+def subset_classes(dataset, n_classes, seed):
+  """A surrogate set of fewer classes, like the 120 classes of ImageNet in the DAAS search.
+
+  Args:
+    dataset: sources.Dataset of C classes.
+    n_classes: how many to keep, 1 to C.
+    seed: int, at least 0; decides which.
+
+  Returns:
+    Dataset with the images of the chosen classes in their old order, classes renumbered from 0 in their old
+    order, and the mean and std of its own training images. The name stays.
+
+  Raises:
+    BadInput: n_classes outside 1..C, or chosen classes without a training or test image.
+  """
+  total = len(dataset.class_names)
+  n_classes = _count('subset_classes', 'n_classes', n_classes, 1)
+  if n_classes > total:
+    raise BadInput(f'subset_classes: {n_classes} classes asked of {dataset.name}, which has {total}; ask for '
+                   f'at most {total}')
+  chosen = np.sort(_generator(seed, _CLASSES).permutation(total)[:n_classes])
+  relabel = np.full(total, -1, np.int32)
+  relabel[chosen] = np.arange(n_classes)
+  train, test = relabel[dataset.train_labels], relabel[dataset.test_labels]
+  return sources.assemble(dataset.name, dataset.train_images[train >= 0], train[train >= 0],
+                          dataset.test_images[test >= 0], test[test >= 0],
+                          class_names=[dataset.class_names[c] for c in chosen])
+
+
+def take(dataset, n_train, n_test, seed):
+  """A smaller set with as many images of every class, or one more of some.
+
+  Args:
+    dataset: sources.Dataset.
+    n_train, n_test: how many images to keep of each split, at least 1.
+    seed: int, at least 0; decides which, the two splits independently.
+
+  Returns:
+    Dataset with the chosen images in their old order, the same classes, and the mean and std of its own
+    training images. The name stays.
+
+  Raises:
+    BadInput: a class has fewer images than its share.
+  """
+  train = _balanced(dataset, 'train', dataset.train_labels, _count('take', 'n_train', n_train, 1), seed)
+  test = _balanced(dataset, 'test', dataset.test_labels, _count('take', 'n_test', n_test, 1), seed)
+  return sources.assemble(dataset.name, dataset.train_images[train], dataset.train_labels[train],
+                          dataset.test_images[test], dataset.test_labels[test], dataset.class_names)
+
+
+def _balanced(dataset, split, labels, n, seed):
+  """Sorted indices of n examples, n // C or one more of each of the C classes that occur."""
+  rng = _generator(seed, _TAKE, 0 if split == 'train' else 1)
+  classes = np.unique(labels)
+  share = np.full(len(classes), n // len(classes))
+  share[rng.permutation(len(classes))[:n % len(classes)]] += 1
+  taken = []
+  for c, count in zip(classes, share):
+    members = np.flatnonzero(labels == c)
+    if count > len(members):
+      raise BadInput(f'take: {n} {split} images of {dataset.name} need {count} of class '
+                     f'{dataset.class_names[c]!r}, which has {len(members)}; ask for fewer')
+    taken.append(rng.permutation(members)[:count])
+  return np.sort(np.concatenate(taken))
+
+
+def _generator(seed, *purpose):
+  # The spawn key keeps seed and purpose apart: as one list, [seed] and [seed, 0] are the same stream.
+  seed = _count('splits', 'seed', seed, 0)
+  return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=purpose)))
+
+
+def _count(function, argument, value, least):
+  try:
+    value = operator.index(value)
+  except TypeError:
+    raise BadInput(f'{function}: {argument} is {value!r}; give a whole number') from None
+  if value < least:
+    raise BadInput(f'{function}: {argument} is {value}; give at least {least}')
+  return value

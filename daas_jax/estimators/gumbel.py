@@ -1,0 +1,50 @@
+"""Straight-through Gumbel samples: hard forward, soft backward (DAAS Eq. 7-8), and the schedule of tau."""
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+
+def straight_through(hard, soft):
+  """The value of `hard`, exactly, with the gradient of `soft`; two arrays of one shape."""
+  return hard + (soft - lax.stop_gradient(soft))
+
+
+def one_hot(key, logits, tau):
+  """A sample of a categorical distribution as a straight-through one-hot vector (DAAS Eq. 7).
+
+  Args:
+    key: PRNG key.
+    logits: [..., O], any real numbers; p = softmax(logits) along the last axis.
+    tau: temperature > 0 of the soft sample. The hard sample does not depend on it.
+
+  Returns:
+    [..., O]: forward one_hot(argmax(log p + g)), backward softmax((log p + g) / tau), g ~ Gumbel(0, 1).
+  """
+  noisy = jax.nn.log_softmax(logits) + jax.random.gumbel(key, logits.shape, logits.dtype)
+  hard = jax.nn.one_hot(jnp.argmax(noisy, -1), logits.shape[-1], dtype=logits.dtype)
+  return straight_through(hard, jax.nn.softmax(noisy / tau))
+
+
+def top_k(key, logits, tau, k=2):
+  """k draws without replacement as a straight-through k-hot vector (Gumbel top-k, DAAS Eq. 8).
+
+  Args:
+    key: PRNG key.
+    logits: [N], N >= k.
+    tau: temperature > 0.
+    k: number of ones.
+
+  Returns:
+    [N]: forward k ones at the largest log p + g, backward softmax((log p + g) / tau).
+  """
+  noisy = jax.nn.log_softmax(logits) + jax.random.gumbel(key, logits.shape, logits.dtype)
+  chosen = lax.top_k(noisy, k)[1]
+  hard = jnp.zeros_like(logits).at[chosen].set(1)
+  return straight_through(hard, jax.nn.softmax(noisy / tau))
+
+
+def linear_tau(step, total_steps, start=10.0, end=0.1):
+  """Temperature at `step` of `total_steps`: linear from start to end (GDAS's schedule), clipped outside."""
+  fraction = jnp.clip(step / jnp.maximum(total_steps - 1, 1), 0.0, 1.0)
+  return start + (end - start) * fraction

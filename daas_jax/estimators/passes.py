@@ -1,0 +1,82 @@
+"""A step of a bilevel search as a list of gradient passes, run by ONE compiled gradient program.
+
+All the systems here spend their time in the same computation, the gradient of a loss with respect to (theta, z) at
+some weights, architecture and batch. Compiling it once for each place where an algorithm mentions a gradient would
+take minutes. So a step is written as data: a table of passes, in which each row says at which point it is evaluated,
+whether its gradient is kept in a register, and with which weight it enters a sum. A loop runs the rows.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+from daas_jax import trees
+
+
+class Passes(NamedTuple):
+  """A table of P passes over R registers.
+
+  Attributes:
+    inputs: pytree with a leading axis [P], what the gradient function needs to know of each row (indices of samples,
+      policies, batches).
+    point: [P, R]; row p is evaluated at theta + sum_r point[p, r] * register_r.
+    store: int32 [P]; the register that receives the row's gradient, or R (or more) for none.
+    weight: [P]; the factor with which the row's gradient enters `Results.total`.
+  """
+  inputs: Any
+  point: Any
+  store: Any
+  weight: Any
+
+
+class Results(NamedTuple):
+  """What a table of passes gives.
+
+  Attributes:
+    outputs: pytree [P, ...], the gradient function's first result, row by row; zeros for rows that were not run.
+    dots: [P, R], <gradient of row p, register r> with the registers as they stood before the row was stored.
+    total: pytree like theta, sum_p weight[p] * gradient_p.
+  """
+  outputs: Any
+  dots: jax.Array
+  total: Any
+
+
+def run(gradient, theta, passes, count=None):
+  """Runs the first `count` rows of a table of passes, one after the other.
+
+  Args:
+    gradient: (theta, inputs of one row) -> (outputs, gradient with respect to theta).
+    theta: pytree of weights.
+    passes: the table.
+    count: int32 [] (may be traced), number of rows to run; all of them by default. Rows that are not run cost
+      nothing: phases of an algorithm that need different numbers of passes share one compiled program.
+
+  Returns:
+    `Results`. Memory: R + 2 copies of theta and one gradient program, however many rows there are. Not
+    differentiable in reverse mode (a loop of traced length).
+  """
+  n_passes, n_registers = passes.point.shape
+  count = n_passes if count is None else count
+  row = lambda p: jax.tree.map(lambda a: a[p], passes)
+  shapes = jax.eval_shape(gradient, theta, jax.tree.map(lambda a: a[0], passes.inputs))[0]
+  outputs = jax.tree.map(lambda s: jnp.zeros((n_passes, *s.shape), s.dtype), shapes)
+  registers = jax.tree.map(lambda a: jnp.zeros((n_registers, *a.shape), a.dtype), theta)
+  dots = jnp.zeros((n_passes, n_registers))
+
+  def body(carry):
+    p, registers, outputs, dots, total = carry
+    this = row(p)
+    point = jax.tree.map(lambda t, r: t + jnp.tensordot(this.point.astype(r.dtype), r, 1), theta, registers)
+    out, g = gradient(point, this.inputs)
+    outputs = jax.tree.map(lambda a, o: a.at[p].set(o), outputs, out)
+    dots = dots.at[p].set(jnp.stack([trees.dot(g, jax.tree.map(lambda a, r=r: a[r], registers))
+                                     for r in range(n_registers)]) if n_registers else jnp.zeros(0))
+    registers = jax.tree.map(lambda r, a: r.at[this.store].set(a, mode='drop'), registers, g)
+    return p + 1, registers, outputs, dots, trees.axpy(this.weight, g, total)
+
+  start = (jnp.int32(0), registers, outputs, dots, trees.scale(0, theta))
+  _, _, outputs, dots, total = lax.while_loop(lambda c: c[0] < count, body, start)
+  return Results(outputs, dots, total)

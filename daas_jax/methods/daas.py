@@ -1,0 +1,201 @@
+"""DAAS: joint search for architectures and augmentation policies (Alg. 1, Eq. 9-14).
+
+One step of Alg. 1, for a batch of D_train and one of D_val:
+
+  1. sample architectures z_i (Eq. 7-8) and policies Gamma_ij (Eq. 4);
+  2. alpha, beta <- Adam on mean_i of the straight-through gradient of L_val(theta, z_i)                 (Eq. 9);
+  3. theta'_i = theta - xi * mean_j grad_theta L_train(theta, z_i, Gamma_ij(D_train))                    (Eq. 10);
+     gamma <- Adam on -xi * mean_ij <grad L_val(theta'_i), grad L_train_ij> * grad log p(Gamma_ij)       (Eq. 13);
+  4. theta <- SGD on mean_i grad_theta L_train(theta, z_i, Gamma(D_train)), n_w more architectures       (Eq. 14).
+
+All gradients of a step are taken at the same theta, alpha, beta, gamma. During warm-up step 3 is left out and nothing
+is applied to the images of step 4 (standard preprocessing only).
+"""
+
+from typing import Any, Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from daas_jax import trees
+from daas_jax.estimators import passes, score, unrolled
+from daas_jax.types import Method, SearchState
+
+
+class Settings(NamedTuple):
+  """What DAAS needs besides its problem; `search` turns a config into one.
+
+  Attributes:
+    n_arch, n_aug, n_w: numbers of samples, each >= 1 (and n_arch, n_w multiples of `devices`).
+    warmup_steps: steps before gamma is searched.
+    lr: step -> learning rate of theta, which is also xi where `xi` is None.
+    xi: step of the inner update (Eq. 10), or None.
+    tau: step -> temperature.
+    optimizers: {'theta', 'arch', 'gamma'}: optax transformations.
+    baseline: 'none', 'leave_one_out' or 'moving_average'.
+    accumulate: 'mean' or 'sum' over the n_w gradients of Eq. 14.
+    devices, axis: number of devices that share the samples, and the name of pmap's axis over them (None for one).
+  """
+  n_arch: int
+  n_aug: int
+  n_w: int
+  warmup_steps: int
+  lr: Callable
+  xi: Any
+  tau: Callable
+  optimizers: dict
+  baseline: str = 'leave_one_out'
+  accumulate: str = 'mean'
+  devices: int = 1
+  axis: Any = None
+
+
+class Row(NamedTuple):
+  """What one gradient pass needs to know: which architecture, which policy, and whether it is a validation pass."""
+  z: jax.Array
+  policy: jax.Array
+  val: jax.Array
+
+
+def schedule(n_arch, n_aug, n_w, xi, weight):
+  """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_arch + n_w + n_arch (n_aug + 1) rows.
+
+  Rows: the validation passes of Eq. 9; the weight passes of Eq. 14; then, for each architecture, the n_aug training
+  passes of Eq. 10, kept in registers, and the validation pass at theta' = theta - xi / n_aug * sum of the registers.
+  Warm-up runs the first n_arch + n_w rows alone.
+  """
+  rows = [dict(z=i, val=1) for i in range(n_arch)]
+  rows += [dict(z=n_arch + i, policy=n_arch * n_aug, weight=1.0) for i in range(n_w)]
+  for i in range(n_arch):
+    rows += [dict(z=i, policy=i * n_aug + j, store=j) for j in range(n_aug)]
+    rows += [dict(z=i, val=1, point=1.0)]
+  column = lambda name, default, dtype: jnp.array([r.get(name, default) for r in rows], dtype)
+  inner = jnp.ones((1, n_aug)) * (-xi / n_aug)
+  return passes.Passes(
+      inputs=Row(column('z', 0, jnp.int32), column('policy', 0, jnp.int32), column('val', 0, bool)),
+      point=column('point', 0.0, jnp.float32)[:, None] * inner,
+      store=column('store', n_aug, jnp.int32),
+      weight=column('weight', 0.0, jnp.float32) * weight)
+
+
+def _gradient(problem, batch, z, policies, key):
+  """(theta, row) -> ((loss, accuracy, gradient of z), gradient of theta), the one gradient program of a step.
+
+  Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch for all its architectures.
+  """
+  def training(row):
+    policy = jax.tree.map(lambda a: a[row.policy], policies)
+    return problem.train_input(batch.train_images, policy, jax.random.fold_in(key, row.policy)), batch.train_labels
+
+  def validation(row):
+    del row
+    return problem.val_input(batch.val_images), batch.val_labels
+
+  def gradient(theta, row):
+    images, labels = jax.lax.cond(row.val, validation, training, row)
+    this = jax.tree.map(lambda a: a[row.z], z)
+    key_net = jax.random.fold_in(jax.random.fold_in(key, row.z), batch.train_labels.shape[0])
+    value = jax.value_and_grad(problem.loss, argnums=(0, 1), has_aux=True)
+    (loss, accuracy), (g_theta, g_z) = value(theta, this, images, labels, key_net)
+    return (loss, accuracy, g_z), g_theta
+
+  return gradient
+
+
+def _sample(problem, settings, state, tau, key, joint):
+  """Architectures [n_arch + n_w] with their pullback to alpha and beta, and policies [n_arch * n_aug + 1].
+
+  Sample i has its key by its global number, so it is the same however many devices draw. The last policy is the one
+  of Eq. 14.
+  """
+  n_arch, n_w = settings.n_arch // settings.devices, settings.n_w // settings.devices
+  device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
+  key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
+  fold = jax.vmap(jax.random.fold_in, (None, 0))
+  arch_keys = jnp.concatenate([fold(key_arch, device * n_arch + jnp.arange(n_arch)),
+                               fold(key_w, device * n_w + jnp.arange(n_w))])
+  z, pullback = jax.vjp(lambda arch: jax.vmap(problem.sample_arch, (0, None, None))(arch_keys, arch, tau), state.arch)
+  count = n_arch * settings.n_aug
+  policy_keys = jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]])
+  policies = jax.vmap(problem.sample_policy, (0, None))(policy_keys, state.gamma)
+  return z, pullback, trees.select(joint, policies, problem.identity(policies))
+
+
+def _baseline(settings, state, s):
+  """b_ij of Eq. 13's score function, for this device's s [n_arch / devices, n_aug]."""
+  if settings.baseline == 'none':
+    return score.no_baseline(s)
+  if settings.baseline == 'moving_average':
+    return jnp.full_like(s, score.moving_average_value(**state.baseline))
+  everywhere = trees.all_gather(s, settings.axis)
+  own = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
+  return score.leave_one_out(everywhere.reshape(-1, s.shape[1])).reshape(-1, *s.shape)[own]
+
+
+def _update(optimizer, gradient, opt_state, parameters):
+  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
+  return optax.apply_updates(parameters, updates), opt_state
+
+
+def make(problem, settings):
+  """Builds DAAS for a `Problem`: a `Method` whose step is Alg. 1."""
+  for name in ('n_arch', 'n_w'):
+    if getattr(settings, name) % settings.devices:
+      raise ValueError(f'{name}={getattr(settings, name)} is no multiple of the {settings.devices} devices')
+  optimizers = settings.optimizers
+
+  def init(key):
+    key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
+    theta, arch, gamma = problem.init_theta(key_theta), problem.init_arch(key_arch), problem.init_gamma(key_gamma)
+    return SearchState(
+        jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta), optimizers['arch'].init(arch),
+        optimizers['gamma'].init(gamma), {'average': jnp.zeros(()), 'count': jnp.zeros(())})
+
+  def step(state, batch):
+    n_arch, n_aug, n_w = settings.n_arch // settings.devices, settings.n_aug, settings.n_w // settings.devices
+    mean = lambda x: trees.pmean(x, settings.axis)
+    joint = state.step >= settings.warmup_steps
+    lr, tau = settings.lr(state.step), settings.tau(state.step)
+    xi = lr if settings.xi is None else settings.xi
+    key = jax.random.fold_in(state.key, state.step)
+    z, pullback, policies = _sample(problem, settings, state, tau, key, joint)
+
+    weight = {'mean': 1.0 / n_w, 'sum': 1.0 * settings.devices}[settings.accumulate]
+    table = schedule(n_arch, n_aug, n_w, xi, weight)
+    count = jnp.where(joint, table.point.shape[0], n_arch + n_w)
+    ran = passes.run(_gradient(problem, batch, z, policies, key), state.theta, table, count)
+    loss, accuracy, g_z = ran.outputs
+    at_val = jnp.arange(table.point.shape[0]) < n_arch
+
+    # Eq. 9: the pullback of the straight-through samples, averaged over the n_arch architectures.
+    spread = lambda g: jnp.concatenate([g[:n_arch] / n_arch, jnp.zeros((n_w, *g.shape[1:]), g.dtype)])
+    g_arch = mean(pullback(jax.tree.map(spread, g_z))[0])
+
+    # Eq. 13, from the inner products that the validation passes at theta' took with the registers.
+    s = ran.dots[n_arch + n_w :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
+    searched = jax.tree.map(lambda a: a[: n_arch * n_aug].reshape(n_arch, n_aug, *a.shape[1:]), policies)
+    g_gamma = mean(unrolled.policy_gradient(
+        problem.log_prob, state.gamma, searched, s, _baseline(settings, state, s), xi))
+
+    # Eq. 14, and the three updates.
+    g_theta = mean(ran.total)
+    theta, opt_theta = _update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
+    arch, opt_arch = _update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
+    gamma, opt_gamma = trees.select(joint, _update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
+                                    (state.gamma, state.opt_gamma))
+    average, seen = score.update_moving_average(**state.baseline, s=mean(jnp.mean(s)))
+    baseline = trees.select(joint, {'average': average, 'count': seen}, state.baseline)
+
+    at_weights = (jnp.arange(table.point.shape[0]) >= n_arch) & (jnp.arange(table.point.shape[0]) < n_arch + n_w)
+    metrics = mean({
+        'train_loss': jnp.sum(jnp.where(at_weights, loss, 0)) / n_w,
+        'train_accuracy': jnp.sum(jnp.where(at_weights, accuracy, 0)) / n_w,
+        'val_loss': jnp.sum(jnp.where(at_val, loss, 0)) / n_arch,
+        'val_accuracy': jnp.sum(jnp.where(at_val, accuracy, 0)) / n_arch,
+        'alignment': jnp.mean(s),
+    }) | {'lr': lr, 'tau': tau, 'grad_norm_theta': trees.norm(g_theta), 'grad_norm_arch': trees.norm(g_arch),
+          'grad_norm_gamma': jnp.where(joint, trees.norm(g_gamma), 0.0)}
+    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma, baseline), metrics
+
+  return Method(init, step)

@@ -1,0 +1,236 @@
+"""The few array kernels that every network here is made of: images [B, H, W, C], any float dtype.
+
+Each kernel comes twice. The plain twin is ordinary JAX: it can be differentiated in any mode and to any order, and
+the tests hold the fast one against it. The fast twin has a custom backward pass, because on CPU XLA's transposes of
+depthwise convolutions and pooling cost many times their forward pass; it supports reverse mode and forward-over-
+reverse. `KERNELS['fast' | 'plain']` picks a set.
+"""
+
+import functools
+from typing import Callable, NamedTuple
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
+
+
+def _pad(x, p, value=0.0):
+  return jnp.pad(x, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=value)
+
+
+def _taps(x, k, stride, dilation, value=0.0):
+  """The k * k shifted views of x padded by `value`: a list of [B, ceil(H/stride), ceil(W/stride), C]."""
+  h, w = x.shape[1:3]
+  out_h, out_w = -(-h // stride), -(-w // stride)
+  x = _pad(x, dilation * (k // 2), value)
+  span_h, span_w = (out_h - 1) * stride + 1, (out_w - 1) * stride + 1
+  return [
+      x[:, a * dilation : a * dilation + span_h : stride, b * dilation : b * dilation + span_w : stride]
+      for a in range(k)
+      for b in range(k)
+  ]
+
+
+def _dilate(g, stride, h, w):
+  """Puts g [B, ceil(h/stride), ...] back on the h x w grid it was taken from, zeros in between."""
+  if stride == 1:
+    return g
+  fill_h, fill_w = h - ((g.shape[1] - 1) * stride + 1), w - ((g.shape[2] - 1) * stride + 1)
+  zero = jnp.zeros((), g.dtype)
+  return lax.pad(g, zero, ((0, 0, 0), (0, fill_h, stride - 1), (0, fill_w, stride - 1), (0, 0, 0)))
+
+
+# Depthwise convolution: a sum over shifted views. `lax.conv_general_dilated` with feature groups is 20 to 150 times
+# slower on CPU.
+
+
+def depthwise_plain(x, w, stride=1, dilation=1):
+  """Depthwise convolution, zero padding dilation * (k // 2).
+
+  Args:
+    x: [B, H, W, C].
+    w: [k, k, C], k odd.
+    stride: 1 or 2.
+    dilation: 1 or 2.
+
+  Returns:
+    [B, ceil(H / stride), ceil(W / stride), C].
+  """
+  k = w.shape[0]
+  flat = w.reshape(k * k, -1)
+  return functools.reduce(jnp.add, [t * flat[i] for i, t in enumerate(_taps(x, k, stride, dilation))])
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def depthwise(x, w, stride=1, dilation=1):
+  """`depthwise_plain` with a backward pass of two fused loops, one for x and one for w."""
+  return depthwise_plain(x, w, stride, dilation)
+
+
+def _depthwise_fwd(x, w, stride, dilation):
+  return depthwise_plain(x, w, stride, dilation), (x, w)
+
+
+def _depthwise_weight_gradient(x, g, k, stride, dilation):
+  """sum over [B, H, W] of each shifted view of x times g: [k, k, C].
+
+  A loop over the k rows of taps, not over all k * k at once: XLA would write all the views to memory first, which at
+  32 x 32 and k = 5 costs four times as long.
+  """
+  out_h, out_w = g.shape[1:3]
+  x = _pad(x, dilation * (k // 2))
+  span_h, span_w = (out_h - 1) * stride + 1, (out_w - 1) * stride + 1
+
+  def row(a):
+    rows = lax.dynamic_slice_in_dim(x, a * dilation, span_h, 1)[:, ::stride]
+    return jnp.stack([jnp.sum(rows[:, :, b * dilation : b * dilation + span_w : stride] * g, (0, 1, 2))
+                      for b in range(k)])
+
+  return lax.map(row, jnp.arange(k))
+
+
+def _depthwise_bwd(stride, dilation, residuals, g):
+  x, w = residuals
+  dx = depthwise_plain(_dilate(g, stride, *x.shape[1:3]), w[::-1, ::-1], 1, dilation)
+  return dx, _depthwise_weight_gradient(x, g, w.shape[0], stride, dilation)
+
+
+depthwise.defvjp(_depthwise_fwd, _depthwise_bwd)
+
+
+# Pooling, 3 x 3, padding 1, as in DARTS (average: the padding is not counted).
+
+
+def max_pool_plain(x, stride=1):
+  """3 x 3 maximum, padding 1: [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), C]."""
+  return functools.reduce(jnp.maximum, _taps(x, 3, stride, 1, -jnp.inf))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def max_pool(x, stride=1):
+  """`max_pool_plain`; the gradient goes to the first maximum of a window, as in PyTorch."""
+  return max_pool_plain(x, stride)
+
+
+def _max_pool_bwd(stride, x, g):
+  taps = _taps(x, 3, stride, 1, -jnp.inf)
+  best, where = taps[0], jnp.zeros(g.shape, jnp.int8)
+  for i, t in enumerate(taps[1:], 1):
+    where = jnp.where(t > best, jnp.int8(i), where)
+    best = jnp.maximum(best, t)
+  h, w = x.shape[1:3]
+  # The window whose tap i lies on a pixel is the one that tap 8 - i of the pixel's own window points at.
+  g_taps = _taps(_dilate(g, stride, h, w), 3, 1, 1)
+  at_taps = _taps(_dilate(where, stride, h, w), 3, 1, 1, -1)
+  return (functools.reduce(jnp.add, [jnp.where(at_taps[8 - i] == i, g_taps[8 - i], 0) for i in range(9)]),)
+
+
+max_pool.defvjp(lambda x, stride: (max_pool_plain(x, stride), x), _max_pool_bwd)
+
+
+def _window_counts(h, w, stride, dtype):
+  """Pixels of each 3 x 3 window that lie inside the image: [1, ceil(h/stride), ceil(w/stride), 1]."""
+  return functools.reduce(jnp.add, _taps(jnp.ones((1, h, w, 1), dtype), 3, stride, 1))
+
+
+def avg_pool_plain(x, stride=1):
+  """3 x 3 mean over the pixels inside the image, padding 1."""
+  return functools.reduce(jnp.add, _taps(x, 3, stride, 1)) / _window_counts(*x.shape[1:3], stride, x.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def avg_pool(x, stride=1):
+  """`avg_pool_plain` with a backward pass that is one 3 x 3 sum."""
+  return avg_pool_plain(x, stride)
+
+
+def _avg_pool_bwd(stride, shape_of, g):
+  h, w = shape_of.shape[1:3]
+  g = _dilate(g / _window_counts(h, w, stride, g.dtype), stride, h, w)
+  return (functools.reduce(jnp.add, _taps(g, 3, 1, 1)),)
+
+
+# x itself is not needed, only its shape; XLA drops the unused values.
+avg_pool.defvjp(lambda x, stride: (avg_pool_plain(x, stride), x), _avg_pool_bwd)
+
+
+# Batch normalisation by the moments of the batch, without scale and offset (the search's form).
+
+
+def batch_norm_plain(x):
+  """(x - mean) / sqrt(variance + 1e-5) over [B, H, W] of each channel: [B, H, W, C] -> the same shape."""
+  mean = jnp.mean(x, (0, 1, 2))
+  centred = x - mean
+  return centred * lax.rsqrt(jnp.mean(jnp.square(centred), (0, 1, 2)) + BN_EPSILON)
+
+
+@jax.custom_vjp
+def batch_norm(x):
+  """`batch_norm_plain` with the closed-form backward pass."""
+  return batch_norm_plain(x)
+
+
+def _batch_norm_fwd(x):
+  mean = jnp.mean(x, (0, 1, 2))
+  centred = x - mean
+  inverse = lax.rsqrt(jnp.mean(jnp.square(centred), (0, 1, 2)) + BN_EPSILON)
+  y = centred * inverse
+  return y, (y, inverse)
+
+
+def _batch_norm_bwd(residuals, g):
+  y, inverse = residuals
+  return (inverse * (g - jnp.mean(g, (0, 1, 2)) - y * jnp.mean(g * y, (0, 1, 2))),)
+
+
+batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
+
+
+def pointwise(x, w):
+  """1 x 1 convolution: x [B, H, W, C], w [C, D] -> [B, H, W, D]."""
+  return jnp.einsum('bhwc,cd->bhwd', x, w)
+
+
+def conv3x3(x, w):
+  """Dense 3 x 3 convolution, stride 1, padding 1, as one product with the 9 shifted views side by side.
+
+  Args:
+    x: [B, H, W, C]; meant for few channels (the stem), where it beats XLA's convolution on CPU.
+    w: [3, 3, C, D].
+
+  Returns:
+    [B, H, W, D].
+  """
+  return pointwise(jnp.concatenate(_taps(x, 3, 1, 1), -1), w.reshape(-1, w.shape[-1]))
+
+
+def factorized_reduce(x, w):
+  """ReLU, then two 1 x 1 convolutions of stride 2, the second shifted by one pixel, side by side (no BN).
+
+  Args:
+    x: [B, H, W, C].
+    w: [2, C, D / 2].
+
+  Returns:
+    [B, ceil(H / 2), ceil(W / 2), D].
+  """
+  x = jax.nn.relu(x)
+  shifted = jnp.pad(x[:, 1:, 1:], ((0, 0), (0, 1), (0, 1), (0, 0)))
+  return jnp.concatenate([pointwise(x[:, ::2, ::2], w[0]), pointwise(shifted[:, ::2, ::2], w[1])], -1)
+
+
+class Kernels(NamedTuple):
+  """One set of kernels: `depthwise(x, w, stride, dilation)`, `max_pool(x, stride)`, `avg_pool(x, stride)`,
+  `batch_norm(x)`."""
+  depthwise: Callable
+  max_pool: Callable
+  avg_pool: Callable
+  batch_norm: Callable
+
+
+KERNELS = {
+    'fast': Kernels(depthwise, max_pool, avg_pool, batch_norm),
+    'plain': Kernels(depthwise_plain, max_pool_plain, avg_pool_plain, batch_norm_plain),
+}

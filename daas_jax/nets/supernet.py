@@ -1,0 +1,91 @@
+"""The supernet: every candidate architecture with shared weights theta (DAAS 3.2, DARTS's search network)."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from daas_jax.nets import cells, kernels as k
+from daas_jax.nets.primitives import DAAS_PRIMITIVES
+
+NORMAL, REDUCE = 0, 1
+"""Rows of alpha [2, E, O], beta [2, E], A and B: the two cell types."""
+
+
+def reduction_layers(layers):
+  """Which cells halve the image: those at 1/3 and 2/3 of the depth."""
+  return (layers // 3, 2 * layers // 3)
+
+
+class SuperNet(nn.Module):
+  """Stem, `layers` cells, global mean, linear classifier; batch normalisation by the moments of the batch.
+
+  Call: (z, images [B, H, W, channels in], key=None) -> logits [B, num_classes], with z = {'A': [2, E, O], 'B': [2, E]}
+  a sampled architecture (or, where `dense`, any mixture of operations and edges).
+
+  Attributes:
+    num_classes: number of classes.
+    layers: number of cells, 8 in the paper.
+    channels: C of the first cells, 16 in the paper; doubled by each reduction.
+    primitives: names of the O candidate operations.
+    dense: compute every operation (the reference; O * E / 8 times the cost of a single path).
+    kernels: 'fast' or 'plain' (see `daas_jax.nets.kernels`).
+  """
+  num_classes: int
+  layers: int = 8
+  channels: int = 16
+  primitives: tuple = DAAS_PRIMITIVES
+  dense: bool = False
+  kernels: str = 'fast'
+
+  def _weights(self, name, shapes):
+    """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), from {key: (shape, fan_in)}.
+
+    One draw for all of them: a draw a weight would take XLA longer to compile than the whole forward pass.
+    """
+    def init(key):
+      sizes = [math.prod(shape) for shape, _ in shapes.values()]
+      flat = jax.random.uniform(key, (sum(sizes),), minval=-1.0)
+      parts = jnp.split(flat, np.cumsum(sizes)[:-1])
+      return {n: (p / math.sqrt(fan_in)).reshape(shape) for p, (n, (shape, fan_in)) in zip(parts, shapes.items())}
+    return self.param(name, init)
+
+  def _preprocess(self, x, w):
+    """Brings a cell's input to C channels: ReLU, 1 x 1 convolution (or factorised reduction), BN."""
+    convolved = k.factorized_reduce(x, w) if w.ndim == 3 else k.pointwise(jax.nn.relu(x), w)
+    return k.KERNELS[self.kernels].batch_norm(convolved)
+
+  def _stem(self, images):
+    c, width = images.shape[-1], 3 * self.channels
+    w = self._weights('stem', {'conv': ((3, 3, c, width), 9 * c)})
+    x = k.KERNELS[self.kernels].batch_norm(k.conv3x3(images, w['conv']))
+    scale = self.param('stem_scale', nn.initializers.ones, (width,))
+    return x * scale + self.param('stem_offset', nn.initializers.zeros, (width,))
+
+  def _cell_weights(self, layer, s0, s1, channels, halved, reduction):
+    """{'pre0', 'pre1', 'primitive.weight', ...} of one cell."""
+    c0, c1 = s0.shape[-1], s1.shape[-1]
+    shapes = {'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0), 'pre1': ((c1, channels), c1)}
+    stacked = cells.weight_shapes(self.primitives, channels, reduction)
+    return self._weights(f'cell{layer}', shapes | {n: (shape, fan_in) for n, (shape, fan_in, _) in stacked.items()})
+
+  @nn.compact
+  def __call__(self, z, images, key=None):
+    s0 = s1 = self._stem(images)
+    channels, halved = self.channels, False
+    cell = cells.dense_cell if self.dense else cells.single_path_cell
+    for layer in range(self.layers):
+      reduction = layer in reduction_layers(self.layers)
+      channels *= 2 if reduction else 1
+      w = dict(self._cell_weights(layer, s0, s1, channels, halved, reduction))
+      inputs = self._preprocess(s0, w.pop('pre0')), self._preprocess(s1, w.pop('pre1'))
+      kind = REDUCE if reduction else NORMAL
+      s0, s1 = s1, cell(*inputs, w, z['A'][kind], z['B'][kind], primitives=self.primitives, reduction=reduction,
+                        kernels=self.kernels, key=None if key is None else jax.random.fold_in(key, layer))
+      halved = reduction
+    features = jnp.mean(s1, (1, 2))
+    c = features.shape[-1]
+    w = self._weights('classifier', {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)})
+    return features @ w['kernel'] + w['bias']

@@ -1,0 +1,149 @@
+"""DAAS's distribution over augmentation policies: gamma = (pi, p, delta), K operations in sequence (DAAS 3.2, Eq. 3-4).
+
+A policy is (o, y, m): operations o_k, whether each is applied y_k, and its magnitude level m_k.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from daas_jax.augment.ops import DAAS_OPS
+
+SHARES = ('policy', 'slot', 'op')
+
+
+class Space(NamedTuple):
+  """A space of policies.
+
+  Attributes:
+    ops: names of the N candidate operations.
+    K: operations in sequence, 2 in the paper.
+    levels: M magnitude levels, 10 in the paper.
+    share: which operations share their p and delta: 'policy' none (one for every operation tuple and slot: the
+      paper), 'slot' those of the same slot, 'op' all occurrences of an operation.
+  """
+  ops: tuple = DAAS_OPS
+  K: int = 2
+  levels: int = 10
+  share: str = 'policy'
+
+
+class Policy(NamedTuple):
+  """One sampled policy: o int32 [K] in [0, N), y int32 [K] in {0, 1}, m int32 [K] in [0, M).
+
+  m is drawn for every slot but is part of the event, and of its probability, only where y = 1.
+  """
+  o: jax.Array
+  y: jax.Array
+  m: jax.Array
+
+
+def _table_shape(space):
+  n = len(space.ops)
+  return {'policy': (n,) * space.K + (space.K,), 'slot': (space.K, n), 'op': (n,)}[space.share]
+
+
+def init(key, space, p0=0.5):
+  """gamma at the start: pi and delta 1e-3 * normal, p such that sigmoid(p) = p0.
+
+  Args:
+    key: PRNG key.
+    space: the policy space.
+    p0: application probability in (0, 1).
+
+  Returns:
+    {'pi': [K, N], 'p': logits, 'delta': logits with a last axis [M]}; p has shape [N] * K + [K] for share = 'policy',
+    [K, N] for 'slot', [N] for 'op', and delta the same with [M] behind.
+  """
+  key_pi, key_delta = jax.random.split(key)
+  shape = _table_shape(space)
+  return {
+      'pi': 1e-3 * jax.random.normal(key_pi, (space.K, len(space.ops))),
+      'p': jnp.full(shape, jnp.log(p0) - jnp.log1p(-p0)),
+      'delta': 1e-3 * jax.random.normal(key_delta, (*shape, space.levels)),
+  }
+
+
+def _of(table, o, space):
+  """The rows of p or delta that belong to the operations o [K]: [K, ...]."""
+  if space.share == 'policy':
+    return table[tuple(o[k] for k in range(space.K))]
+  return table[jnp.arange(space.K), o] if space.share == 'slot' else table[o]
+
+
+def sample(key, gamma, space):
+  """Draws one policy: o_k ~ softmax(pi_k), y_k ~ Bernoulli(sigmoid(p)), m_k ~ softmax(delta) (DAAS Eq. 3).
+
+  Args:
+    key: PRNG key.
+    gamma: as `init` returns.
+    space: the policy space.
+
+  Returns:
+    A `Policy` of arrays [K].
+  """
+  key_o, key_y, key_m = jax.random.split(key, 3)
+  o = jax.random.categorical(key_o, gamma['pi'])
+  y = jax.random.bernoulli(key_y, jax.nn.sigmoid(_of(gamma['p'], o, space)))
+  m = jax.random.categorical(key_m, _of(gamma['delta'], o, space))
+  return Policy(o.astype(jnp.int32), y.astype(jnp.int32), m.astype(jnp.int32))
+
+
+def log_prob(gamma, policy, space):
+  """log p(Gamma), DAAS Eq. 4, a scalar [].
+
+  sum_k log softmax(pi_k)[o_k] + (1 - y_k) log(1 - p_k) + y_k (log p_k + log softmax(delta_k)[m_k]).
+  """
+  slots = jnp.arange(space.K)
+  log_pi = jax.nn.log_softmax(gamma['pi'])[slots, policy.o]
+  p = _of(gamma['p'], policy.o, space)
+  log_delta = jax.nn.log_softmax(_of(gamma['delta'], policy.o, space))[slots, policy.m]
+  applied = jax.nn.log_sigmoid(p) + log_delta
+  return jnp.sum(log_pi + jnp.where(policy.y == 1, applied, jax.nn.log_sigmoid(-p)))
+
+
+def enumerate_policies(space):
+  """Every event of the space once: a `Policy` of arrays [n, K], n = (N * (1 + M)) ** K; m = 0 where y = 0."""
+  one = [(o, 0, 0) for o in range(len(space.ops))]
+  one += [(o, 1, m) for o in range(len(space.ops)) for m in range(space.levels)]
+  rows = np.array(list(itertools.product(one, repeat=space.K)), np.int32)
+  return Policy(*(jnp.asarray(rows[..., i]) for i in range(3)))
+
+
+def strength(m, space):
+  """Level m in [0, M) as strength in [0, 1], the unit of `daas_jax.augment.apply`: m / (M - 1)."""
+  return m / max(space.levels - 1, 1)
+
+
+def entropy_pi(gamma):
+  """Entropy of softmax(pi_k), in nats: [K]; at most log N."""
+  log_p = jax.nn.log_softmax(gamma['pi'])
+  return -jnp.sum(jnp.exp(log_p) * log_p, -1)
+
+
+def table(gamma, space):
+  """The full table of derived policies (DAAS 4.3), likeliest first.
+
+  Args:
+    gamma: as `init` returns.
+    space: the policy space.
+
+  Returns:
+    {'o': int [N ** K, K], 'probability': [N ** K], 'p': [N ** K, K], 'm': int [N ** K, K]} as numpy arrays:
+    probability prod_k softmax(pi_k)[o_k], application probabilities sigmoid(p), levels argmax delta.
+  """
+  o = np.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), np.int32)
+  pi = np.asarray(jax.nn.log_softmax(gamma['pi']), np.float64)
+  probability = np.exp(sum(pi[k, o[:, k]] for k in range(space.K)))
+  look_up = jax.vmap(lambda row: (_of(gamma['p'], row, space), _of(gamma['delta'], row, space)))
+  p, delta = look_up(jnp.asarray(o))
+  order = np.argsort(-probability, kind='stable')
+  return {
+      'o': o[order],
+      'probability': (probability / probability.sum())[order],
+      'p': np.asarray(jax.nn.sigmoid(p), np.float64)[order],
+      'm': np.asarray(jnp.argmax(delta, -1), np.int32)[order],
+  }

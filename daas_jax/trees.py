@@ -1,0 +1,50 @@
+"""Linear algebra of pytrees: the vectors of the papers' equations are pytrees of arrays here."""
+
+import jax
+import jax.numpy as jnp
+
+
+def dot(a, b):
+  """<a, b>: the sum of elementwise products of two pytrees of one structure, a scalar [].
+
+  Accumulated in float32 or wider.
+  """
+  def leaf(x, y):
+    wide = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
+    return jnp.sum(x.astype(wide) * y.astype(wide))
+  return sum(jax.tree.leaves(jax.tree.map(leaf, a, b)))
+
+
+def axpy(scalar, x, y):
+  """scalar * x + y, leaf by leaf."""
+  return jax.tree.map(lambda a, b: scalar * a + b, x, y)
+
+
+def scale(scalar, x):
+  """scalar * x, leaf by leaf."""
+  return jax.tree.map(lambda a: scalar * a, x)
+
+
+def norm(x):
+  """Euclidean norm of a pytree, a scalar []."""
+  return jnp.sqrt(dot(x, x))
+
+
+def select(condition, x, y):
+  """x where the scalar condition holds, else y, leaf by leaf (PRNG keys included)."""
+  return jax.tree.map(lambda a, b: jnp.where(condition, a, b), x, y)
+
+
+def mean(x):
+  """Mean over the leading axis of every leaf."""
+  return jax.tree.map(lambda a: jnp.mean(a, 0), x)
+
+
+def pmean(x, axis):
+  """Mean over the devices of a pmapped axis, leaf by leaf; x itself where axis is None (one device)."""
+  return x if axis is None else jax.lax.pmean(x, axis)
+
+
+def all_gather(x, axis):
+  """Every device's x, stacked in front [devices, ...]; [1, ...] where axis is None."""
+  return x[None] if axis is None else jax.lax.all_gather(x, axis)

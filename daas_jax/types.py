@@ -1,0 +1,74 @@
+"""The few types that rooms pass to each other."""
+
+from typing import Any, Callable, NamedTuple
+
+import jax
+
+
+class Batch(NamedTuple):
+  """One step's images, uint8 [B, H, W, C], and labels, int32 [B], of both halves of the training set."""
+  train_images: jax.Array
+  train_labels: jax.Array
+  val_images: jax.Array
+  val_labels: jax.Array
+
+
+class SearchState(NamedTuple):
+  """Everything a search needs to go on: a step is a pure function of this and a `Batch`.
+
+  Attributes:
+    step: int32 [], steps done.
+    key: PRNG key of the whole search; step n uses fold_in(key, n).
+    theta: network weights.
+    arch: {'alpha': [2, E, O], 'beta': [2, E]}, or {} for a fixed network.
+    gamma: policy parameters.
+    opt_theta, opt_arch, opt_gamma: their optimizers' states.
+    baseline: {'average': [], 'count': []} of the moving-average baseline.
+  """
+  step: jax.Array
+  key: jax.Array
+  theta: Any
+  arch: Any
+  gamma: Any
+  opt_theta: Any
+  opt_arch: Any
+  opt_gamma: Any
+  baseline: Any
+
+
+class Method(NamedTuple):
+  """A search algorithm.
+
+  Attributes:
+    init: key -> SearchState.
+    step: (SearchState, Batch) -> (SearchState, {metric: scalar}); pure, one compiled program.
+  """
+  init: Callable
+  step: Callable
+
+
+class Problem(NamedTuple):
+  """What a search searches over and what it measures; built from a config by `daas_jax.problem`.
+
+  Attributes:
+    init_theta: key -> theta.
+    init_arch: key -> arch, {} where the network is fixed.
+    sample_arch: (key, arch, tau) -> z, a straight-through sample, {} where the network is fixed.
+    loss: (theta, z, images float [B, H, W, C], labels [B], key) -> (mean cross-entropy [], accuracy []).
+    init_gamma: key -> gamma.
+    sample_policy: (key, gamma) -> policy.
+    log_prob: (gamma, policy) -> log p(policy), [] (DAAS Eq. 4).
+    identity: policy -> the same policy with nothing applied.
+    train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images.
+    val_input: images uint8 -> normalised images.
+  """
+  init_theta: Callable
+  init_arch: Callable
+  sample_arch: Callable
+  loss: Callable
+  init_gamma: Callable
+  sample_policy: Callable
+  log_prob: Callable
+  identity: Callable
+  train_input: Callable
+  val_input: Callable

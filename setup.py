@@ -1,0 +1,35 @@
+from setuptools import find_packages, setup
+
+setup(
+    name='daas_jax',
+    version='0.1.0',
+    description='Differentiable joint search of neural architectures and augmentation policies, in JAX.',
+    long_description=open('README.md', encoding='utf-8').read(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['daas_jax', 'daas_jax.*']),
+    package_data={'daas_jax.data': ['embedded/*']},
+    python_requires='>=3.11',
+    install_requires=[
+        'jax>=0.10.2',
+        'jaxlib>=0.10.2',
+        'flax>=0.12',
+        'optax>=0.2.8',
+        'tensorflow-datasets>=4.9.10',
+        'importlib_resources',  # tensorflow-datasets 4.9.10 imports it and does not declare it
+        'pillow',
+        'dm-pix>=0.4.5',
+        'chex>=0.1.92',
+        'orbax-checkpoint>=0.12',
+        'absl-py',
+        'ml_collections>=1.0',
+        'rich',
+        'array_record',  # the file format that TFDS reads and writes without TensorFlow
+    ],
+    extras_require={
+        'test': ['pytest>=8', 'psutil'],
+        'plots': ['matplotlib'],
+        'tensorboard': ['tensorboardX'],
+        'imagenet': ['grain', 'array_record', 'simplejpeg'],
+    },
+)
