@@ -193,17 +193,18 @@ def pointwise(x, w):
   return jnp.einsum('bhwc,cd->bhwd', x, w)
 
 
-def conv3x3(x, w):
-  """Dense 3 x 3 convolution, stride 1, padding 1, as one product with the 9 shifted views side by side.
+def conv3x3(x, w, stride=1):
+  """Dense 3 x 3 convolution, padding 1, as one product with the 9 shifted views side by side.
 
   Args:
     x: [B, H, W, C]; meant for few channels (the stem), where it beats XLA's convolution on CPU.
     w: [3, 3, C, D].
+    stride: 1 or 2.
 
   Returns:
-    [B, H, W, D].
+    [B, ceil(H / stride), ceil(W / stride), D].
   """
-  return pointwise(jnp.concatenate(_taps(x, 3, 1, 1), -1), w.reshape(-1, w.shape[-1]))
+  return pointwise(jnp.concatenate(_taps(x, 3, stride, 1), -1), w.reshape(-1, w.shape[-1]))
 
 
 def factorized_reduce(x, w):

@@ -30,6 +30,7 @@ class SuperNet(nn.Module):
     layers: number of cells, 8 in the paper.
     channels: C of the first cells, 16 in the paper; doubled by each reduction.
     primitives: names of the O candidate operations.
+    stem: 'cifar' (one convolution at full size) or 'imagenet' (three of stride 2, so 224 becomes 28).
     dense: compute every operation (the reference; O * E / 8 times the cost of a single path).
     kernels: 'fast' or 'plain' (see `daas_jax.nets.kernels`).
   """
@@ -37,6 +38,7 @@ class SuperNet(nn.Module):
   layers: int = 8
   channels: int = 16
   primitives: tuple = DAAS_PRIMITIVES
+  stem: str = 'cifar'
   dense: bool = False
   kernels: str = 'fast'
 
@@ -57,12 +59,21 @@ class SuperNet(nn.Module):
     convolved = k.factorized_reduce(x, w) if w.ndim == 3 else k.pointwise(jax.nn.relu(x), w)
     return k.KERNELS[self.kernels].batch_norm(convolved)
 
+  def _conv_bn(self, name, x, width, stride):
+    c = x.shape[-1]
+    w = self._weights(name, {'conv': ((3, 3, c, width), 9 * c)})
+    x = k.KERNELS[self.kernels].batch_norm(k.conv3x3(x, w['conv'], stride))
+    scale = self.param(f'{name}_scale', nn.initializers.ones, (width,))
+    return x * scale + self.param(f'{name}_offset', nn.initializers.zeros, (width,))
+
   def _stem(self, images):
-    c, width = images.shape[-1], 3 * self.channels
-    w = self._weights('stem', {'conv': ((3, 3, c, width), 9 * c)})
-    x = k.KERNELS[self.kernels].batch_norm(k.conv3x3(images, w['conv']))
-    scale = self.param('stem_scale', nn.initializers.ones, (width,))
-    return x * scale + self.param('stem_offset', nn.initializers.zeros, (width,))
+    """The inputs of the first cell, and whether the first of them is twice as large as the second."""
+    if self.stem == 'cifar':
+      x = self._conv_bn('stem', images, 3 * self.channels, 1)
+      return x, x, False
+    x = jax.nn.relu(self._conv_bn('stem0', images, self.channels // 2, 2))
+    s0 = self._conv_bn('stem1', x, self.channels, 2)
+    return s0, self._conv_bn('stem2', jax.nn.relu(s0), self.channels, 2), True
 
   def _cell_weights(self, layer, s0, s1, channels, halved, reduction):
     """{'pre0', 'pre1', 'primitive.weight', ...} of one cell."""
@@ -73,8 +84,8 @@ class SuperNet(nn.Module):
 
   @nn.compact
   def __call__(self, z, images, key=None):
-    s0 = s1 = self._stem(images)
-    channels, halved = self.channels, False
+    s0, s1, halved = self._stem(images)
+    channels = self.channels
     cell = cells.dense_cell if self.dense else cells.single_path_cell
     for layer in range(self.layers):
       reduction = layer in reduction_layers(self.layers)

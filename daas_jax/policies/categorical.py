@@ -135,6 +135,7 @@ def table(gamma, space):
     {'o': int [N ** K, K], 'probability': [N ** K], 'p': [N ** K, K], 'm': int [N ** K, K]} as numpy arrays:
     probability prod_k softmax(pi_k)[o_k], application probabilities sigmoid(p), levels argmax delta.
   """
+  gamma = jax.tree.map(jnp.asarray, gamma)  # numpy arrays cannot be indexed by traced operations
   o = np.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), np.int32)
   pi = np.asarray(jax.nn.log_softmax(gamma['pi']), np.float64)
   probability = np.exp(sum(pi[k, o[:, k]] for k in range(space.K)))

@@ -1,0 +1,247 @@
+"""The configs: every key with its default, its range and what it means; checks that end in one line.
+
+A config file builds on `search_config()` or `train_config()` and changes what its experiment changes. The defaults
+are the paper's numbers for CIFAR-10.
+"""
+
+import difflib
+import json
+from typing import Any, Callable, NamedTuple
+
+import ml_collections
+
+from daas_jax.augment.ops import DAAS_OPS, OPS
+from daas_jax.errors import BadInput
+from daas_jax.nets.primitives import DAAS_PRIMITIVES, PRIMITIVES
+
+
+class Key(NamedTuple):
+  """One key: default value, check (value -> None or what it must be), and what it means (with unit and source)."""
+  default: Any
+  check: Callable
+  doc: str
+
+
+def at_least(low):
+  return lambda v: None if v >= low else f'must be at least {low}'
+
+
+def between(low, high, open_low=False, open_high=False):
+  def check(v):
+    good = (v > low if open_low else v >= low) and (v < high if open_high else v <= high)
+    return None if good else f'must be in {"(" if open_low else "["}{low}, {high}{")" if open_high else "]"}'
+  return check
+
+
+def above(low):
+  return lambda v: None if v > low else f'must be above {low}'
+
+
+def one_of(*names):
+  return lambda v: None if v in names else f'must be one of {", ".join(names)}{_nearest(v, names)}'
+
+
+def all_of(names):
+  def check(v):
+    wrong = [x for x in v if x not in names]
+    if wrong:
+      return f'names no known operation: {wrong[0]!r}{_nearest(wrong[0], names)}'
+    if len(v) != len(set(v)):
+      return 'names an operation twice'
+    return None if v else 'must name at least one operation'
+  return check
+
+
+def anything(v):
+  del v
+
+
+def _nearest(name, names):
+  close = difflib.get_close_matches(str(name), list(names), 1)
+  return f' (nearest: {close[0]})' if close else ''
+
+
+_DATA = {
+    'data.name': Key('tfds:cifar10', anything, 'embedded, tfds:NAME (prepared), or arrays:FILE.npz'),
+    'data.dir': Key('', anything, "TFDS's data_dir; '' is its default"),
+    'data.n_train': Key(0, at_least(0), 'training images used, class-balanced; 0 is all'),
+    'data.n_test': Key(0, at_least(0), 'test images used, class-balanced; 0 is all'),
+    'data.classes': Key(0, at_least(0), 'classes used, a seeded choice (DAAS 5: 120 of ImageNet); 0 is all'),
+}
+_PREPROCESS = {
+    'preprocess.crop': Key('padded', one_of('padded', 'resized'), 'random crop of the padded image, or resized crop'),
+    'preprocess.padding': Key(4, at_least(0), 'pixels around the image for the padded crop (DARTS code)'),
+    'preprocess.flip': Key(True, anything, 'horizontal flip with probability 1/2 (DARTS code)'),
+    'preprocess.cutout': Key(0, at_least(0), 'side of the Cutout square in pixels; 0 is none'),
+}
+_LOG = {
+    'log.every_steps': Key(50, at_least(1), 'steps between two lines of metrics.jsonl'),
+    'checkpoint.every_steps': Key(500, at_least(1), 'steps between two checkpoints; one at the end of each epoch too'),
+    'checkpoint.keep': Key(3, at_least(2), 'checkpoints kept; 2 at least, so a damaged one has one before it'),
+}
+
+SEARCH = {
+    'kind': Key('search', one_of('search'), 'which command this config is for'),
+    'seed': Key(0, at_least(0), 'of everything random'),
+    'method': Key('daas', one_of('daas'), 'search algorithm'),
+    **_DATA,
+    'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
+    'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
+    **_PREPROCESS,
+    'network.name': Key('supernet', one_of('supernet', 'small_cnn'), 'what theta belongs to'),
+    'network.layers': Key(8, at_least(3), 'cells (DAAS 5)'),
+    'network.channels': Key(16, at_least(2), 'channels of the first cell (DAAS 5); even'),
+    'network.stem': Key('cifar', one_of('cifar', 'imagenet'), 'stem: full size, or three halvings'),
+    'network.primitives': Key(DAAS_PRIMITIVES, all_of(PRIMITIVES), 'candidate operations of a cell (DAAS 3.2)'),
+    'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
+    'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
+    'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
+    'policy.share': Key('policy', one_of('policy', 'slot', 'op'), 'which operations share p and delta (DAAS 3.2)'),
+    'policy.p0': Key(0.5, between(0, 1, True, True), 'application probability at the start (choice)'),
+    'search.epochs': Key(50, at_least(1), 'epochs of D_train, warm-up included (DAAS 5)'),
+    'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
+    'search.batch': Key(64, at_least(2), 'images of D_train and of D_val a step (choice)'),
+    'search.n_arch': Key(5, at_least(1), 'architectures in Eq. 9 and 13 (DAAS 5)'),
+    'search.n_aug': Key(2, at_least(1), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
+    'search.n_w': Key(10, at_least(1), 'architectures in Eq. 14 (DAAS 4.2)'),
+    'search.accumulate': Key('mean', one_of('mean', 'sum'), 'of the n_w gradients; theta.lr is for the mean (choice)'),
+    'search.xi': Key(0.0, at_least(0), 'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
+    'search.baseline': Key('leave_one_out', one_of('none', 'leave_one_out', 'moving_average'),
+                           'baseline of the score function (choice)'),
+    'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
+    'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
+    'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
+    'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
+    'theta.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DAAS 5)'),
+    'theta.weight_decay': Key(3e-4, at_least(0), 'L2 (DARTS code)'),
+    'theta.clip': Key(5.0, above(0), 'largest gradient norm (DARTS code)'),
+    'arch.lr': Key(3e-4, above(0), 'Adam, of alpha and beta (DARTS)'),
+    'arch.weight_decay': Key(1e-3, at_least(0), 'L2 (DARTS)'),
+    'gamma.lr': Key(5e-3, above(0), 'Adam, of pi, p and delta (DADA code)'),
+    'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
+    'adam.b1': Key(0.5, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
+    'adam.b2': Key(0.999, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
+    'parallel.devices': Key(1, at_least(0), 'devices that share the samples by pmap; 0 is all local ones'),
+    **_LOG,
+}
+
+TRAIN = {
+    'kind': Key('train', one_of('train'), 'which command this config is for'),
+    'seed': Key(0, at_least(0), 'of everything random'),
+    **_DATA,
+    'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that chooses the epoch'),
+    **_PREPROCESS,
+    'policy': Key('searched', anything, 'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
+    'genotype': Key('searched', anything, 'searched, random:SEED, or a genotype FILE'),
+    'network.layers': Key(20, at_least(3), 'cells (DAAS 5)'),
+    'network.channels': Key(36, at_least(2), 'channels of the first cell (DARTS); even'),
+    'network.stem': Key('cifar', one_of('cifar', 'imagenet'), 'stem: full size, or three halvings'),
+    'train.epochs': Key(600, at_least(1), 'epochs (DAAS 5)'),
+    'train.batch': Key(96, at_least(2), 'images a step (DAAS 5)'),
+    'train.lr': Key(0.025, above(0), 'learning rate at the start (DARTS)'),
+    'train.schedule': Key('cosine', one_of('cosine', 'linear'), 'decay of the learning rate to 0'),
+    'train.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DARTS)'),
+    'train.weight_decay': Key(3e-4, at_least(0), 'L2 (DARTS)'),
+    'train.clip': Key(5.0, above(0), 'largest gradient norm (DARTS)'),
+    'train.auxiliary': Key(0.4, at_least(0), 'weight of the auxiliary head; 0 is none (DARTS)'),
+    'train.drop_path': Key(0.2, between(0, 1, False, True), 'drop-path probability at the end, from 0 (DARTS)'),
+    'train.label_smoothing': Key(0.0, between(0, 1, False, True), 'of the training targets'),
+    **_LOG,
+}
+SCHEMAS = {'search': SEARCH, 'train': TRAIN}
+
+
+def default(schema):
+  """The ConfigDict of a schema's defaults."""
+  config = ml_collections.ConfigDict()
+  for name, key in schema.items():
+    node = config
+    *rooms, leaf = name.split('.')
+    for room in rooms:
+      if room not in node:
+        node[room] = ml_collections.ConfigDict()
+      node = node[room]
+    node[leaf] = key.default
+  return config
+
+
+def search_config():
+  """The default search config: DAAS on CIFAR-10 with the paper's numbers."""
+  return default(SEARCH)
+
+
+def train_config():
+  """The default training config: the derived network on CIFAR-10 with the paper's numbers."""
+  return default(TRAIN)
+
+
+def flatten(config):
+  """{'room.key': value} of a ConfigDict or of nested dicts."""
+  out = {}
+  for name, value in config.items():
+    if isinstance(value, (dict, ml_collections.ConfigDict)):
+      out.update({f'{name}.{k}': v for k, v in flatten(value).items()})
+    else:
+      out[name] = value
+  return out
+
+
+def _same_type(value, default):
+  if isinstance(default, bool) or isinstance(value, bool):
+    return isinstance(value, bool) and isinstance(default, bool)
+  if isinstance(default, float):
+    return isinstance(value, (int, float))
+  if isinstance(default, tuple):
+    return isinstance(value, (tuple, list)) and all(isinstance(x, str) for x in value)
+  return isinstance(value, type(default))
+
+
+def unknown_key(name, schema):
+  """The line about a key that does not exist, with the nearest that does."""
+  leaf = {k.split('.')[-1]: k for k in schema}
+  close = difflib.get_close_matches(name, schema, 1) or [
+      leaf[k] for k in difflib.get_close_matches(name.split('.')[-1], leaf, 1)]
+  return f'unknown config key {name!r}' + (f'; the nearest is {close[0]!r}' if close else '')
+
+
+def check(config, kind):
+  """Checks every key of a config against its schema and the keys against each other.
+
+  Args:
+    config: a ConfigDict.
+    kind: 'search' or 'train', the command it is for.
+
+  Raises:
+    BadInput: for an unknown or missing key, a wrong type, a value out of range.
+  """
+  schema, flat = SCHEMAS[kind], flatten(config)
+  if flat.get('kind', kind) != kind:
+    raise BadInput(f"this is a config for `python -m daas_jax.{flat['kind']}`, not for `daas_jax.{kind}`")
+  for name, value in flat.items():
+    if name not in schema:
+      raise BadInput(unknown_key(name, schema))
+    if not _same_type(value, schema[name].default):
+      raise BadInput(f'config key {name!r} must be {_type_name(schema[name].default)}, not {value!r}')
+    problem = schema[name].check(value)
+    if problem:
+      raise BadInput(f'config key {name!r} {problem}, not {value!r}')
+  missing = [name for name in schema if name not in flat]
+  if missing:
+    raise BadInput(f'config key {missing[0]!r} is missing: start the config from daas_jax.config.{kind}_config()')
+  if flat['network.channels'] % 2:
+    raise BadInput(f"config key 'network.channels' must be even, not {flat['network.channels']}")
+  if kind == 'search' and flat['search.warmup_epochs'] > flat['search.epochs']:
+    raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at most "
+                   f"search.epochs ({flat['search.epochs']})")
+  if kind == 'search' and flat['theta.lr_min'] > flat['theta.lr']:
+    raise BadInput("config key 'theta.lr_min' must be at most theta.lr")
+
+
+def _type_name(value):
+  names = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'a string', tuple: 'a tuple of names'}
+  return names[type(value)]
+
+
+def to_json(config):
+  """The config as JSON text with stable bytes, what config.json in a workdir holds."""
+  return json.dumps(config.to_dict(), indent=2, sort_keys=True, default=list) + '\n'

@@ -1,0 +1,34 @@
+"""The data set that a config names: loaded, reduced to the classes and numbers asked for, checked for size."""
+
+from daas_jax.data import sources, splits
+from daas_jax.errors import BadInput
+
+_SMALLEST = {'cifar': 8, 'imagenet': 64}  # leaves at least 2 x 2 pixels after the stem and the two reductions
+
+
+def from_config(config):
+  """Loads and reduces the data set of a config.
+
+  Args:
+    config: a checked search or training config (its rooms `data`, `network`, `preprocess` and `seed`).
+
+  Returns:
+    A `daas_jax.data.sources.Dataset`.
+
+  Raises:
+    BadInput: whatever `sources.load` and `splits` refuse; images too small for the network's reductions.
+  """
+  data = sources.load(config.data.name, config.data.dir or None)
+  if config.data.classes:
+    data = splits.subset_classes(data, config.data.classes, config.seed)
+  if config.data.n_train or config.data.n_test:
+    data = splits.take(data, config.data.n_train or len(data.train_labels),
+                       config.data.n_test or len(data.test_labels), config.seed)
+  height, width = data.train_images.shape[1:3]
+  least = _SMALLEST[config.network.stem]
+  if min(height, width) < least:
+    raise BadInput(f'images of {height} x {width} pixels are too small for the two reductions of this network: '
+                   f'at least {least} x {least} are needed')
+  if config.preprocess.cutout > min(height, width):
+    raise BadInput(f'preprocess.cutout={config.preprocess.cutout} is larger than the images ({height} x {width})')
+  return data

@@ -1,0 +1,111 @@
+"""The one loop: restore, step, log, checkpoint, evaluate; searches and trainings run through it alike."""
+
+import math
+import os
+import time
+from typing import Any, Callable, NamedTuple
+
+import jax
+
+from daas_jax import metrics as metrics_lib
+from daas_jax.checkpoint import Checkpoints
+from daas_jax.errors import Diverged
+
+
+class Job(NamedTuple):
+  """What the loop runs.
+
+  Attributes:
+    init: () -> state.
+    step: (state, batch) -> (state, {name: scalar}), compiled.
+    batches: step number -> batch.
+    total_steps, steps_per_epoch: ints.
+    images_per_step: images that a step looks at, for the images/s of the log.
+    phase: epoch -> its name in the log.
+    on_epoch: (state, epoch) -> (state, {name: float}) at the end of an epoch; joins the epoch's last line. The state
+      is not placed: as `get` returns it.
+    put, get: state -> placed state and back (`daas_jax.parallel`).
+  """
+  init: Callable
+  step: Callable
+  batches: Callable
+  total_steps: int
+  steps_per_epoch: int
+  images_per_step: int
+  phase: Callable
+  on_epoch: Any = None
+  put: Callable = lambda state: state
+  get: Callable = lambda state: state
+
+
+def run(job, workdir, config, progress):
+  """Runs a job to its end, from the newest checkpoint in the workdir if there is one.
+
+  Metric lines come every `log.every_steps` steps and at the end of an epoch, each the mean over the steps since the
+  line before. Checkpoints are saved right after a line and nowhere else, so a resumed run writes the same lines.
+
+  Args:
+    job: a `Job`.
+    workdir: absolute path; metrics.jsonl and checkpoints/ are kept there.
+    config: its `log` and `checkpoint` rooms are used.
+    progress: a `daas_jax.progress` reporter.
+
+  Returns:
+    (the final state, the rows of metrics.jsonl).
+
+  Raises:
+    Diverged: when a metric is not finite; the checkpoints before it are kept.
+    BadInput: when there are checkpoints and none can be read.
+  """
+  path = os.path.join(workdir, 'metrics.jsonl')
+  checkpoints = Checkpoints(os.path.join(workdir, 'checkpoints'), config.checkpoint.keep)
+  try:
+    start, state = checkpoints.restore(job.init(), progress.warn)
+    if start:
+      progress.note(f'resuming from the checkpoint of step {start}')
+    log = metrics_lib.MetricsFile(path, start)
+    state = job.put(state)
+    try:
+      state = _steps(job, config, checkpoints, log, state, start, progress)
+    finally:
+      log.close()
+  finally:
+    checkpoints.close()
+  return job.get(state), metrics_lib.read(path)
+
+
+def _steps(job, config, checkpoints, log, state, start, progress):
+  window, since, saved = [], time.perf_counter(), start
+  for step in range(start, job.total_steps):
+    state, metrics = job.step(state, job.batches(step))
+    window.append(metrics)
+    done, epoch = step + 1, step // job.steps_per_epoch
+    last_of_epoch = done % job.steps_per_epoch == 0
+    if not last_of_epoch and (done % job.steps_per_epoch) % config.log.every_steps:
+      progress.tick(done, job)
+      continue
+    row = {'step': done, 'epoch': epoch + 1, 'phase': job.phase(epoch)} | _mean(window, done, checkpoints)
+    if last_of_epoch and job.on_epoch:
+      changed, extra = job.on_epoch(job.get(state), epoch)
+      state, row = job.put(changed), row | extra
+    seconds = time.perf_counter() - since
+    log.write(row | {'images_per_second': round(len(window) * job.images_per_step / seconds, 1)})
+    progress.line(row, len(window) * job.images_per_step / seconds, job)
+    if last_of_epoch or done - saved >= config.checkpoint.every_steps or done == job.total_steps:
+      checkpoints.save(done, job.get(state))
+      saved = done
+    window, since = [], time.perf_counter()
+  return state
+
+
+def _mean(window, done, checkpoints):
+  """Means of the window's metrics as Python floats; the first step that is not finite ends the run."""
+  rows = jax.device_get(window)
+  for i, row in enumerate(rows):
+    wrong = [name for name, value in row.items() if not math.isfinite(value)]
+    if wrong:
+      last = checkpoints.last()
+      kept = f'the checkpoint of step {last} is kept' if last else 'there was no checkpoint yet'
+      raise Diverged(f'{wrong[0]} became {float(row[wrong[0]])} at step {done - len(rows) + i + 1}; {kept}: '
+                     'lower the learning rate or look at the data')
+  return {name: sum(float(row[name]) for row in rows) / len(rows) for name in rows[0]}

@@ -1,0 +1,50 @@
+"""metrics.jsonl: one JSON object a line, in the order of steps; the truth about a run, from which figures are made."""
+
+import json
+import os
+
+
+class MetricsFile:
+  """The metrics file of a workdir.
+
+  Args:
+    path: the file; made if it is not there.
+    last_step: lines of later steps are dropped, as is a last line cut short: they belong to work that a resumed run
+      does again.
+  """
+
+  def __init__(self, path, last_step):
+    kept = [line for line in read(path) if line['step'] <= last_step]
+    temporary = f'{path}.tmp'
+    with open(temporary, 'w', encoding='utf-8') as file:
+      file.writelines(_line(row) for row in kept)
+    os.replace(temporary, path)
+    self._file = open(path, 'a', encoding='utf-8')
+
+  def write(self, row):
+    """Appends one row (a dict of plain values with a 'step')."""
+    self._file.write(_line(row))
+    self._file.flush()
+
+  def close(self):
+    self._file.close()
+
+
+def _line(row):
+  return json.dumps(row) + '\n'
+
+
+def read(path):
+  """The whole rows of a metrics file, [] where there is none; stops at the first line that is cut or damaged."""
+  rows = []
+  if os.path.exists(path):
+    with open(path, encoding='utf-8', errors='replace') as file:
+      for line in file:
+        try:
+          row = json.loads(line)
+        except ValueError:
+          break
+        if not (isinstance(row, dict) and isinstance(row.get('step'), int)):
+          break
+        rows.append(row)
+  return rows

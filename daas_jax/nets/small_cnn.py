@@ -1,0 +1,41 @@
+"""A fixed network of three convolutions: the cheapest thing on which a policy search can be checked."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from daas_jax.nets import kernels as k
+
+
+class SmallCNN(nn.Module):
+  """Three (3 x 3 convolution, BN of the batch, ReLU, 2 x 2 mean) stages, global mean, linear classifier.
+
+  Call: (z, images [B, H, W, channels in], key=None) -> logits [B, num_classes]; z and key are not used.
+
+  Attributes:
+    num_classes: number of classes.
+    channels: width of the first stage; each stage doubles it.
+    kernels: 'fast' or 'plain'.
+  """
+  num_classes: int
+  channels: int = 16
+  kernels: str = 'fast'
+
+  @nn.compact
+  def __call__(self, z, images, key=None):
+    del z, key
+    x, c = images, self.channels
+    uniform = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
+    for stage in range(3):
+      w = self.param(f'conv{stage}', uniform, (3, 3, x.shape[-1], c))
+      x = jax.nn.relu(k.KERNELS[self.kernels].batch_norm(k.conv3x3(x, w)))
+      x = nn.avg_pool(x, (2, 2), (2, 2))
+      c *= 2
+    x = jnp.mean(x, (1, 2))
+    bound = 1 / math.sqrt(x.shape[-1])
+    kernel = self.param('kernel', uniform, (x.shape[-1], self.num_classes))
+    bias = self.param('bias', lambda key, n: jax.random.uniform(key, (n,), minval=-bound, maxval=bound),
+                      self.num_classes)
+    return x @ kernel + bias

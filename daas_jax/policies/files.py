@@ -1,0 +1,315 @@
+"""policy.json: the table of derived policies (DAAS 4.3) as a file, and as a function for a training loop.
+
+  {"format": "daas_jax.policy", "version": 1, "ops": ["Rotate", "Invert", ...], "K": 2, "levels": 10,
+   "policies": [{"ops": ["Rotate", "Invert"], "probability": 0.0123, "p": [0.5, 0.61], "level": [3, 9],
+                 "magnitude": [-10.0, 1.0]}, ...]}
+
+A policy applies its K operations in order, operation k to each image with probability p[k] and at level[k] of
+0 to levels - 1, which is spread evenly over the operation's range. The magnitude is that level in the
+operation's own unit (an operation with a sign turns it at random): it is there to be read, and `load` passes
+over it and over every key it does not know. So a file of a few policies can be written by hand.
+"""
+
+import json
+import math
+import os
+import reprlib
+import tempfile
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from daas_jax.augment.apply import apply_policy
+from daas_jax.augment.ops import OPS, magnitude
+from daas_jax.augment.preprocess import to_float
+from daas_jax.errors import BadInput
+from daas_jax.policies import categorical
+
+FORMAT = 'daas_jax.policy'
+VERSION = 1
+
+# How far the probabilities of a file may be from 1 in sum: hand-written ones are rounded.
+_SUM_TOLERANCE = 1e-3
+# `describe` shows no magnitude for these, which have none.
+_NO_MAGNITUDE = ('AutoContrast', 'Invert', 'Equalize', 'Identity', 'HorizontalFlip', 'Rotate90')
+
+
+class PolicyTable(NamedTuple):
+  """A distribution over n policies of K operations; arrays are numpy's.
+
+  Attributes:
+    ops: names of the operations of the space, keys of `daas_jax.augment.ops.OPS`.
+    K: operations in sequence.
+    levels: magnitude levels.
+    o: int32 [n, K], positions in `ops`.
+    probability: float64 [n], sum 1.
+    p: float64 [n, K], probability in [0, 1] that an image gets the operation.
+    strength: float64 [n, K], in [0, 1], from the low to the high end of the operation's range.
+  """
+  ops: tuple
+  K: int
+  levels: int
+  o: np.ndarray
+  probability: np.ndarray
+  p: np.ndarray
+  strength: np.ndarray
+
+
+# --- the file -----------------------------------------------------------------------------------------------
+
+
+def to_json(table, space):
+  """The content of policy.json.
+
+  Args:
+    table: as `categorical.table` returns.
+    space: the `categorical.Space` of the table.
+
+  Returns:
+    A dict of str, int, float and lists, as at the top of this file; the policies in the order of the table.
+    Floats have 9 significant digits, so that the same table gives the same bytes everywhere.
+  """
+  return {'format': FORMAT, 'version': VERSION, 'ops': list(space.ops), 'K': space.K, 'levels': space.levels,
+          'policies': [_row(*row, space) for row in zip(*(table[key] for key in ('o', 'probability', 'p', 'm')))]}
+
+
+def _row(o, probability, p, m, space):
+  names = [space.ops[i] for i in o]
+  values = [magnitude(name, categorical.strength(int(level), space)) for name, level in zip(names, m)]
+  return {'ops': names, 'probability': _digits(probability), 'p': [_digits(x) for x in p],
+          'level': [int(level) for level in m], 'magnitude': [_digits(x) for x in values]}
+
+
+def _digits(x):
+  return float(f'{x:.9g}')
+
+
+def save(path, table, space):
+  """Writes policy.json, whole or not at all; the same table gives the same bytes.
+
+  Args:
+    path: the file; its folder must exist.
+    table: as `categorical.table` returns.
+    space: the `categorical.Space` of the table.
+
+  Raises:
+    OSError: it cannot be written.
+    ValueError: the table holds NaN or an infinite number.
+  """
+  content = to_json(table, space)
+  rows = content.pop('policies')
+  lines = [f'{json.dumps(key)}: {json.dumps(value)}' for key, value in content.items()]
+  lines.append('"policies": [\n' + ',\n'.join('  ' + json.dumps(row, allow_nan=False) for row in rows) + '\n ]')
+  _write_whole(os.fspath(path), '{' + ',\n '.join(lines) + '}\n')
+
+
+def _write_whole(path, text):
+  """Writes beside the target and renames, so that the name never holds a part of a file."""
+  handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or '.', suffix='.tmp')
+  try:
+    with os.fdopen(handle, 'w', encoding='utf-8', newline='\n') as file:
+      file.write(text)
+    os.chmod(temporary, 0o644)  # mkstemp makes it private
+    os.replace(temporary, path)
+  except BaseException:
+    os.unlink(temporary)
+    raise
+
+
+def load(path, ops=None):
+  """Reads policy.json.
+
+  Args:
+    path: the file.
+    ops: names of the operations of the space that the policies have to belong to; None for any.
+
+  Returns:
+    `PolicyTable`, policies in the order of the file, probabilities divided by their sum.
+
+  Raises:
+    BadInput: the file is missing, malformed, names an operation that there is not, or one outside of `ops`.
+  """
+  content = _read(path)
+  where = f'{path}: '
+  if not isinstance(content, dict) or content.get('format') != FORMAT:
+    raise BadInput(f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
+  if not _is_int(content.get('version')) or content['version'] != VERSION:
+    raise BadInput(f'{where}version {reprlib.repr(content.get("version"))} is not the one that this daas_jax reads, '
+                   f'{VERSION}; use the daas_jax that wrote it')
+  space = _header(content, where, ops)
+  rows = _get(content, 'policies', where)
+  if not isinstance(rows, list) or not rows:
+    raise BadInput(f'{where}"policies" must be a list of at least one policy')
+  rows = [_check_row(row, f'{where}policies[{i}]: ', space) for i, row in enumerate(rows)]
+  o, probability, p, strength = zip(*rows)
+  total = math.fsum(probability)
+  if abs(total - 1) > _SUM_TOLERANCE:
+    raise BadInput(f'{where}the probabilities of the policies sum to {total:.6g}; make them sum to 1')
+  return PolicyTable(space.ops, space.K, space.levels, np.array(o, np.int32),
+                     np.array(probability, np.float64) / total, np.array(p, np.float64),
+                     np.array(strength, np.float64))
+
+
+def _read(path):
+  def refuse(word):
+    raise ValueError(f'{word} is not a JSON number')
+
+  try:
+    with open(path, encoding='utf-8') as file:
+      return json.load(file, parse_constant=refuse)
+  except OSError as e:
+    raise BadInput(f'{path} cannot be read ({e.strerror or e}); give the policy.json of a search') from None
+  except (ValueError, RecursionError) as e:  # JSON, UTF-8, an integer of thousands of digits; nested too deeply
+    reason = ' '.join(str(e).split())[:160]
+    raise BadInput(f'{path} is not a JSON file ({reason}); give the policy.json of a search') from None
+
+
+def _header(content, where, ops):
+  """The space that the file is of; how parameters were shared is not in it."""
+  names = _get(content, 'ops', where)
+  if not _is_list(names, lambda name: isinstance(name, str)) or not names or len(set(names)) < len(names):
+    raise BadInput(f'{where}"ops" must be a list of different names of operations')
+  for name in names:
+    if name not in OPS:
+      raise BadInput(f'{where}unknown operation {reprlib.repr(name)}; known are {", ".join(OPS)}')
+    if ops is not None and name not in ops:
+      raise BadInput(f'{where}it belongs to another space: {name!r} is not among the operations {", ".join(ops)}; '
+                     'give a policy of this space')
+  for key in ('K', 'levels'):
+    if not _is_int(_get(content, key, where)) or content[key] < 1:
+      raise BadInput(f'{where}"{key}" must be a whole number from 1 on, not {reprlib.repr(content[key])}')
+  return categorical.Space(tuple(names), content['K'], content['levels'])
+
+
+def _check_row(row, where, space):
+  """One policy of the file as (o, probability, p, strength)."""
+  if not isinstance(row, dict):
+    raise BadInput(f'{where}must be an object with "ops", "probability", "p" and "level"')
+  wanted = {
+      'ops': (lambda x: isinstance(x, str) and x in space.ops, 'names of "ops" at the top of the file'),
+      'p': (lambda x: _is_number(x) and 0 <= x <= 1, 'numbers from 0 to 1'),
+      'level': (lambda x: _is_int(x) and 0 <= x < space.levels,
+                f'whole numbers from 0 to {reprlib.repr(space.levels - 1)}'),
+  }
+  for key, (good, what) in wanted.items():
+    if not _is_list(_get(row, key, where), good) or len(row[key]) != space.K:
+      raise BadInput(f'{where}"{key}" must be a list of {reprlib.repr(space.K)} {what}, not '
+                     f'{reprlib.repr(row[key])}')
+  probability = _get(row, 'probability', where)
+  # More than 1 cannot sum to 1; told here, because the sum of huge integers is no float.
+  if not _is_number(probability) or not 0 <= probability <= 1 + _SUM_TOLERANCE:
+    raise BadInput(f'{where}"probability" must be a number from 0 to 1, not {reprlib.repr(probability)}')
+  return ([space.ops.index(name) for name in row['ops']], probability, row['p'],
+          [categorical.strength(level, space) for level in row['level']])
+
+
+def _get(content, key, where):
+  if key not in content:
+    raise BadInput(f'{where}"{key}" is missing; add it')
+  return content[key]
+
+
+def _is_list(value, good):
+  return isinstance(value, list) and all(good(x) for x in value)
+
+
+def _is_int(value):
+  return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value):
+  return _is_int(value) or isinstance(value, float)
+
+
+# --- its use ------------------------------------------------------------------------------------------------
+
+
+def augmenter(table):
+  """The policies as one function of images (DAAS 4.3, 5).
+
+  Every call draws one policy by its probability and applies its operations in order, each to an image with
+  probability p; whether, with which sign and where is drawn for every image.
+
+  Args:
+    table: `PolicyTable`.
+
+  Returns:
+    augment(key, images) -> images, pure and fit for `jit`; see `contract` for what images it takes.
+  """
+  # A switch compiles all its branches: only those that some policy takes.
+  used, o = np.unique(table.o, return_inverse=True)
+  o = o.reshape(table.o.shape)
+  ops = tuple(table.ops[i] for i in used)
+  with np.errstate(divide='ignore'):
+    log_probability = np.log(table.probability)
+
+  def augment(key, images):
+    key_policy, key_y, key_apply = jax.random.split(key, 3)
+    i = jax.random.categorical(key_policy, jnp.asarray(log_probability))
+    p = jnp.asarray(table.p)[i]
+    y = jax.random.bernoulli(key_y, p, (images.shape[0], table.K))
+    return apply_policy(images, jnp.asarray(o)[i], y, jnp.asarray(table.strength)[i], key_apply, ops=ops,
+                        per='image')
+
+  return contract(augment)
+
+
+def contract(augment):
+  """augment(key, float images) -> float images, for uint8 images too and with its input checked.
+
+  Returns:
+    The function (key, images [B, H, W, C]) -> images of the same shape and dtype, C = 1 or 3: floating in
+    [0, 1], or uint8 0 to 255, which is divided by 255 and at the end multiplied and rounded. It raises
+    TypeError for another dtype and ValueError for another shape.
+  """
+  def checked(key, images):
+    images = jnp.asarray(images)
+    if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+      raise TypeError(f'images must be uint8, or floating with values in [0, 1], got {images.dtype}')
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+      raise ValueError(f'images must be [B, H, W, C] with C = 1 or 3, got {images.shape}')
+    if images.dtype != jnp.uint8:
+      return augment(key, images)
+    return jnp.round(augment(key, to_float(images)) * 255).astype(jnp.uint8)
+
+  return checked
+
+
+def load_policy(path):
+  """A policy.json as a function (key, images [B, H, W, C]) -> images, to be used in any training loop.
+
+  One policy is drawn a call, and for every image whether it is applied, signs and places. Images are floating
+  in [0, 1], or uint8; the result has their shape and dtype. The function is pure and fit for `jit`.
+
+  Raises:
+    BadInput: the file is missing or malformed.
+  """
+  return augmenter(load(path))
+
+
+def describe(table, space, top=10):
+  """The likeliest policies as lines of aligned text.
+
+  Args:
+    table: as `categorical.table` returns.
+    space: the `categorical.Space` of the table.
+    top: how many policies.
+
+  Returns:
+    str, a heading and a line for each policy: its probability, operations, their application probabilities and
+    their magnitudes, each in the operation's own unit: '+-' before one with a random sign, '-' for none.
+  """
+  cells = [('probability', 'operations', 'applied', 'magnitude')]
+  for row in to_json({key: values[:top] for key, values in table.items()}, space)['policies']:
+    cells.append((f'{row["probability"]:.4f}', ', '.join(row['ops']), ', '.join(f'{p:.2f}' for p in row['p']),
+                  ', '.join(map(_shown, row['ops'], row['magnitude']))))
+  widths = [max(map(len, column)) for column in zip(*cells)]
+  return '\n'.join('  '.join(map(str.ljust, line, widths)).rstrip() for line in cells)
+
+
+def _shown(name, value):
+  if name in _NO_MAGNITUDE:
+    return '-'
+  return f'+-{abs(value):.3g}' if OPS[name].signed else f'{value:.3g}'

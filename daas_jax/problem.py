@@ -1,0 +1,112 @@
+"""What is searched over and what is measured: a `Problem` out of a config and a data set's facts.
+
+The methods see only the callables of `daas_jax.types.Problem`; networks, policy spaces and preprocessing are chosen
+here and nowhere else.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from daas_jax.augment import apply, preprocess
+from daas_jax.nets import architecture
+from daas_jax.nets.small_cnn import SmallCNN
+from daas_jax.nets.supernet import SuperNet
+from daas_jax.policies import categorical
+from daas_jax.types import Problem
+
+NETWORKS = ('supernet', 'small_cnn')
+
+
+def cross_entropy(logits, labels, smoothing=0.0):
+  """Mean cross-entropy of logits [B, n] and labels int [B], labels smoothed by `smoothing` in [0, 1): []."""
+  targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype), smoothing)
+  return jnp.mean(optax.softmax_cross_entropy(logits, targets))
+
+
+def accuracy(logits, labels):
+  """Share of images whose largest logit is their label's: []."""
+  return jnp.mean((jnp.argmax(logits, -1) == labels).astype(jnp.float32))
+
+
+def network(config, num_classes):
+  """The network that a search config names: a linen module with the call (z, images, key) -> logits."""
+  if config.network.name == 'small_cnn':
+    return SmallCNN(num_classes, config.network.channels)
+  return SuperNet(num_classes, config.network.layers, config.network.channels, tuple(config.network.primitives),
+                  config.network.stem)
+
+
+def policy_space(config):
+  """The `categorical.Space` of a search config."""
+  return categorical.Space(tuple(config.policy.ops), config.policy.K, config.policy.levels, config.policy.share)
+
+
+def standard_preprocessing(images, key, config):
+  """Random crop (or resized crop) and horizontal flip of images float [B, H, W, C], as `config.preprocess` says."""
+  key_crop, key_flip = jax.random.split(key)
+  if config.crop == 'resized':
+    images = preprocess.random_resized_crop(images, key_crop, images.shape[1])
+  elif config.padding:
+    images = preprocess.random_crop(images, key_crop, config.padding)
+  return preprocess.random_flip(images, key_flip) if config.flip else images
+
+
+def _train_input(config, data, space):
+  def train_input(images, policy, key):
+    key_standard, key_policy, key_cutout = jax.random.split(key, 3)
+    images = standard_preprocessing(preprocess.to_float(images), key_standard, config.preprocess)
+    images = apply.apply_policy(images, policy.o, policy.y, categorical.strength(policy.m, space), key_policy,
+                                ops=space.ops, per='batch')
+    images = preprocess.normalise(images, data.mean, data.std)
+    size = config.preprocess.cutout
+    return preprocess.cutout(images, key_cutout, size) if size else images
+  return train_input
+
+
+def build(config, data):
+  """Builds the `Problem` of a search.
+
+  Args:
+    config: a search config (`daas_jax.config.SEARCH`).
+    data: a `daas_jax.data.sources.Dataset`, of which only shapes, class names, mean and std are used.
+
+  Returns:
+    A `daas_jax.types.Problem`.
+  """
+  net, space = network(config, len(data.class_names)), policy_space(config)
+  searched = config.network.name == 'supernet'
+  needs_key = 'noise' in config.network.primitives
+  image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
+
+  def init_arch(key):
+    return architecture.init(key, tuple(config.network.primitives)) if searched else {}
+
+  def sample_arch(key, arch, tau):
+    return architecture.sample(key, arch, tau) if searched else {}
+
+  def init_theta(key):
+    z = sample_arch(key, init_arch(key), 1.0)
+    return net.init(key, z, jnp.zeros(image.shape), key if needs_key else None)['params']
+
+  def loss(theta, z, images, labels, key):
+    logits = net.apply({'params': theta}, z, images, key if needs_key else None)
+    return cross_entropy(logits, labels), accuracy(logits, labels)
+
+  def val_input(images):
+    turned = jnp.rot90(images, config.data.validation_turns, (1, 2)) if config.data.validation_turns else images
+    return preprocess.normalise(preprocess.to_float(turned), data.mean, data.std)
+
+  return Problem(
+      init_theta=init_theta,
+      init_arch=init_arch,
+      sample_arch=sample_arch,
+      loss=loss,
+      init_gamma=functools.partial(categorical.init, space=space, p0=config.policy.p0),
+      sample_policy=functools.partial(categorical.sample, space=space),
+      log_prob=functools.partial(categorical.log_prob, space=space),
+      identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
+      train_input=_train_input(config, data, space),
+      val_input=val_input)

@@ -1,0 +1,64 @@
+"""What a run shows while it works: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_SHOWN = ('train_loss', 'train_accuracy', 'val_loss', 'val_accuracy')
+
+
+def _text(row, images_per_second):
+  values = ', '.join(f'{name} {row[name]:.4f}' for name in _SHOWN if name in row)
+  return f"{row['phase']} epoch {row['epoch']} step {row['step']}: {values}, {images_per_second:.0f} images/s"
+
+
+class Reporter:
+  """Reports a run; `line` at every line of metrics, `tick` at every other step, `note` and `warn` anywhere."""
+
+  def __init__(self, stream=None):
+    self._console = Console(file=stream or sys.stdout)
+    self._bar = None
+    self._begun = None
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    if self._bar:
+      self._bar.stop()
+
+  def _start(self, done, job):
+    self._begun = time.perf_counter(), done
+    if self._console.is_terminal:
+      self._bar = Progress(TextColumn('{task.description}'), BarColumn(), TextColumn('{task.completed}/{task.total}'),
+                           TimeElapsedColumn(), TimeRemainingColumn(), console=self._console)
+      self._bar.start()
+      self._task = self._bar.add_task('compiling', total=job.total_steps, completed=done)
+
+  def tick(self, done, job):
+    """Step `done` is over."""
+    if self._begun is None:
+      self._start(done, job)
+    if self._bar:
+      self._bar.update(self._task, completed=done)
+
+  def line(self, row, images_per_second, job):
+    """A row of metrics was written."""
+    self.tick(row['step'], job)
+    text = _text(row, images_per_second)
+    if self._bar:
+      self._bar.update(self._task, description=text)
+      return
+    seconds, first = time.perf_counter() - self._begun[0], self._begun[1]
+    left = seconds / max(row['step'] - first, 1) * (job.total_steps - row['step'])
+    self._console.print(f'{text}, {left:.0f} s left', soft_wrap=True, highlight=False)
+
+  def note(self, text):
+    """Something that the user should see."""
+    self._console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+  def warn(self, text):
+    """Something that the user should see on stderr."""
+    print(text, file=sys.stderr, flush=True)

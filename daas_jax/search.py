@@ -1,0 +1,60 @@
+"""`python -m daas_jax.search --config=configs/quickstart.py --workdir=runs/quickstart`: one search, start to end."""
+
+import sys
+
+import jax
+
+from daas_jax import cli, config as config_lib, loop, parallel, problem as problem_lib, progress, results, workdir
+from daas_jax.data import batches as batches_lib, select
+from daas_jax.errors import BadInput
+from daas_jax.methods import build
+
+
+def job(config, data):
+  """The `loop.Job` of a search.
+
+  Args:
+    config: a checked search config.
+    data: a `daas_jax.data.sources.Dataset`.
+
+  Raises:
+    BadInput: where config, data and devices do not fit each other.
+  """
+  search = config.search
+  batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction)
+  placement = parallel.place(config.parallel.devices)
+  for name in ('n_arch', 'n_w'):
+    if search[name] % placement.devices:
+      raise BadInput(f'search.{name}={search[name]} must be a multiple of the {placement.devices} devices')
+  problem = problem_lib.build(config, data)
+  method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
+  return loop.Job(
+      init=lambda: jax.jit(method.init)(jax.random.key(config.seed)),
+      step=placement.compile(method.step),
+      batches=batches,
+      total_steps=search.epochs * batches.steps_per_epoch,
+      steps_per_epoch=batches.steps_per_epoch,
+      images_per_step=2 * search.batch,
+      phase=lambda epoch: 'warm-up' if epoch < search.warmup_epochs else 'joint',
+      on_epoch=lambda state, epoch: (state, results.measures(state, config)),
+      put=placement.put,
+      get=placement.get)
+
+
+def main(options):
+  """Searches as the options say; returns the summary that it prints."""
+  config = options.config
+  data = select.from_config(config)
+  task = job(config, data)
+  with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
+    reporter.note(f'{config.method} on {data.name}: {task.total_steps} steps of {config.search.batch} + '
+                  f'{config.search.batch} images; compiling the step takes up to a minute')
+    state, _ = loop.run(task, folder, config, reporter)
+    summary = results.write(folder, state, config)
+    reporter.note(f'\n{summary}\n\nwritten: genotype.json, policy.json, metrics.jsonl, checkpoints/ in {folder}'
+                  if state.arch else f'\n{summary}\n\nwritten: policy.json, metrics.jsonl, checkpoints/ in {folder}')
+  return summary
+
+
+if __name__ == '__main__':
+  sys.exit(cli.run('search', main))

@@ -1,0 +1,21 @@
+"""XLA's compile time is most of this suite: all tests, and the commands they start, share one compilation cache."""
+
+import os
+import pathlib
+import tempfile
+
+import jax
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE = os.environ.get('DAAS_JAX_TEST_CACHE') or os.path.join(tempfile.gettempdir(), 'daas_jax_test_cache')
+jax.config.update('jax_compilation_cache_dir', CACHE)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+
+
+@pytest.fixture
+def x64():
+  """float64 for the length of a test."""
+  jax.config.update('jax_enable_x64', True)
+  yield
+  jax.config.update('jax_enable_x64', False)

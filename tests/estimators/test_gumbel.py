@@ -1,0 +1,43 @@
+"""Straight-through samples: hard values, the soft sample's gradient, the distribution."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from daas_jax.estimators import gumbel
+
+
+def test_one_hot_is_hard_forward_and_soft_backward(x64):
+  logits, key, tau = jnp.array([0.3, -1.0, 0.7]), jax.random.key(3), 0.7
+  c = jnp.array([1.0, 2.0, -3.0])
+  noisy = jax.nn.log_softmax(logits) + jax.random.gumbel(key, logits.shape, logits.dtype)
+  sample = gumbel.one_hot(key, logits, tau)
+  np.testing.assert_array_equal(sample, jax.nn.one_hot(jnp.argmax(noisy), 3))
+  gradient = jax.grad(lambda l: c @ gumbel.one_hot(key, l, tau))(logits)
+  soft = np.asarray(jax.nn.softmax(noisy / tau))
+  by_hand = (np.diag(soft) - np.outer(soft, soft)) @ np.asarray(c) / tau  # log_softmax's shift does not change it
+  np.testing.assert_allclose(gradient, by_hand, rtol=1e-10)
+
+
+def test_top_k_has_k_ones_and_the_soft_gradient(x64):
+  logits, key = jnp.array([0.3, -1.0, 0.7, 0.1]), jax.random.key(5)
+  sample = gumbel.top_k(key, logits, 0.5)
+  assert sorted(np.asarray(sample)) == [0, 0, 1, 1]
+  c = jnp.array([1.0, 2.0, -3.0, 0.5])
+  noisy = jax.nn.log_softmax(logits) + jax.random.gumbel(key, logits.shape, logits.dtype)
+  soft = jax.grad(lambda l: c @ jax.nn.softmax(l / 0.5))(noisy)
+  np.testing.assert_allclose(jax.grad(lambda l: c @ gumbel.top_k(key, l, 0.5))(logits), soft, rtol=1e-10)
+
+
+def test_hard_sample_does_not_depend_on_tau():
+  keys = jax.random.split(jax.random.key(0), 200)
+  logits = jnp.array([0.3, -1.0, 0.7])
+  a, b = (jax.vmap(lambda key: gumbel.one_hot(key, logits, tau))(keys) for tau in (10.0, 0.1))
+  np.testing.assert_array_equal(a, b)
+  np.testing.assert_allclose(np.mean(a, 0), jax.nn.softmax(logits), atol=0.15)
+
+
+@pytest.mark.parametrize('step,tau', [(0, 10.0), (50, 5.05), (100, 0.1), (200, 0.1)])
+def test_linear_tau(step, tau):
+  assert float(gumbel.linear_tau(step, 101)) == pytest.approx(tau, rel=1e-5)

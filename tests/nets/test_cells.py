@@ -1,0 +1,145 @@
+"""The single path against the dense cell: values, gradients, and what must get none."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from daas_jax.nets import architecture, cells
+from daas_jax.nets.primitives import DAAS_PRIMITIVES, PRIMITIVES
+from daas_jax.nets.supernet import SuperNet
+
+
+def random_z(seed, n_ops=len(DAAS_PRIMITIVES)):
+  """A hard architecture, every edge and operation equally likely."""
+  rng = np.random.default_rng(seed)
+  A, B = np.zeros((2, len(cells.EDGES), n_ops)), np.zeros((2, len(cells.EDGES)))
+  for kind in range(2):
+    A[kind, np.arange(len(cells.EDGES)), rng.integers(n_ops, size=len(cells.EDGES))] = 1
+    for edges in cells.NODE_EDGES:
+      B[kind, rng.choice(edges, 2, replace=False)] = 1
+  return {'A': jnp.asarray(A), 'B': jnp.asarray(B)}
+
+
+@pytest.fixture(scope='module')
+def both():
+  """(theta, images, compiled single-path and dense value-and-gradient) of one small net in float64."""
+  jax.config.update('jax_enable_x64', True)
+  images = jnp.asarray(np.random.default_rng(0).normal(size=(3, 8, 8, 2)))
+  compiled = {}
+  for dense in (False, True):
+    net = SuperNet(3, layers=3, channels=2, dense=dense, kernels='plain' if dense else 'fast')
+    if not dense:
+      theta = jax.tree.map(lambda a: a.astype(jnp.float64), jax.jit(net.init)(jax.random.key(0), random_z(0), images))
+    weights = jnp.asarray(np.random.default_rng(1).normal(size=(3, 3)))
+    scalar = lambda theta, z, images, net=net: jnp.sum(weights * net.apply(theta, z, images))
+    compiled[dense] = jax.jit(jax.value_and_grad(scalar, (0, 1, 2)))
+  yield theta, images, compiled
+  jax.config.update('jax_enable_x64', False)
+
+
+def _sampled(theta, z):
+  """For every stacked operation weight, which of its edges z samples: {(cell, name): bool [n]}."""
+  out = {}
+  for cell, weights in theta['params'].items():
+    if not cell.startswith('cell') :
+      continue
+    kind = int(int(cell[4:]) in (1, 2))  # layers = 3: reductions at 1 and 2
+    shapes = cells.weight_shapes(DAAS_PRIMITIVES, 4, bool(kind))
+    for name in weights:
+      if name in shapes:
+        o = DAAS_PRIMITIVES.index(name.split('.')[0])
+        out[cell, name] = np.array([bool(z['A'][kind, e, o] * z['B'][kind, e]) for e in shapes[name][2]])
+  return out
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_single_path_is_the_dense_sum_at_the_same_one_hots(both, seed):
+  theta, images, compiled = both
+  z = random_z(seed)
+  value, (g_theta, g_z, g_images) = compiled[False](theta, z, images)
+  dense, (d_theta, d_z, d_images) = compiled[True](theta, z, images)
+  np.testing.assert_allclose(value, dense, rtol=1e-10)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), g_theta, d_theta)
+  np.testing.assert_allclose(g_images, d_images, atol=1e-9)
+  # Of the architecture's gradient the single path knows the sampled entries, and those alone.
+  on_path = z['A'] * z['B'][..., None]
+  np.testing.assert_allclose(g_z['A'], d_z['A'] * on_path, atol=1e-9)
+  np.testing.assert_allclose(g_z['B'], d_z['B'] * z['B'], atol=1e-9)
+  assert np.count_nonzero(g_z['A']) == 16
+
+
+def test_sampled_weights_get_gradient_and_the_others_exactly_none(both):
+  theta, images, compiled = both
+  z = random_z(7)
+  g_theta = compiled[False](theta, z, images)[1][0]['params']
+  used, unused = 0, 0
+  for (cell, name), sampled in _sampled(theta, z).items():
+    for edge, is_sampled in enumerate(sampled):
+      gradient = np.asarray(g_theta[cell][name][edge])
+      assert np.any(gradient) == is_sampled, (cell, name, edge)
+      used, unused = used + is_sampled, unused + (not is_sampled)
+  assert used > 10 and unused > 100
+
+
+def test_one_program_serves_every_sample(both):
+  theta, images, compiled = both
+  for seed in range(8, 12):
+    compiled[False](theta, random_z(seed), images)
+  assert compiled[False]._cache_size() == 1
+
+
+def test_the_paper_size_has_dartss_number_of_weights():
+  shapes = jax.eval_shape(SuperNet(10).init, jax.random.key(0), random_z(0), jnp.zeros((1, 32, 32, 3)))
+  assert sum(a.size for a in jax.tree.leaves(shapes)) == 1_930_618
+
+
+def test_weights_start_within_the_bound_of_their_fan_in():
+  theta = SuperNet(3, layers=3, channels=4, primitives=('skip_connect', 'sep_conv_5x5')).init(
+      jax.random.key(0), random_z(0, 2), jnp.zeros((1, 8, 8, 3)))['params']
+  depthwise = np.asarray(theta['cell0']['sep_conv_5x5.dw1'])
+  assert np.abs(depthwise).max() <= 1 / 5 and depthwise.std() == pytest.approx(1 / 5 / np.sqrt(3), rel=0.1)
+
+
+def test_sampled_slots_are_the_two_edges_of_every_node():
+  z = random_z(3)
+  edge, operation, scale = cells.sampled_slots(z['A'][0], z['B'][0])
+  np.testing.assert_array_equal(np.sort(np.asarray(edge)), np.flatnonzero(z['B'][0]))
+  np.testing.assert_array_equal(operation, np.argmax(z['A'][0], -1)[np.asarray(edge)])
+  np.testing.assert_array_equal(scale, 1)
+  assert [cells.EDGES[e][1] for e in np.asarray(edge)] == [2, 2, 3, 3, 4, 4, 5, 5]
+
+
+@pytest.mark.parametrize('name', PRIMITIVES)
+@pytest.mark.parametrize('stride', [1, 2])
+def test_every_primitive_keeps_its_shape_contract(name, stride):
+  x, primitive = jnp.ones((2, 7, 7, 4)), PRIMITIVES[name]
+  weights = {n: jnp.ones(shape) for n, (shape, _) in primitive.shapes(4, stride).items()}
+  from daas_jax.nets.kernels import KERNELS
+  out = jax.eval_shape(lambda x, w: primitive.apply(x, w, stride, jax.random.key(0), KERNELS['fast']), x, weights)
+  assert out.shape == ((2, 7, 7, 4) if stride == 1 else (2, 4, 4, 4))
+
+
+def test_noise_differs_from_key_to_key_and_needs_one():
+  net = SuperNet(3, layers=3, channels=2, primitives=('skip_connect', 'noise'))
+  images = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
+  z = jax.tree.map(lambda a: a.astype(jnp.float32), random_z(1, 2))
+  theta = jax.jit(net.init)(jax.random.key(0), z, images, jax.random.key(1))
+  apply = jax.jit(net.apply)
+  first, again, other = (apply(theta, z, images, jax.random.key(i)) for i in (1, 1, 2))
+  np.testing.assert_array_equal(first, again)
+  assert np.abs(np.asarray(first - other)).max() > 1e-3
+
+
+def test_architecture_samples_follow_alpha_and_beta():
+  """Frequencies of 4,000 samples against softmax(alpha), and against the two-draw probabilities of Gumbel top-2."""
+  rng = np.random.default_rng(0)
+  arch = {'alpha': jnp.asarray(rng.normal(size=(2, 14, 7)), jnp.float32),
+          'beta': jnp.asarray(rng.normal(size=(2, 14)), jnp.float32)}
+  z = jax.jit(jax.vmap(lambda key: architecture.sample(key, arch, 1.0)))(jax.random.split(jax.random.key(0), 4000))
+  np.testing.assert_array_equal(np.unique(z['A']), [0, 1])
+  np.testing.assert_allclose(np.mean(z['A'], 0), jax.nn.softmax(arch['alpha']), atol=0.04)  # 5 standard deviations
+  for edges in cells.NODE_EDGES:
+    p = np.asarray(jax.nn.softmax(arch['beta'][0, jnp.array(edges)]), np.float64)
+    both = p + sum(p[i] * p / (1 - p[i]) * (np.arange(len(p)) != i) for i in range(len(p)))
+    np.testing.assert_allclose(np.mean(z['B'][:, 0, list(edges)], 0), both, atol=0.04)
