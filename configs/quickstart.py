@@ -9,7 +9,7 @@ def get_config():
   config.network.layers = 5          # cells: normal, reduction, normal, reduction, normal
   config.network.channels = 8        # of the first cell
   config.policy.share = 'slot'       # 2 x 15 instead of 15 x 15 x 2 tables of p and delta: this search is short
-  config.search.epochs = 6
+  config.search.epochs = 4
   config.search.warmup_epochs = 2
   config.search.batch = 32           # images of D_train and of D_val a step
   config.search.n_arch = 2           # architectures in Eq. 9 and 13

@@ -1,1 +1,26 @@
-"""Differentiable joint search of neural architectures and augmentation policies (DAAS), in JAX."""
+"""Differentiable joint search of neural architectures and augmentation policies (DAAS), in JAX.
+
+`load_policy(FILE)` and `load_genotype(FILE)` make what a search found usable in anyone's own training.
+"""
+
+
+def load_policy(path):
+  """A found policy as an augmentation: (key, images [B, H, W, C]) -> images, usable under jit.
+
+  See `daas_jax.policies.files.load_policy`.
+
+  Raises:
+    daas_jax.errors.BadInput: if the file is not a policy file.
+  """
+  from daas_jax.policies import files  # not at the top: `import daas_jax` should not import JAX
+  return files.load_policy(path)
+
+
+def load_genotype(path):
+  """A found pair of cells as a `daas_jax.nets.genotype.Genotype`, which `daas_jax.nets.derived.DerivedNet` takes.
+
+  Raises:
+    daas_jax.errors.BadInput: if the file is not a genotype file.
+  """
+  from daas_jax.nets import genotype
+  return genotype.load(path)

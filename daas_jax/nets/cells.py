@@ -55,6 +55,12 @@ def _weights_of(name, weights):
   return {key.split('.')[1]: value for key, value in weights.items() if key.split('.')[0] == name}
 
 
+@functools.partial(jax.jit, static_argnames=('name', 'stride', 'kernels'))
+def _apply(x, w, key, *, name, stride, kernels):
+  """One operation as a program of its own, traced once for all the edges that share its shapes."""
+  return PRIMITIVES[name].apply(x, w, stride, key, KERNELS[kernels])
+
+
 def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='plain', key=None):
   """The cell's definition: x_j = sum_i B_ij sum_o A^o_ij o(x_i), every operation computed.
 
@@ -71,7 +77,6 @@ def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='plain',
   Returns:
     [B, H', W', 4 C]: the 4 intermediate nodes side by side.
   """
-  kernels = KERNELS[kernels]
   stacks = weight_shapes(primitives, s0.shape[-1], reduction)
   nodes = [s0, s1]
   for edges in NODE_EDGES:
@@ -81,7 +86,7 @@ def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='plain',
       for o, name in enumerate(primitives):
         w = {n: v[stacks[n][2].index(e)] for n, v in weights.items() if e in stacks[n][2]}
         edge_key = None if key is None else jax.random.fold_in(key, e)
-        total += B[e] * A[e, o] * PRIMITIVES[name].apply(x, _weights_of(name, w), stride, edge_key, kernels)
+        total += B[e] * A[e, o] * _apply(x, _weights_of(name, w), edge_key, name=name, stride=stride, kernels=kernels)
     nodes.append(total)
   return jnp.concatenate(nodes[INPUTS:], -1)
 

@@ -1,0 +1,119 @@
+"""`python -m daas_jax.train --config=configs/train_quickstart.py --search=runs/quickstart --workdir=runs/trained`:
+trains a found network from scratch under a found policy. Validation chooses the epoch, the test set is read once."""
+
+import json
+import os
+import sys
+
+from absl import flags
+import jax
+
+from daas_jax import cli, config as config_lib, loop, progress, training, workdir
+from daas_jax.data import batches as batches_lib, select, splits
+from daas_jax.errors import BadInput
+from daas_jax.nets import genotype as genotype_lib
+from daas_jax.nets.derived import DerivedNet, count_parameters
+from daas_jax.nets.primitives import DAAS_PRIMITIVES
+from daas_jax.policies import files, fixed
+
+
+def define_flags(values):
+  flags.DEFINE_string('search', None, 'The workdir of the search whose result is trained.', flag_values=values)
+  flags.DEFINE_string('policy', None, 'searched, ' + ', '.join(fixed.FIXED) + ', or a policy file.', flag_values=values)
+  flags.DEFINE_string('genotype', None, 'searched, random:SEED, or a genotype file.', flag_values=values)
+
+
+def _from_search(folder, name):
+  if not folder:
+    raise BadInput(f'the searched {name} is asked for, but no search is given: add --search=WORKDIR')
+  path = os.path.join(folder, f'{name}.json')
+  if not os.path.isfile(path):
+    raise BadInput(f'{folder} holds no {name}.json: give the workdir of a finished search')
+  return path
+
+
+def find_genotype(asked, search):
+  """The `Genotype` that --genotype names."""
+  if asked == 'searched':
+    return genotype_lib.load(_from_search(search, 'genotype'))
+  if asked.startswith('random:'):
+    seed = asked.removeprefix('random:')
+    if not seed.isdecimal():
+      raise BadInput(f'--genotype=random:SEED needs a whole number, not {seed!r}')
+    return genotype_lib.random_genotype(int(seed), DAAS_PRIMITIVES)
+  return genotype_lib.load(asked)
+
+
+def find_policy(asked, search):
+  """(augment, whether crop and flip come before it) of the policy that --policy names."""
+  if asked in fixed.FIXED:
+    return fixed.FIXED[asked].make(), fixed.FIXED[asked].standard_preprocessing
+  return files.load_policy(_from_search(search, 'policy') if asked == 'searched' else asked), True
+
+
+def _claim_inputs(folder, genotype, asked, search):
+  """Keeps copies of what is trained in the workdir; a resumed training must be given the same."""
+  texts = {'genotype.json': json.dumps(genotype_lib.to_json(genotype), indent=2, sort_keys=True) + '\n'}
+  if asked not in fixed.FIXED:
+    with open(_from_search(search, 'policy') if asked == 'searched' else asked, encoding='utf-8') as file:
+      texts['policy.json'] = file.read()
+  for name, text in texts.items():
+    path = os.path.join(folder, name)
+    if not os.path.exists(path):
+      workdir.write_text(path, text)
+    else:
+      with open(path, encoding='utf-8') as file:
+        if file.read() != text:
+          raise BadInput(f'the workdir {folder} holds a training of another {name}: choose another --workdir')
+
+
+def main(options):
+  """Trains as the options say; returns what it writes to results.json."""
+  config = options.config
+  with config.unlocked():
+    config.policy, config.genotype = options.policy or config.policy, options.genotype or config.genotype
+  genotype = find_genotype(config.genotype, options.search)
+  augment, standard = find_policy(config.policy, options.search)
+  data = select.from_config(config)
+  train, val = splits.halves(data.train_labels, config.seed, 1 - config.data.val_fraction)
+  batches = batches_lib.TrainBatches(data.train_images[train], data.train_labels[train], config.seed,
+                                     config.train.batch)
+  total = config.train.epochs * batches.steps_per_epoch
+  net = DerivedNet(genotype, len(data.class_names), config.network.layers, config.network.channels,
+                   config.train.auxiliary > 0, config.network.stem)
+  tx, lr = training.optimizer(config, total)
+  step = training.make_step(config, net, tx, lr, training.make_input(config, data, augment, standard), total)
+  evaluate = training.make_evaluate(net, data)
+
+  def on_epoch(state, epoch):
+    loss, accuracy = evaluate(state.variables, data.train_images[val], data.train_labels[val])
+    return training.keep_best(state, accuracy, epoch), {'val_loss': loss, 'val_accuracy': accuracy}
+
+  job = loop.Job(
+      init=lambda: jax.jit(lambda key: training.init_state(net, tx, key, data.train_images.shape[1:]))(
+          jax.random.key(config.seed)),
+      step=jax.jit(step, donate_argnums=0), batches=batches, total_steps=total,
+      steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch, phase=lambda epoch: 'train',
+      on_epoch=on_epoch)
+  with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
+    _claim_inputs(folder, genotype, config.policy, options.search)
+    reporter.note(f'{config.network.layers} cells of {config.network.channels} channels on {data.name}, policy '
+                  f'{config.policy}: {total} steps of {config.train.batch} images')
+    state, _ = loop.run(job, folder, config, reporter)
+    result = _result(config, state, evaluate, data)
+    workdir.write_text(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
+    reporter.note(f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read once), of the "
+                  f"epoch with the best validation accuracy ({result['best_epoch']}: {result['val_accuracy']:.4f}); "
+                  f"{result['parameters']:,} parameters\nwritten: results.json, metrics.jsonl, checkpoints/ in {folder}")
+  return result
+
+
+def _result(config, state, evaluate, data):
+  loss, accuracy = evaluate(state.best['variables'], data.test_images, data.test_labels)
+  return {'test_accuracy': accuracy, 'test_loss': loss, 'val_accuracy': float(state.best['accuracy']),
+          'best_epoch': int(state.best['epoch']), 'parameters': count_parameters(state.variables['params']),
+          'genotype': config.genotype, 'policy': config.policy, 'seed': config.seed}
+
+
+if __name__ == '__main__':
+  sys.exit(cli.run('train', main, define=define_flags))

@@ -1,0 +1,125 @@
+"""Training a derived network from scratch under a policy (DAAS 5): the pure step, and the evaluation."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from daas_jax import problem, trees
+from daas_jax.augment import preprocess
+from daas_jax.data import batches
+
+
+class TrainState(NamedTuple):
+  """Everything a training needs to go on.
+
+  Attributes:
+    step: int32 [].
+    key: PRNG key of the whole training; step n uses fold_in(key, n).
+    variables: {'params', 'batch_stats'} of the network.
+    opt: the optimizer's state.
+    best: {'variables', 'accuracy' [], 'epoch' int32 []}: the epoch with the best validation accuracy so far.
+  """
+  step: jax.Array
+  key: jax.Array
+  variables: Any
+  opt: Any
+  best: Any
+
+
+def optimizer(config, total_steps):
+  """(optax transformation, learning-rate schedule) of a training config: SGD, momentum, L2, clipping (DARTS)."""
+  train = config.train
+  if train.schedule == 'cosine':
+    lr = optax.cosine_decay_schedule(train.lr, total_steps)
+  else:
+    lr = optax.linear_schedule(train.lr, 0.0, total_steps)
+  return optax.chain(optax.clip_by_global_norm(train.clip), optax.add_decayed_weights(train.weight_decay),
+                     optax.sgd(lr, train.momentum)), lr
+
+
+def init_state(net, tx, key, image_shape):
+  """A fresh `TrainState` for images of shape (H, W, C)."""
+  key_net, key_run = jax.random.split(key)
+  variables = dict(net.init(key_net, jnp.zeros((2, *image_shape)), False))
+  best = {'variables': jax.tree.map(jnp.copy, variables), 'accuracy': jnp.float32(-1), 'epoch': jnp.int32(0)}
+  return TrainState(jnp.int32(0), key_run, variables, tx.init(variables['params']), best)
+
+
+def make_input(config, data, augment, standard):
+  """(images uint8, key) -> preprocessed, augmented, normalised images.
+
+  Args:
+    config: a training config.
+    data: a `daas_jax.data.sources.Dataset`, for mean and std.
+    augment: (key, images float) -> images, such as `daas_jax.load_policy` returns.
+    standard: whether crop and flip come before it.
+  """
+  def train_input(images, key):
+    key_standard, key_policy, key_cutout = jax.random.split(key, 3)
+    images = preprocess.to_float(images)
+    if standard:
+      images = problem.standard_preprocessing(images, key_standard, config.preprocess)
+    images = preprocess.normalise(augment(key_policy, images), data.mean, data.std)
+    size = config.preprocess.cutout
+    return preprocess.cutout(images, key_cutout, size) if size else images
+  return train_input
+
+
+def make_step(config, net, tx, lr, train_input, total_steps):
+  """The training step (TrainState, (images, labels)) -> (TrainState, metrics), one pure function.
+
+  Loss: cross-entropy plus `train.auxiliary` times that of the auxiliary head; drop-path grows linearly from 0 to
+  `train.drop_path` over the training (DARTS).
+  """
+  train = config.train
+
+  def loss_of(params, batch_stats, images, labels, drop_path, key):
+    rngs = {'drop_path': key} if train.drop_path else None
+    (logits, auxiliary), changed = net.apply(
+        {'params': params, 'batch_stats': batch_stats}, images, True, drop_path if train.drop_path else 0.0,
+        mutable=['batch_stats'], rngs=rngs)
+    loss = problem.cross_entropy(logits, labels, train.label_smoothing)
+    if auxiliary is not None:
+      loss += train.auxiliary * problem.cross_entropy(auxiliary, labels, train.label_smoothing)
+    return loss, (problem.accuracy(logits, labels), changed['batch_stats'])
+
+  def step(state, batch):
+    images, labels = batch
+    key_input, key_drop = jax.random.split(jax.random.fold_in(state.key, state.step))
+    drop_path = train.drop_path * state.step / total_steps
+    (loss, (accuracy, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+        state.variables['params'], state.variables['batch_stats'], train_input(images, key_input), labels, drop_path,
+        key_drop)
+    updates, opt = tx.update(gradient, state.opt, state.variables['params'])
+    variables = {'params': optax.apply_updates(state.variables['params'], updates), 'batch_stats': batch_stats}
+    metrics = {'train_loss': loss, 'train_accuracy': accuracy, 'lr': lr(state.step), 'grad_norm': trees.norm(gradient)}
+    return state._replace(step=state.step + 1, variables=variables, opt=opt), metrics
+
+  return step
+
+
+def make_evaluate(net, data, batch=256):
+  """(variables, images uint8 [n, H, W, C], labels [n]) -> (mean loss, accuracy) over every image exactly once."""
+  @jax.jit
+  def sums(variables, images, labels, mask):
+    images = preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
+    logits, _ = net.apply(variables, images, False)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    right = (jnp.argmax(logits, -1) == labels).astype(jnp.float32)
+    return jnp.sum(loss * mask), jnp.sum(right * mask)
+
+  def evaluate(variables, images, labels):
+    parts = [sums(variables, *b) for b in batches.evaluation_batches(images, labels, min(batch, len(labels)))]
+    loss, right = (sum(float(p[i]) for p in parts) for i in range(2))
+    return loss / len(labels), right / len(labels)
+
+  return evaluate
+
+
+def keep_best(state, accuracy, epoch):
+  """`state` with `best` replaced where this epoch's validation accuracy is higher (the earlier one wins a tie)."""
+  better = jnp.float32(accuracy) > state.best['accuracy']
+  new = {'variables': state.variables, 'accuracy': jnp.float32(accuracy), 'epoch': jnp.int32(epoch + 1)}
+  return state._replace(best=trees.select(better, new, state.best))
