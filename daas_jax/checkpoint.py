@@ -1,5 +1,6 @@
 """Checkpoints of a run, by orbax: saved in the background, restored from the newest that is whole."""
 
+import os
 import sys
 
 import jax
@@ -23,29 +24,46 @@ def _like(host, state):
   return jax.tree.map(lambda h, x: jax.random.wrap_key_data(h) if _is_key(x) else jax.numpy.asarray(h), host, state)
 
 
+def _form(tree):
+  """{path: (shape, dtype)} of a tree of host arrays, or of what orbax knows about a saved one."""
+  # Empty nodes hold the places of a list and are no leaves.
+  leaves = ocp.tree.to_flat_dict(ocp.tree.serialize_tree(tree, keep_empty_nodes=True), keep_empty_nodes=True)
+  return {'.'.join(path): (tuple(x.shape), np.dtype(x.dtype)) for path, x in leaves.items() if hasattr(x, 'shape')}
+
+
 class Checkpoints:
   """The checkpoints of one workdir.
 
   Args:
     folder: absolute path of the folder, made if it is not there.
     keep: number of checkpoints kept.
+
+  Raises:
+    BadInput: the folder cannot be used.
   """
 
   def __init__(self, folder, keep):
-    self._manager = ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(max_to_keep=keep))
+    try:
+      os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+      raise BadInput(f'{folder} cannot be used ({error.strerror}): move it away to start again') from error
+    # With the handler named, orbax need not guess it from the newest checkpoint, which may be damaged.
+    self._manager = ocp.CheckpointManager(folder, item_handlers=ocp.StandardCheckpointHandler(),
+                                          options=ocp.CheckpointManagerOptions(max_to_keep=keep))
     self._folder = folder
+    self._damaged = []
 
   def save(self, step, state):
-    """Begins to save `state` as checkpoint `step`; what was there under that number (damaged) is replaced."""
-    if step in self._manager.all_steps():
-      self._manager.wait_until_finished()
-      self._manager.delete(step)
+    """Begins to save `state` as checkpoint `step`; the damaged ones that `restore` passed over make way for it."""
+    for damaged in self._damaged:  # orbax saves nothing that is not newer than all there is
+      self._manager.delete(damaged)
+    self._damaged = []
     self._manager.save(step, args=ocp.args.StandardSave(_to_host(state)))
 
   def last(self):
-    """Number of the newest finished checkpoint, or None."""
+    """Number of the newest finished checkpoint that is not known to be damaged, or None."""
     self._manager.wait_until_finished()
-    return self._manager.latest_step()
+    return max(set(self._manager.all_steps()) - set(self._damaged), default=None)
 
   def restore(self, state, warn=lambda line: print(line, file=sys.stderr)):
     """The newest checkpoint that can be read.
@@ -61,10 +79,11 @@ class Checkpoints:
       BadInput: if there are checkpoints and none of them can be read.
     """
     target, steps = _to_host(state), sorted(self._manager.all_steps(), reverse=True)
-    for step in steps:
+    for i, step in enumerate(steps):
       try:
+        self._check_form(step, target)
         host = self._manager.restore(step, args=ocp.args.StandardRestore(target))
-        jax.tree.map(_same_form, host, target)
+        self._damaged = steps[:i]
         return step, _like(host, state)
       except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint; none is swallowed
         reason = str(error).strip().split('\n')[0][:200]
@@ -73,12 +92,18 @@ class Checkpoints:
       raise BadInput(f'none of the checkpoints in {self._folder} can be read: move the folder away to start again')
     return 0, state
 
+  def _check_form(self, step, target):
+    """Refuses what is not of this form: orbax itself casts to the type that it is asked for."""
+    saved, wanted = _form(self._manager.item_metadata(step)), _form(target)
+    for name in sorted(saved.keys() | wanted.keys()):
+      if saved.get(name) != wanted.get(name):
+        raise ValueError(f'it holds {_text(saved.get(name))} as {name}, where {_text(wanted.get(name))} belongs')
+
   def close(self):
     """Waits for the last save."""
     self._manager.wait_until_finished()
     self._manager.close()
 
 
-def _same_form(restored, target):
-  if np.shape(restored) != np.shape(target):
-    raise ValueError(f'an array of shape {np.shape(restored)} where {np.shape(target)} belongs')
+def _text(form):
+  return f'{form[1]} {list(form[0])}' if form else 'nothing'

@@ -1,11 +1,14 @@
 """Flags, exit statuses and the compilation cache of the commands `search` and `train`."""
 
+from importlib import machinery, util
 import os
 import re
 import sys
+import traceback
 
-from absl import flags
+from absl import flags, logging
 import jax
+import ml_collections
 from ml_collections import config_flags
 
 from daas_jax import config as config_lib
@@ -13,20 +16,75 @@ from daas_jax.errors import BadInput, Diverged
 
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'daas_jax')
 
+_GIVE = {'config': 'FILE.py, such as configs/quickstart.py', 'workdir': 'FOLDER, where the run is kept'}
 
-def _refuse_unknown_keys(arguments, schema):
-  """A wrong key must be named before absl sees it: its own message is a traceback."""
+
+def _missing(name):
+  return f'--{name} is missing: give --{name}={_GIVE[name]}'
+
+
+def _refuse_words(arguments, schema):
+  """What is wrong with the words alone is said before absl sees them: its messages do not help, or are tracebacks."""
   rooms = {name.rsplit('.', 1)[0] for name in schema if '.' in name}
   for argument in arguments:
-    match = re.match(r'--?config\.([\w.]+)', argument)
+    match = re.match(r'--?(?:no)?config\.([^=]*)', argument)
     if match and match[1] not in schema:
       inside = [k for k in schema if k.startswith(f'{match[1]}.')]
       raise BadInput(f'{match[1]!r} is a group of config keys: set one of them, such as --config.{inside[0]}='
                      if match[1] in rooms else config_lib.unknown_key(match[1], schema))
+  files = sum(re.match(r'--?config(=|$)', argument) is not None for argument in arguments)
+  if files > 1:
+    raise BadInput('--config is given twice: give one config file')
+  if not files and any(re.match(r'--?(no)?config\.', argument) for argument in arguments):
+    raise BadInput(_missing('config'))
 
 
 def _one_line(error):
   return ' '.join(str(error).split())[:400]
+
+
+class _ConfigFile(flags.ArgumentParser):
+  """Runs a config file. ml_collections' parser shows what is wrong as a traceback, or not before the config is used."""
+
+  def parse(self, argument):
+    path, *words = argument.split(':', 1)
+    if not os.path.isfile(path):
+      raise BadInput(f'no config file {path!r}: give the path of a Python file that defines get_config()')
+    try:
+      config = self._load(path).get_config(*words)
+      if isinstance(config, ml_collections.ConfigDict):  # a plain copy: this one may be frozen
+        config = ml_collections.ConfigDict(config.to_dict())
+    except BadInput:
+      raise
+    except OSError as error:
+      raise BadInput(f'the config file {path} cannot be read: {_one_line(error)}') from error
+    except (Exception, SystemExit) as error:  # it is the user's program: whatever it raises is about that file
+      lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+      where = f' in line {lines[-1]}' if lines else ''
+      raise BadInput(f'the config file {path} raised {type(error).__name__}{where}: {_one_line(error)}') from error
+    if not isinstance(config, ml_collections.ConfigDict):
+      raise BadInput(f'get_config() of the config file {path} must return a ConfigDict, such as that of '
+                     f'daas_jax.config.search_config(), not {_one_line(repr(config))[:60]}')
+    config.lock()
+    return config
+
+  def _load(self, path):
+    loader = machinery.SourceFileLoader('daas_jax_config', path)
+    module = util.module_from_spec(util.spec_from_loader(loader.name, loader))
+    sys.modules[loader.name] = module  # dataclasses look themselves up there
+    loader.exec_module(module)
+    return module
+
+
+def _define(kind, arguments, define, values):
+  # Without sys_argv the overrides are looked for in the words of the process, whatever `arguments` are.
+  config_flags.DEFINE_config_file('config', None, 'The config file.', lock_config=True, flag_values=values,
+                                  sys_argv=[kind, *arguments])
+  values['config'].parser = _ConfigFile()
+  flags.DEFINE_string('workdir', None, 'The folder of the run; resumed if it holds one.', flag_values=values)
+  flags.DEFINE_string('compilation_cache', CACHE, "Folder of compiled programs; 'off' for none.", flag_values=values)
+  flags.DEFINE_bool('help', False, 'Shows the flags.', flag_values=values)
+  define(values)
 
 
 def parse(kind, arguments, define=lambda values: None):
@@ -43,35 +101,28 @@ def parse(kind, arguments, define=lambda values: None):
   Raises:
     BadInput: for whatever cannot be read.
   """
-  schema = config_lib.SCHEMAS[kind]
-  _refuse_unknown_keys(arguments, schema)
-  values = flags.FlagValues()
-  config_flags.DEFINE_config_file('config', None, 'The config file.', lock_config=True, flag_values=values)
-  flags.DEFINE_string('workdir', None, 'The folder of the run; resumed if it holds one.', flag_values=values)
-  flags.DEFINE_string('compilation_cache', CACHE, "Folder of compiled programs; 'off' for none.", flag_values=values)
-  flags.DEFINE_bool('help', False, 'Shows the flags.', flag_values=values)
-  define(values)
+  schema, values = config_lib.SCHEMAS[kind], flags.FlagValues()
   try:
+    arguments = values.read_flags_from_files(arguments, force_gnu=False)
+    _refuse_words(arguments, schema)
+    _define(kind, arguments, define, values)
     rest = values([f'daas_jax.{kind}', *arguments])[1:]
-    if values.help:
-      return values
-    config = values.config
-  except BadInput:
-    raise
-  except (OSError, ImportError) as error:
-    raise BadInput(f'the config file cannot be read: {_one_line(error)}') from error
-  except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+  except flags.IllegalFlagValueError as error:
+    wrong = re.match(r'flag --config\.([\w.]+)=(.*?): ', str(error), re.DOTALL)
+    raise BadInput(config_lib.wrong_type(wrong[1], wrong[2], schema) if wrong else _one_line(error)) from error
+  except KeyError as error:  # an override in a room that the config file's config has not
+    raise BadInput(f'the config file sets no {error.args[0]}: start its config from '
+                   f'daas_jax.config.{kind}_config()') from error
+  except (flags.Error, AttributeError, TypeError, ValueError) as error:
     raise BadInput(_one_line(error)) from error
-  except Exception as error:  # a config file is the user's program: whatever it raises is about that file
-    raise BadInput(f'the config file raised {type(error).__name__}: {_one_line(error)}') from error
+  if values.help:
+    return values
   if rest:
     raise BadInput(f'unexpected word {rest[0]!r}: every option is given as --name=value')
   for name in ('config', 'workdir'):
-    if values[name].value is None:
-      raise BadInput(f'--{name} is missing')
-  if not hasattr(config, 'to_dict'):
-    raise BadInput('the config file must define get_config() returning a ConfigDict')
-  config_lib.check(config, kind)
+    if values[name].value in (None, ''):  # an empty workdir would be the current folder
+      raise BadInput(_missing(name))
+  config_lib.check(values.config, kind)
   return values
 
 
@@ -83,17 +134,19 @@ def run(kind, main, arguments=None, define=lambda values: None):
     if options.help:
       print(f'python -m daas_jax.{kind}\n' + options.main_module_help() + options.get_help())
       return 0
+    logging.set_verbosity(logging.FATAL)  # orbax logs the tracebacks of errors that it raises as well
     if options.compilation_cache != 'off':
       jax.config.update('jax_compilation_cache_dir', options.compilation_cache)
       jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
     main(options)
     return 0
-  except BadInput as error:
-    print(f'daas_jax.{kind}: {error}', file=sys.stderr)
+  except (BadInput, Diverged) as error:
+    print(f'daas_jax.{kind}:', *str(error).splitlines(), file=sys.stderr)
+    return 2 if isinstance(error, BadInput) else 3
+  except OSError as error:  # such as a full disk: what is wrong is outside of this program
+    print(f'daas_jax.{kind}: {_one_line(error)}: when that is mended, the same command goes on from the last '
+          'checkpoint', file=sys.stderr)
     return 2
-  except Diverged as error:
-    print(f'daas_jax.{kind}: {error}', file=sys.stderr)
-    return 3
   except KeyboardInterrupt:
     print(f'daas_jax.{kind}: interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
     return 130

@@ -14,6 +14,11 @@ from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.errors import BadInput
 from daas_jax.nets.primitives import DAAS_PRIMITIVES, PRIMITIVES
 
+_LARGEST = 3e38  # of a float32
+_SEEDS = 2**32 - 1  # of jax.random.key
+# Far above any experiment: a typing error must not fill the memory or run for ever before it is noticed.
+_MOST = 10_000
+
 
 class Key(NamedTuple):
   """One key: default value, check (value -> None or what it must be), and what it means (with unit and source)."""
@@ -52,6 +57,10 @@ def all_of(names):
   return check
 
 
+def some_primitives(v):
+  return all_of(PRIMITIVES)(v) or (None if set(v) - {'none'} else "must name an operation other than 'none'")
+
+
 def anything(v):
   del v
 
@@ -82,28 +91,28 @@ _LOG = {
 
 SEARCH = {
     'kind': Key('search', one_of('search'), 'which command this config is for'),
-    'seed': Key(0, at_least(0), 'of everything random'),
+    'seed': Key(0, between(0, _SEEDS), 'of everything random'),
     'method': Key('daas', one_of('daas'), 'search algorithm'),
     **_DATA,
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
     'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
     **_PREPROCESS,
     'network.name': Key('supernet', one_of('supernet', 'small_cnn'), 'what theta belongs to'),
-    'network.layers': Key(8, at_least(3), 'cells (DAAS 5)'),
-    'network.channels': Key(16, at_least(2), 'channels of the first cell (DAAS 5); even'),
+    'network.layers': Key(8, between(3, _MOST), 'cells (DAAS 5)'),
+    'network.channels': Key(16, between(2, _MOST), 'channels of the first cell (DAAS 5); even'),
     'network.stem': Key('cifar', one_of('cifar', 'imagenet'), 'stem: full size, or three halvings'),
-    'network.primitives': Key(DAAS_PRIMITIVES, all_of(PRIMITIVES), 'candidate operations of a cell (DAAS 3.2)'),
+    'network.primitives': Key(DAAS_PRIMITIVES, some_primitives, 'candidate operations of a cell (DAAS 3.2)'),
     'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
     'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
     'policy.share': Key('policy', one_of('policy', 'slot', 'op'), 'which operations share p and delta (DAAS 3.2)'),
     'policy.p0': Key(0.5, between(0, 1, True, True), 'application probability at the start (choice)'),
-    'search.epochs': Key(50, at_least(1), 'epochs of D_train, warm-up included (DAAS 5)'),
+    'search.epochs': Key(50, between(1, _MOST), 'epochs of D_train, warm-up included (DAAS 5)'),
     'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
     'search.batch': Key(64, at_least(2), 'images of D_train and of D_val a step (choice)'),
-    'search.n_arch': Key(5, at_least(1), 'architectures in Eq. 9 and 13 (DAAS 5)'),
-    'search.n_aug': Key(2, at_least(1), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
-    'search.n_w': Key(10, at_least(1), 'architectures in Eq. 14 (DAAS 4.2)'),
+    'search.n_arch': Key(5, between(1, _MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
+    'search.n_aug': Key(2, between(1, _MOST), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
+    'search.n_w': Key(10, between(1, _MOST), 'architectures in Eq. 14 (DAAS 4.2)'),
     'search.accumulate': Key('mean', one_of('mean', 'sum'), 'of the n_w gradients; theta.lr is for the mean (choice)'),
     'search.xi': Key(0.0, at_least(0), 'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
     'search.baseline': Key('leave_one_out', one_of('none', 'leave_one_out', 'moving_average'),
@@ -127,16 +136,16 @@ SEARCH = {
 
 TRAIN = {
     'kind': Key('train', one_of('train'), 'which command this config is for'),
-    'seed': Key(0, at_least(0), 'of everything random'),
+    'seed': Key(0, between(0, _SEEDS), 'of everything random'),
     **_DATA,
     'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that chooses the epoch'),
     **_PREPROCESS,
     'policy': Key('searched', anything, 'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
     'genotype': Key('searched', anything, 'searched, random:SEED, or a genotype FILE'),
-    'network.layers': Key(20, at_least(3), 'cells (DAAS 5)'),
-    'network.channels': Key(36, at_least(2), 'channels of the first cell (DARTS); even'),
+    'network.layers': Key(20, between(3, _MOST), 'cells (DAAS 5)'),
+    'network.channels': Key(36, between(2, _MOST), 'channels of the first cell (DARTS); even'),
     'network.stem': Key('cifar', one_of('cifar', 'imagenet'), 'stem: full size, or three halvings'),
-    'train.epochs': Key(600, at_least(1), 'epochs (DAAS 5)'),
+    'train.epochs': Key(600, between(1, _MOST), 'epochs (DAAS 5)'),
     'train.batch': Key(96, at_least(2), 'images a step (DAAS 5)'),
     'train.lr': Key(0.025, above(0), 'learning rate at the start (DARTS)'),
     'train.schedule': Key('cosine', one_of('cosine', 'linear'), 'decay of the learning rate to 0'),
@@ -182,7 +191,7 @@ def flatten(config):
     if isinstance(value, (dict, ml_collections.ConfigDict)):
       out.update({f'{name}.{k}': v for k, v in flatten(value).items()})
     else:
-      out[name] = value
+      out[str(name)] = value
   return out
 
 
@@ -190,7 +199,7 @@ def _same_type(value, default):
   if isinstance(default, bool) or isinstance(value, bool):
     return isinstance(value, bool) and isinstance(default, bool)
   if isinstance(default, float):
-    return isinstance(value, (int, float))
+    return isinstance(value, (int, float)) and abs(value) <= _LARGEST  # NaN is not
   if isinstance(default, tuple):
     return isinstance(value, (tuple, list)) and all(isinstance(x, str) for x in value)
   return isinstance(value, type(default))
@@ -215,13 +224,13 @@ def check(config, kind):
     BadInput: for an unknown or missing key, a wrong type, a value out of range.
   """
   schema, flat = SCHEMAS[kind], flatten(config)
-  if flat.get('kind', kind) != kind:
+  if flat.get('kind') in [k for k in SCHEMAS if k != kind]:
     raise BadInput(f"this is a config for `python -m daas_jax.{flat['kind']}`, not for `daas_jax.{kind}`")
   for name, value in flat.items():
     if name not in schema:
       raise BadInput(unknown_key(name, schema))
     if not _same_type(value, schema[name].default):
-      raise BadInput(f'config key {name!r} must be {_type_name(schema[name].default)}, not {value!r}')
+      raise BadInput(wrong_type(name, value, schema))
     problem = schema[name].check(value)
     if problem:
       raise BadInput(f'config key {name!r} {problem}, not {value!r}')
@@ -237,8 +246,14 @@ def check(config, kind):
     raise BadInput("config key 'theta.lr_min' must be at most theta.lr")
 
 
+def wrong_type(name, value, schema):
+  """The line about a value that is not of its key's type."""
+  return f'config key {name!r} must be {_type_name(schema[name].default)}, not {value!r}'
+
+
 def _type_name(value):
-  names = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'a string', tuple: 'a tuple of names'}
+  names = {bool: 'True or False', int: 'a whole number', float: 'a finite number', str: 'a string',
+           tuple: 'a tuple of names'}
   return names[type(value)]
 
 

@@ -87,7 +87,7 @@ def _steps(job, config, checkpoints, log, state, start, progress):
     row = {'step': done, 'epoch': epoch + 1, 'phase': job.phase(epoch)} | _mean(window, done, checkpoints)
     if last_of_epoch and job.on_epoch:
       changed, extra = job.on_epoch(job.get(state), epoch)
-      state, row = job.put(changed), row | extra
+      state, row = job.put(changed), row | _mean([extra], done, checkpoints)
     seconds = time.perf_counter() - since
     log.write(row | {'images_per_second': round(len(window) * job.images_per_step / seconds, 1)})
     progress.line(row, len(window) * job.images_per_step / seconds, job)

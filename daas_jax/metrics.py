@@ -3,22 +3,21 @@
 import json
 import os
 
+from daas_jax import workdir
+
 
 class MetricsFile:
   """The metrics file of a workdir.
 
   Args:
     path: the file; made if it is not there.
-    last_step: lines of later steps are dropped, as is a last line cut short: they belong to work that a resumed run
-      does again.
+    last_step: lines of later steps are dropped, as is what `read` passes over: a line cut short belongs to work that
+      a resumed run does again.
   """
 
   def __init__(self, path, last_step):
     kept = [line for line in read(path) if line['step'] <= last_step]
-    temporary = f'{path}.tmp'
-    with open(temporary, 'w', encoding='utf-8') as file:
-      file.writelines(_line(row) for row in kept)
-    os.replace(temporary, path)
+    workdir.write_text(path, ''.join(_line(row) for row in kept))
     self._file = open(path, 'a', encoding='utf-8')
 
   def write(self, row):
@@ -35,16 +34,15 @@ def _line(row):
 
 
 def read(path):
-  """The whole rows of a metrics file, [] where there is none; stops at the first line that is cut or damaged."""
+  """The whole rows of a metrics file, [] where there is none; passes over lines that are cut, damaged or of others."""
   rows = []
   if os.path.exists(path):
     with open(path, encoding='utf-8', errors='replace') as file:
       for line in file:
         try:
           row = json.loads(line)
-        except ValueError:
-          break
-        if not (isinstance(row, dict) and isinstance(row.get('step'), int)):
-          break
-        rows.append(row)
+        except (ValueError, RecursionError):
+          continue
+        if isinstance(row, dict) and type(row.get('step')) is int:
+          rows.append(row)
   return rows

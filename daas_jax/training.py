@@ -44,7 +44,7 @@ def init_state(net, tx, key, image_shape):
   key_net, key_run = jax.random.split(key)
   variables = dict(net.init(key_net, jnp.zeros((2, *image_shape)), False))
   best = {'variables': jax.tree.map(jnp.copy, variables), 'accuracy': jnp.float32(-1), 'epoch': jnp.int32(0)}
-  return TrainState(jnp.int32(0), key_run, variables, tx.init(variables['params']), best)
+  return trees.strongly_typed(TrainState(jnp.int32(0), key_run, variables, tx.init(variables['params']), best))
 
 
 def make_input(config, data, augment, standard):

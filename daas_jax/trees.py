@@ -48,3 +48,9 @@ def pmean(x, axis):
 def all_gather(x, axis):
   """Every device's x, stacked in front [devices, ...]; [1, ...] where axis is None."""
   return x[None] if axis is None else jax.lax.all_gather(x, axis)
+
+
+def strongly_typed(x):
+  """x without JAX's weak types, leaf by leaf: a state that starts weak makes its step compile a second time."""
+  return jax.tree.map(
+      lambda a: a if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else jnp.asarray(a, a.dtype), x)

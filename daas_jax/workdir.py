@@ -6,13 +6,23 @@ import os
 
 from daas_jax.errors import BadInput
 
+# What a run writes. Without a config.json beside it, it is not this program's to overwrite.
+_RUN = ('metrics.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json')
+
 
 def write_text(path, text):
   """Writes a file whole or not at all."""
   temporary = f'{path}.tmp'
-  with open(temporary, 'w', encoding='utf-8') as file:
-    file.write(text)
-  os.replace(temporary, path)
+  try:
+    with open(temporary, 'w', encoding='utf-8') as file:
+      file.write(text)
+      file.flush()
+      os.fsync(file.fileno())
+    os.replace(temporary, path)
+  except BaseException:
+    if os.path.isfile(temporary):
+      os.remove(temporary)
+    raise
 
 
 @contextlib.contextmanager
@@ -27,32 +37,38 @@ def opened(path, config_json):
     The absolute path.
 
   Raises:
-    BadInput: if the folder cannot be written, is in use, or holds a run of another config. Nothing is changed then.
+    BadInput: if the folder cannot be written, is in use, or holds a run of another config or files of something else
+      that a run would overwrite. Nothing is changed then.
   """
-  path = os.path.abspath(path)
-  try:
-    os.makedirs(path, exist_ok=True)
-    lock = open(os.path.join(path, '.lock'), 'a')
-  except OSError as error:
-    raise BadInput(f'the workdir {path} cannot be written ({error.strerror}): choose another --workdir') from error
-  with lock:
+  path = os.path.abspath(os.path.expanduser(path))
+  with contextlib.ExitStack() as stack:
     try:
+      _holds(path, config_json)  # before the lock file is made in a folder of something else
+      os.makedirs(path, exist_ok=True)
+      lock = stack.enter_context(open(os.path.join(path, '.lock'), 'a'))
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      if not _holds(path, config_json):
+        write_text(os.path.join(path, 'config.json'), config_json)
+    except BlockingIOError as error:
+      raise BadInput(f'another process is using the workdir {path}: wait for it, or choose another '
+                     '--workdir') from error
     except OSError as error:
-      raise BadInput(f'another process is using the workdir {path}: wait for it, or choose another --workdir') from error
-    _claim(path, config_json)
+      raise BadInput(f'the workdir {path} cannot be used ({error.filename or path}: {error.strerror}): '
+                     'choose another --workdir') from error
     yield path
 
 
-def _claim(path, config_json):
-  mine = os.path.join(path, 'config.json')
-  if os.path.exists(mine):
-    with open(mine, encoding='utf-8', errors='replace') as file:
+def _holds(path, config_json):
+  """Whether the folder holds a run of this config; BadInput where it holds something else, OSError if none can tell."""
+  found = os.listdir(path) if os.path.lexists(path) else []
+  if 'config.json' in found:
+    with open(os.path.join(path, 'config.json'), encoding='utf-8', errors='replace') as file:
       if file.read() != config_json:
         raise BadInput(f'the workdir {path} holds a run of another config (see its config.json): '
                        'choose another --workdir, or give the same config to resume it')
-    return
-  try:
-    write_text(mine, config_json)
-  except OSError as error:
-    raise BadInput(f'the workdir {path} cannot be written ({error.strerror}): choose another --workdir') from error
+    return True
+  foreign = [name for name in _RUN if name in found]
+  if foreign:
+    raise BadInput(f'the workdir {path} holds {foreign[0]} and no config.json, so it is no run that can be resumed: '
+                   'choose another --workdir')
+  return False

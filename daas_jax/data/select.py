@@ -16,7 +16,8 @@ def from_config(config):
     A `daas_jax.data.sources.Dataset`.
 
   Raises:
-    BadInput: whatever `sources.load` and `splits` refuse; images too small for the network's reductions.
+    BadInput: whatever `sources.load` and `splits` refuse; images that are too small for the network's reductions, of
+      another number of channels than the operations take, or of a shape that the preprocessing cannot keep.
   """
   data = sources.load(config.data.name, config.data.dir or None)
   if config.data.classes:
@@ -24,11 +25,18 @@ def from_config(config):
   if config.data.n_train or config.data.n_test:
     data = splits.take(data, config.data.n_train or len(data.train_labels),
                        config.data.n_test or len(data.test_labels), config.seed)
-  height, width = data.train_images.shape[1:3]
+  height, width, channels = data.train_images.shape[1:]
+  if channels not in (1, 3):
+    raise BadInput(f'{data.name} has images of {channels} channels: the image operations need 1 or 3')
+  if height != width and (config.preprocess.crop == 'resized' or config.data.get('validation_turns', 0) % 2):
+    raise BadInput(f'images of {height} x {width} pixels are not square: set preprocess.crop to padded and '
+                   'data.validation_turns to 0 or 2')
   least = _SMALLEST[config.network.stem]
   if min(height, width) < least:
     raise BadInput(f'images of {height} x {width} pixels are too small for the two reductions of this network: '
                    f'at least {least} x {least} are needed')
-  if config.preprocess.cutout > min(height, width):
-    raise BadInput(f'preprocess.cutout={config.preprocess.cutout} is larger than the images ({height} x {width})')
+  for name in ('cutout', 'padding'):
+    if config.preprocess[name] > min(height, width):
+      raise BadInput(f'preprocess.{name}={config.preprocess[name]} is larger than the images ({height} x {width}): '
+                     'lower it')
   return data

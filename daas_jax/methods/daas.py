@@ -79,14 +79,42 @@ def schedule(n_arch, n_aug, n_w, xi, weight):
       weight=column('weight', 0.0, jnp.float32) * weight)
 
 
-def _gradient(problem, batch, z, policies, key):
+class Samples(NamedTuple):
+  """What a step draws: architectures z [n_arch + n_w] with their pullback to alpha and beta, policies
+  [n_arch * n_aug + 1], the last one Eq. 14's, and a key for each of both (noise in the network; crops and signs)."""
+  z: Any
+  pullback: Callable
+  policies: Any
+  z_keys: jax.Array
+  policy_keys: jax.Array
+
+
+def _sample(problem, settings, state, tau, key, joint):
+  """Draws a step's `Samples`; number i has its key by its global number, however many devices draw."""
+  n_arch, n_w = settings.n_arch // settings.devices, settings.n_w // settings.devices
+  device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
+  key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
+  fold = jax.vmap(jax.random.fold_in, (None, 0))
+  z_keys = jnp.concatenate([fold(key_arch, device * n_arch + jnp.arange(n_arch)),
+                            fold(key_w, device * n_w + jnp.arange(n_w))])
+  z, pullback = jax.vjp(lambda arch: jax.vmap(problem.sample_arch, (0, None, None))(z_keys, arch, tau), state.arch)
+  count = n_arch * settings.n_aug
+  policy_keys = jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]])
+  policies = jax.vmap(problem.sample_policy, (0, None))(policy_keys, state.gamma)
+  policies = trees.select(joint, policies, problem.identity(policies))
+  # The keys have been used for drawing: what happens inside network and images takes keys of its own.
+  again = jax.vmap(lambda k: jax.random.fold_in(k, 1))
+  return Samples(z, pullback, policies, again(z_keys), again(policy_keys))
+
+
+def _gradient(problem, batch, drawn):
   """(theta, row) -> ((loss, accuracy, gradient of z), gradient of theta), the one gradient program of a step.
 
   Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch for all its architectures.
   """
   def training(row):
-    policy = jax.tree.map(lambda a: a[row.policy], policies)
-    return problem.train_input(batch.train_images, policy, jax.random.fold_in(key, row.policy)), batch.train_labels
+    policy = jax.tree.map(lambda a: a[row.policy], drawn.policies)
+    return problem.train_input(batch.train_images, policy, drawn.policy_keys[row.policy]), batch.train_labels
 
   def validation(row):
     del row
@@ -94,32 +122,12 @@ def _gradient(problem, batch, z, policies, key):
 
   def gradient(theta, row):
     images, labels = jax.lax.cond(row.val, validation, training, row)
-    this = jax.tree.map(lambda a: a[row.z], z)
-    key_net = jax.random.fold_in(jax.random.fold_in(key, row.z), batch.train_labels.shape[0])
+    z = jax.tree.map(lambda a: a[row.z], drawn.z)
     value = jax.value_and_grad(problem.loss, argnums=(0, 1), has_aux=True)
-    (loss, accuracy), (g_theta, g_z) = value(theta, this, images, labels, key_net)
+    (loss, accuracy), (g_theta, g_z) = value(theta, z, images, labels, drawn.z_keys[row.z])
     return (loss, accuracy, g_z), g_theta
 
   return gradient
-
-
-def _sample(problem, settings, state, tau, key, joint):
-  """Architectures [n_arch + n_w] with their pullback to alpha and beta, and policies [n_arch * n_aug + 1].
-
-  Sample i has its key by its global number, so it is the same however many devices draw. The last policy is the one
-  of Eq. 14.
-  """
-  n_arch, n_w = settings.n_arch // settings.devices, settings.n_w // settings.devices
-  device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
-  key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
-  fold = jax.vmap(jax.random.fold_in, (None, 0))
-  arch_keys = jnp.concatenate([fold(key_arch, device * n_arch + jnp.arange(n_arch)),
-                               fold(key_w, device * n_w + jnp.arange(n_w))])
-  z, pullback = jax.vjp(lambda arch: jax.vmap(problem.sample_arch, (0, None, None))(arch_keys, arch, tau), state.arch)
-  count = n_arch * settings.n_aug
-  policy_keys = jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]])
-  policies = jax.vmap(problem.sample_policy, (0, None))(policy_keys, state.gamma)
-  return z, pullback, trees.select(joint, policies, problem.identity(policies))
 
 
 def _baseline(settings, state, s):
@@ -148,9 +156,10 @@ def make(problem, settings):
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
     theta, arch, gamma = problem.init_theta(key_theta), problem.init_arch(key_arch), problem.init_gamma(key_gamma)
-    return SearchState(
+    state = SearchState(
         jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta), optimizers['arch'].init(arch),
         optimizers['gamma'].init(gamma), {'average': jnp.zeros(()), 'count': jnp.zeros(())})
+    return trees.strongly_typed(state)
 
   def step(state, batch):
     n_arch, n_aug, n_w = settings.n_arch // settings.devices, settings.n_aug, settings.n_w // settings.devices
@@ -159,22 +168,22 @@ def make(problem, settings):
     lr, tau = settings.lr(state.step), settings.tau(state.step)
     xi = lr if settings.xi is None else settings.xi
     key = jax.random.fold_in(state.key, state.step)
-    z, pullback, policies = _sample(problem, settings, state, tau, key, joint)
+    drawn = _sample(problem, settings, state, tau, key, joint)
 
     weight = {'mean': 1.0 / n_w, 'sum': 1.0 * settings.devices}[settings.accumulate]
     table = schedule(n_arch, n_aug, n_w, xi, weight)
     count = jnp.where(joint, table.point.shape[0], n_arch + n_w)
-    ran = passes.run(_gradient(problem, batch, z, policies, key), state.theta, table, count)
+    ran = passes.run(_gradient(problem, batch, drawn), state.theta, table, count)
     loss, accuracy, g_z = ran.outputs
     at_val = jnp.arange(table.point.shape[0]) < n_arch
 
     # Eq. 9: the pullback of the straight-through samples, averaged over the n_arch architectures.
     spread = lambda g: jnp.concatenate([g[:n_arch] / n_arch, jnp.zeros((n_w, *g.shape[1:]), g.dtype)])
-    g_arch = mean(pullback(jax.tree.map(spread, g_z))[0])
+    g_arch = mean(drawn.pullback(jax.tree.map(spread, g_z))[0])
 
     # Eq. 13, from the inner products that the validation passes at theta' took with the registers.
     s = ran.dots[n_arch + n_w :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
-    searched = jax.tree.map(lambda a: a[: n_arch * n_aug].reshape(n_arch, n_aug, *a.shape[1:]), policies)
+    searched = jax.tree.map(lambda a: a[: n_arch * n_aug].reshape(n_arch, n_aug, *a.shape[1:]), drawn.policies)
     g_gamma = mean(unrolled.policy_gradient(
         problem.log_prob, state.gamma, searched, s, _baseline(settings, state, s), xi))
 

@@ -1,0 +1,68 @@
+"""Starts the real commands for the tests, on configs small enough to compile in seconds."""
+
+import json
+import os
+import subprocess
+import sys
+
+from conftest import CACHE, ROOT
+
+SEARCH_CONFIG = '''
+from daas_jax.config import search_config
+
+def get_config():
+  config = search_config()
+  config.data.name, config.data.n_train, config.data.n_test = 'embedded', 240, 100
+  config.network.layers, config.network.channels = 3, 2
+  config.network.primitives = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3')
+  config.policy.share = 'slot'
+  config.search.epochs, config.search.warmup_epochs, config.search.batch = 3, 1, 10
+  config.search.n_arch, config.search.n_aug, config.search.n_w = 2, 2, 2
+  config.log.every_steps, config.checkpoint.every_steps = 2, 4
+  return config
+'''
+TRAIN_CONFIG = '''
+from daas_jax.config import train_config
+
+def get_config():
+  config = train_config()
+  config.data.name, config.data.n_train, config.data.n_test = 'embedded', 200, 150
+  config.network.layers, config.network.channels = 3, 2
+  config.train.epochs, config.train.batch = 3, 30
+  config.log.every_steps, config.checkpoint.every_steps = 3, 3
+  return config
+'''
+
+
+def config_file(folder, text):
+  """Writes a config file into a folder; returns its path."""
+  path = os.path.join(folder, 'config_under_test.py')
+  with open(path, 'w', encoding='utf-8') as file:
+    file.write(text)
+  return path
+
+
+def command(module, *arguments):
+  return [sys.executable, '-m', f'daas_jax.{module}', *map(str, arguments), f'--compilation_cache={CACHE}']
+
+
+def environment(**extra):
+  return {**os.environ, 'JAX_PLATFORMS': 'cpu', **extra}
+
+
+def run(module, *arguments, **extra):
+  """Runs a command to its end; returns the CompletedProcess with text output."""
+  return subprocess.run(command(module, *arguments), cwd=ROOT, env=environment(**extra), text=True,
+                        capture_output=True, check=False, timeout=600)
+
+
+def start(module, *arguments, **extra):
+  """Starts a command and returns the Popen."""
+  return subprocess.Popen(command(module, *arguments), cwd=ROOT, env=environment(**extra), text=True,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def metrics(workdir):
+  """The rows of metrics.jsonl without their times."""
+  with open(os.path.join(workdir, 'metrics.jsonl'), encoding='utf-8') as file:
+    return [{k: v for k, v in json.loads(line).items() if k != 'images_per_second'} for line in file]

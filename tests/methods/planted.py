@@ -1,0 +1,90 @@
+"""Searches with a known answer, on the packaged images: shared by the tests of the planted checks."""
+
+import jax
+import numpy as np
+
+from daas_jax import config as config_lib, problem as problem_lib
+from daas_jax.augment.ops import DAAS_OPS
+from daas_jax.data import batches as batches_lib, sources
+from daas_jax.methods import build
+from daas_jax.nets import architecture
+from daas_jax.nets.primitives import DAAS_PRIMITIVES
+
+ROTATE = (*DAAS_OPS, 'Rotate90')
+
+
+def rotate_config():
+  """A policy search whose validation images are turned by 90 degrees (DDAS 4.1)."""
+  config = config_lib.search_config()
+  config.data.name = 'embedded'
+  config.data.validation_turns = 1
+  config.network.name = 'small_cnn'
+  config.network.channels = 8
+  config.policy.ops = ROTATE
+  config.policy.share = 'slot'
+  config.search.warmup_epochs = 0
+  config.search.epochs = 10
+  config.search.batch = 32
+  config.search.n_arch = 2
+  config.search.n_aug = 2
+  config.search.n_w = 1
+  config.search.xi = 0.02
+  config.theta.lr = 0.05
+  config.theta.lr_min = 0.05
+  config.gamma.lr = 0.03
+  return config
+
+
+def noise_config():
+  """An architecture search, without policy, in which one candidate operation outputs noise."""
+  config = config_lib.search_config()
+  config.data.name = 'embedded'
+  config.network.layers = 3
+  config.network.channels = 8
+  config.network.primitives = (*DAAS_PRIMITIVES, 'noise')
+  config.search.epochs = 5
+  config.search.warmup_epochs = 5
+  config.search.batch = 32
+  config.search.n_arch = 2
+  config.search.n_w = 2
+  config.theta.lr = 0.05
+  config.arch.lr = 3e-3
+  return config
+
+
+def noise_probabilities(state):
+  """Mean probability of every candidate over the normal cell's 14 edges, the noise operation's last: [8]."""
+  return np.asarray(architecture.mean_probabilities(state.arch)[0])
+
+
+def halved(data):
+  """The data set with images of half the side (means of 2 x 2 pixels), to save time."""
+  def half(images):
+    n, h, w, c = images.shape
+    return np.round(images.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))).astype(np.uint8)
+  return data._replace(train_images=half(data.train_images), test_images=half(data.test_images))
+
+
+def searches(config, data, seeds):
+  """The final states of searches that differ by their seed alone, through one compiled program."""
+  sizes = batches_lib.SearchBatches(data, 0, config.search.batch, config.data.val_fraction).steps_per_epoch
+  method = build.build(config, problem_lib.build(config, data), sizes)
+  init, step = jax.jit(method.init), jax.jit(method.step, donate_argnums=0)
+  for seed in seeds:
+    batches = batches_lib.SearchBatches(data, seed, config.search.batch, config.data.val_fraction)
+    state = init(jax.random.key(seed))
+    for i in range(config.search.epochs * sizes):
+      state, metrics = step(state, batches(i))
+    yield seed, state, metrics
+
+
+def rotate_found(state, ops=ROTATE):
+  """(largest probability of Rotate90 over the slots, its application probability there)."""
+  o = ops.index('Rotate90')
+  pi = np.asarray(jax.nn.softmax(state.gamma['pi']))
+  slot = int(np.argmax(pi[:, o]))
+  return pi[slot, o], float(jax.nn.sigmoid(state.gamma['p'][slot, o]))
+
+
+def embedded():
+  return sources.load('embedded')

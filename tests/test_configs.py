@@ -1,0 +1,242 @@
+"""Every config file holds what its paper says, complete and commented; every launch script's command is accepted."""
+
+import ast
+import io
+import os
+import re
+import shlex
+import stat
+import subprocess
+import tokenize
+
+from conftest import ROOT
+import pytest
+
+from daas_jax import cli, config as config_lib
+from daas_jax.augment.ops import DAAS_OPS
+from daas_jax.nets.primitives import DAAS_PRIMITIVES
+
+CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
+SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet')
+TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet')
+QUICKSTARTS = ('quickstart', 'train_quickstart')
+
+# key: (value, source). DARTS, GDAS, DADA: their published code.
+_SEARCH = {
+    'network.layers': (8, 'DAAS 5'),
+    'network.channels': (16, 'DAAS 5'),
+    'network.primitives': (DAAS_PRIMITIVES, 'DAAS 3.2'),
+    'policy.ops': (DAAS_OPS, 'DAAS 3.2: 15 operations'),
+    'policy.K': (2, 'AutoAugment, DADA'),
+    'policy.levels': (10, 'DAAS 3.2'),
+    'policy.share': ('policy', 'DAAS 3.2: for the i-th policy, each operation owns two parameters'),
+    'data.val_fraction': (0.5, 'DAAS 5, DARTS'),
+    'data.validation_turns': (0, 'a check of DDAS 4.1 alone'),
+    'search.epochs': (50, 'DAAS 5: 20 + 30; ImageNet 30 + 20'),
+    'search.n_arch': (5, 'DAAS 5'),
+    'search.n_aug': (2, 'DAAS 5'),
+    'search.n_w': (10, 'DAAS 4.2'),
+    'search.xi': (0.0, 'DAAS Eq. 10: the learning rate'),
+    'search.tau_start': (10.0, 'GDAS'),
+    'search.tau_end': (0.1, 'GDAS'),
+    'theta.lr': (0.025, 'DARTS'),
+    'theta.lr_min': (0.001, 'DARTS'),
+    'theta.momentum': (0.9, 'DAAS 5'),
+    'theta.weight_decay': (3e-4, 'DARTS'),
+    'theta.clip': (5.0, 'DARTS'),
+    'arch.lr': (3e-4, 'DARTS'),
+    'arch.weight_decay': (1e-3, 'DARTS'),
+    'gamma.lr': (5e-3, 'DADA'),
+    'gamma.weight_decay': (0.0, 'DADA'),
+    'adam.b1': (0.5, 'DAAS 5'),
+    'adam.b2': (0.999, 'DAAS 5'),
+    'preprocess.flip': (True, 'DARTS'),
+    'preprocess.cutout': (0, 'DARTS'),
+}
+_CIFAR_SEARCH = _SEARCH | {
+    'search.warmup_epochs': (20, 'DAAS 5'),
+    'data.classes': (0, 'DAAS 5: all'),
+    'network.stem': ('cifar', 'DARTS'),
+    'preprocess.crop': ('padded', 'DARTS'),
+    'preprocess.padding': (4, 'DARTS'),
+}
+_TRAIN = {
+    'policy': ('searched', 'DAAS 5'),
+    'genotype': ('searched', 'DAAS 5'),
+    'train.momentum': (0.9, 'DARTS'),
+    'train.clip': (5.0, 'DARTS'),
+    'train.auxiliary': (0.4, 'DARTS'),
+    'preprocess.flip': (True, 'DARTS'),
+    'data.classes': (0, 'all'),
+}
+_CIFAR_TRAIN = _TRAIN | {
+    'network.layers': (20, 'DARTS'),
+    'network.channels': (36, 'DARTS'),
+    'network.stem': ('cifar', 'DARTS'),
+    'train.epochs': (600, 'DAAS 5'),
+    'train.batch': (96, 'DAAS 5'),
+    'train.lr': (0.025, 'DARTS'),
+    'train.schedule': ('cosine', 'DARTS'),
+    'train.weight_decay': (3e-4, 'DARTS'),
+    'train.drop_path': (0.2, 'DARTS'),
+    'train.label_smoothing': (0.0, 'DARTS'),
+    'preprocess.crop': ('padded', 'DARTS'),
+    'preprocess.padding': (4, 'DARTS'),
+    'preprocess.cutout': (16, 'DARTS'),
+}
+PAPER = {
+    'daas_cifar10': _CIFAR_SEARCH | {'data.name': ('tfds:cifar10', 'DAAS 5')},
+    'daas_cifar100': _CIFAR_SEARCH | {'data.name': ('tfds:cifar100', 'DAAS 5')},
+    'daas_imagenet': _SEARCH | {
+        'data.name': ('tfds:imagenet2012', 'DAAS 5'),
+        'data.classes': (120, 'DAAS 5'),
+        'search.warmup_epochs': (30, 'DAAS 5.1'),
+        'network.stem': ('imagenet', 'DARTS'),
+        'preprocess.crop': ('resized', 'DARTS'),
+    },
+    'train_cifar10': _CIFAR_TRAIN | {'data.name': ('tfds:cifar10', 'DAAS 5')},
+    'train_cifar100': _CIFAR_TRAIN | {'data.name': ('tfds:cifar100', 'DAAS 5')},
+    'train_imagenet': _TRAIN | {
+        'data.name': ('tfds:imagenet2012', 'DAAS 5'),
+        'network.layers': (14, 'DAAS 5'),
+        'network.channels': (48, 'DAAS 5'),
+        'network.stem': ('imagenet', 'DARTS'),
+        'train.epochs': (250, 'DAAS 5'),
+        'train.batch': (1024, 'DAAS 5'),
+        'train.lr': (0.5, 'DAAS 5.1'),
+        'train.schedule': ('linear', 'PC-DARTS'),
+        'train.weight_decay': (3e-5, 'DARTS'),
+        'train.drop_path': (0.0, 'DARTS'),
+        'train.label_smoothing': (0.1, 'DARTS'),
+        'preprocess.crop': ('resized', 'DARTS'),
+        'preprocess.cutout': (0, 'DARTS'),
+    },
+}
+
+
+def kind_of(name):
+  return 'train' if name.startswith('train') else 'search'
+
+
+def load(name, variant=''):
+  """{key: value} of a config file as its command reads and checks it."""
+  path = f'{CONFIGS[name]}:{variant}' if variant else CONFIGS[name]
+  return config_lib.flatten(cli.parse(kind_of(name), [f'--config={path}', '--workdir=unused']).config)
+
+
+def test_the_files_are_those_tested_here():
+  assert sorted(CONFIGS) == sorted((*SEARCHES, *TRAININGS, *QUICKSTARTS))
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_loads_and_passes_the_checks(name):
+  flat = load(name)
+  assert sorted(flat) == sorted(config_lib.SCHEMAS[kind_of(name)])
+  assert flat['kind'] == kind_of(name)
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_numbers_are_the_papers(name):
+  flat = load(name)
+  wrong = {key: (flat[key], *row) for key, row in PAPER[name].items() if flat[key] != row[0]}
+  assert not wrong  # {key: (value here, value and source of the paper)}
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_every_key_is_written_once_and_commented(name):
+  source = CONFIGS[name].read_text(encoding='utf-8')
+  comments = {token.start[0]: token.string.strip('# ')
+              for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.COMMENT}
+  body = next(node.body for node in ast.parse(source).body
+              if isinstance(node, ast.FunctionDef) and node.name == 'get_config')
+  keys = []
+  for node in body:  # the statements of get_config itself, so not what a variant changes
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith('config.'):
+      key = ast.unparse(node.targets[0]).removeprefix('config.')
+      keys.append(key)
+      assert len(node.targets) == 1 and comments.get(node.lineno), f'{key}: no comment in line {node.lineno}'
+  assert sorted(keys) == sorted(config_lib.SCHEMAS[kind_of(name)])
+  assert max(map(len, source.splitlines())) <= 120
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_smoke_is_small_and_leaves_out_nothing(name):
+  flat, paper = load(name, 'smoke'), load(name)
+  assert sorted(flat) == sorted(paper)
+  for same in ('data.name', 'network.stem', 'preprocess.crop', 'preprocess.cutout'):
+    assert flat[same] == paper[same]
+  assert 0 < flat['data.n_train'] <= 100 and flat['network.layers'] == 3
+  if kind_of(name) == 'search':
+    assert flat['policy.ops'] == DAAS_OPS and flat['policy.K'] == 2 and flat['policy.share'] == 'policy'
+    assert min(flat[f'search.{n}'] for n in ('n_arch', 'n_aug', 'n_w')) > 1
+    assert 0 < flat['search.warmup_epochs'] < flat['search.epochs']
+  else:
+    assert flat['train.auxiliary'] and flat['train.drop_path'] == paper['train.drop_path']
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_an_unknown_variant_is_refused_in_one_line(name, capsys):
+  status = cli.run(kind_of(name), None, [f'--config={CONFIGS[name]}:smok', '--workdir=unused'])
+  error = capsys.readouterr().err
+  assert status == 2
+  assert error.count('\n') == 1 and "'smok'" in error and "'smoke'" in error and 'Traceback' not in error
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_the_other_command_refuses_it(name, capsys):
+  other = {'search': 'train', 'train': 'search'}[kind_of(name)]
+  assert cli.run(other, None, [f'--config={CONFIGS[name]}', '--workdir=unused']) == 2
+  assert f'python -m daas_jax.{kind_of(name)}' in capsys.readouterr().err
+
+
+# --- launch/ ---
+
+LAUNCH = ROOT / 'launch'
+
+
+def _stub(folder, name, log):
+  path = folder / name
+  path.write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(log))}\n')
+  path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def _text(path, tmp_path):
+  """What a launch file hands to its platform: YAML values, or the arguments of the platform's client in a script."""
+  if path.suffix == '.yaml':
+    yaml = pytest.importorskip('yaml')
+    documents = list(yaml.safe_load_all(path.read_text(encoding='utf-8')))
+    if path.stem == 'sky':
+      return documents[0]['setup'] + documents[0]['run']
+    assert [d['kind'] for d in documents] == ['PersistentVolumeClaim', 'Job']
+    return documents[1]['spec']['template']['spec']['containers'][0]['args'][0]
+  subprocess.run(['bash', '-n', path], check=True)
+  log = tmp_path / 'log'
+  for client in ('gcloud', 'srun', 'git'):
+    _stub(tmp_path, client, log)
+  environment = os.environ | {'PATH': f'{tmp_path}{os.pathsep}{os.environ["PATH"]}', 'NAME': 'a-tpu', 'ZONE': 'a-zone',
+                              'TMPDIR': str(tmp_path)}
+  subprocess.run(['bash', path], check=True, env=environment, cwd=ROOT)
+  return log.read_text()
+
+
+@pytest.mark.parametrize('name', ['tpu_pod.sh', 'slurm.sbatch', 'kubernetes_job.yaml', 'sky.yaml'])
+def test_launch_files_start_an_accepted_command(name, tmp_path, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  source = (LAUNCH / name).read_text(encoding='utf-8')
+  assert source.count('THE LINE TO CHANGE') == 1
+  assert max(map(len, source.splitlines())) <= 120
+  commands = re.findall(r'python -m daas_jax\.search ([^&>|\n]*)', _text(LAUNCH / name, tmp_path))
+  assert len(commands) == 1
+  config = cli.parse('search', shlex.split(commands[0])).config
+  if name in ('tpu_pod.sh', 'slurm.sbatch'):
+    assert config.parallel.devices == 0
+    gpus = re.search(r'--gpus-per-node=(\d+)', source)
+    for devices in [int(gpus[1])] if gpus else [4, 8]:
+      assert config.search.n_arch % devices == 0 and config.search.n_w % devices == 0
+  else:
+    assert config.parallel.devices == 1
+
+
+def test_the_readme_names_every_launch_file():
+  readme = (LAUNCH / 'README.md').read_text(encoding='utf-8')
+  assert not [path.name for path in LAUNCH.iterdir() if path.name != 'README.md' and f'`{path.name}`' not in readme]

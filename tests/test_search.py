@@ -1,0 +1,116 @@
+"""The real search and training commands: what they leave behind, and that a kill changes none of it."""
+
+import json
+import pathlib
+import signal
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import commands
+import daas_jax
+from daas_jax.augment.ops import DAAS_OPS
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """(config path, workdir, output) of a search that was never interrupted."""
+  folder = tmp_path_factory.mktemp('search')
+  config = commands.config_file(folder, commands.SEARCH_CONFIG)
+  done = commands.run('search', f'--config={config}', f"--workdir={folder / 'run'}")
+  assert done.returncode == 0, done.stderr
+  return config, folder / 'run', done.stdout
+
+
+def test_the_workdir_holds_the_result(finished):
+  _, run, output = finished
+  rows = commands.metrics(run)
+  assert [row['phase'] for row in rows] == ['warm-up'] * 6 + ['joint'] * 12
+  assert rows[-1]['step'] == 36 and all(np.isfinite(v) for row in rows for v in row.values() if v is not row['phase'])
+  assert all(row['grad_norm_gamma'] == 0 for row in rows[:6]) and all(row['grad_norm_gamma'] > 0 for row in rows[6:])
+  assert {'entropy_alpha', 'entropy_beta', 'entropy_pi_0', 'skip_share'} <= set(rows[-1])
+  policies = json.loads((run / 'policy.json').read_text())['policies']
+  assert len(policies) == 225 and sum(p['probability'] for p in policies) == pytest.approx(1, abs=1e-6)
+  assert json.loads((run / 'config.json').read_text())['search']['n_arch'] == 2
+  assert list((run / 'checkpoints').iterdir())
+  for part in ('normal cell', 'reduction cell', 'probability', 'entropy_alpha', 'skip_share'):
+    assert part in output
+
+
+def test_the_result_works_in_anyones_own_training(finished):
+  _, run, _ = finished
+  augment = jax.jit(daas_jax.load_policy(run / 'policy.json'))
+  images = jnp.asarray(np.random.default_rng(0).uniform(size=(4, 12, 12, 3)), jnp.float32)
+  out = augment(jax.random.key(0), images)
+  assert out.shape == images.shape and out.min() >= 0 and out.max() <= 1
+  genotype = daas_jax.load_genotype(run / 'genotype.json')
+  assert len(genotype.normal) == len(genotype.reduce) == 8
+
+
+def _killed_until_done(module, run, lines, *arguments):
+  """Kills the command with -9 when metrics.jsonl has each of the given numbers of lines, then lets it finish."""
+  metrics = pathlib.Path(run, 'metrics.jsonl')
+  for wanted in lines:
+    process = commands.start(module, *arguments, f'--workdir={run}')
+    limit = time.time() + 300
+    while process.poll() is None and time.time() < limit:
+      if metrics.exists() and metrics.read_text().count('\n') >= wanted:
+        break
+      time.sleep(0.005)
+    assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+  done = commands.run(module, *arguments, f'--workdir={run}')
+  assert done.returncode == 0, done.stderr
+  return done
+
+
+def test_a_search_killed_twice_ends_like_one_that_was_not(finished, tmp_path):
+  config, uninterrupted, _ = finished
+  run = tmp_path / 'killed'
+  done = _killed_until_done('search', run, (4, 11), f'--config={config}')
+  assert 'resuming from the checkpoint' in done.stdout
+  for name in ('genotype.json', 'policy.json', 'config.json'):
+    assert (run / name).read_bytes() == (uninterrupted / name).read_bytes()
+  assert commands.metrics(run) == commands.metrics(uninterrupted)
+
+
+def test_a_finished_search_started_again_changes_nothing(finished):
+  config, run, _ = finished
+  before = {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()}
+  done = commands.run('search', f'--config={config}', f'--workdir={run}')
+  assert done.returncode == 0
+  assert {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+
+
+def test_training_what_was_found_and_being_killed_in_it(finished, tmp_path):
+  _, search, _ = finished
+  config = commands.config_file(tmp_path, commands.TRAIN_CONFIG)
+  arguments = (f'--config={config}', f'--search={search}')
+  done = commands.run('train', *arguments, f"--workdir={tmp_path / 'a'}")
+  assert done.returncode == 0, done.stderr
+  result = json.loads((tmp_path / 'a' / 'results.json').read_text())
+  assert 0 <= result['test_accuracy'] <= 1 and 1 <= result['best_epoch'] <= 3 and result['policy'] == 'searched'
+  assert f"test accuracy {result['test_accuracy']:.4f}" in done.stdout
+  _killed_until_done('train', tmp_path / 'b', (3,), *arguments)
+  assert (tmp_path / 'a' / 'results.json').read_bytes() == (tmp_path / 'b' / 'results.json').read_bytes()
+  assert commands.metrics(tmp_path / 'a') == commands.metrics(tmp_path / 'b')
+
+
+@pytest.mark.parametrize('policy,genotype', [('none', 'random:3'), ('trivial_augment', 'FILE'), ('FILE', 'searched')])
+def test_every_baseline_is_one_flag_away(finished, tmp_path, policy, genotype):
+  _, search, _ = finished
+  config = commands.config_file(tmp_path, commands.TRAIN_CONFIG)
+  file = {'policy': search / 'policy.json', 'genotype': search / 'genotype.json'}
+  done = commands.run('train', f'--config={config}', f"--workdir={tmp_path / 'run'}", f'--search={search}',
+                      f"--policy={file['policy'] if policy == 'FILE' else policy}",
+                      f"--genotype={file['genotype'] if genotype == 'FILE' else genotype}", '--config.train.epochs=1')
+  assert done.returncode == 0, done.stderr
+  assert (tmp_path / 'run' / 'results.json').exists()
+
+
+def test_all_operations_are_candidates_by_default():
+  assert len(DAAS_OPS) == 15

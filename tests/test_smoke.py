@@ -1,0 +1,81 @@
+"""The variant ':smoke' of every paper config through the real commands: search, then training of what it found."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+from conftest import CACHE, ROOT
+import numpy as np
+import pytest
+
+# side of an image in pixels, classes, training and test images a class
+SHAPES = {'cifar10': (32, 10, 10, 1), 'cifar100': (32, 100, 1, 1), 'imagenet': (224, 5, 4, 1)}
+
+
+def write_arrays(path, side, classes, n_train, n_test):
+  """An .npz file of random images of side x side x 3, with every class as often as the next."""
+  rng = np.random.default_rng(0)
+  arrays = {}
+  for split, n in (('train', n_train * classes), ('test', n_test * classes)):
+    arrays[f'{split}_images'] = rng.integers(0, 256, (n, side, side, 3), np.uint8)
+    arrays[f'{split}_labels'] = rng.permutation(np.arange(n) % classes)
+  np.savez(path, **arrays)
+
+
+def run(command, *arguments):
+  """Runs a command of the package to its end; its output is shown where it fails."""
+  done = subprocess.run(
+      [sys.executable, '-m', f'daas_jax.{command}', f'--compilation_cache={CACHE}', *arguments], cwd=ROOT, text=True,
+      env=os.environ | {'PYTHONPATH': str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280)
+  assert done.returncode == 0, done.stdout[-4000:]
+
+
+def rows_of(folder):
+  rows = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
+  assert all(math.isfinite(value) for row in rows for value in row.values() if not isinstance(value, str))
+  assert [row['step'] for row in rows] == list(range(1, len(rows) + 1))
+  return rows
+
+
+def check_search(folder):
+  config = json.loads((folder / 'config.json').read_text())
+  rows = rows_of(folder)
+  phases = [row['phase'] for row in rows]
+  half = len(rows) // 2
+  assert half >= 2 and phases == ['warm-up'] * half + ['joint'] * half
+  assert {'train_loss', 'val_loss', 'grad_norm_theta', 'grad_norm_arch', 'grad_norm_gamma'} <= set(rows[0])
+  for row in rows:
+    assert row['grad_norm_theta'] > 0 and row['grad_norm_arch'] > 0
+    assert (row['grad_norm_gamma'] > 0) == (row['phase'] == 'joint')
+  assert {'entropy_alpha', 'entropy_pi_0', 'skip_share'} <= set(rows[-1])  # measured at the end of an epoch
+  genotype = json.loads((folder / 'genotype.json').read_text())
+  for cell in ('normal', 'reduce'):
+    assert [len(node) for node in genotype[cell]] == [2] * 4  # edges of each of the 4 intermediate nodes
+    assert {name for node in genotype[cell] for name, _ in node} <= set(config['network']['primitives'])
+  policies = json.loads((folder / 'policy.json').read_text())['policies']
+  assert len(policies) == 225 and abs(sum(row['probability'] for row in policies) - 1) < 1e-4
+  assert any((folder / 'checkpoints').iterdir())
+
+
+def check_training(folder):
+  config = json.loads((folder / 'config.json').read_text())
+  rows = rows_of(folder)
+  assert {row['phase'] for row in rows} == {'train'} and rows[-1]['epoch'] == config['train']['epochs']
+  assert 0 <= rows[-1]['val_accuracy'] <= 1
+  results = json.loads((folder / 'results.json').read_text())
+  assert 0 <= results['test_accuracy'] <= 1 and math.isfinite(results['test_loss'])
+  assert results['genotype'] == results['policy'] == 'searched' and results['parameters'] > 0
+  assert any((folder / 'checkpoints').iterdir())
+
+
+@pytest.mark.parametrize('name', SHAPES)
+def test_search_then_train(name, tmp_path):
+  write_arrays(tmp_path / 'data.npz', *SHAPES[name])
+  data = f'--config.data.name=arrays:{tmp_path / "data.npz"}'
+  found, trained = tmp_path / 'search', tmp_path / 'train'
+  run('search', f'--config=configs/daas_{name}.py:smoke', data, f'--workdir={found}')
+  check_search(found)
+  run('train', f'--config=configs/train_{name}.py:smoke', data, f'--search={found}', f'--workdir={trained}')
+  check_training(trained)
