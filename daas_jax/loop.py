@@ -6,6 +6,7 @@ import time
 from typing import Any, Callable, NamedTuple
 
 import jax
+import numpy as np
 
 from daas_jax import metrics as metrics_lib
 from daas_jax.checkpoint import Checkpoints
@@ -92,10 +93,24 @@ def _steps(job, config, checkpoints, log, state, start, progress):
     log.write(row | {'images_per_second': round(len(window) * job.images_per_step / seconds, 1)})
     progress.line(row, len(window) * job.images_per_step / seconds, job)
     if last_of_epoch or done - saved >= config.checkpoint.every_steps or done == job.total_steps:
+      _require_finite(job.get(state), done, checkpoints)
       checkpoints.save(done, job.get(state))
       saved = done
     window, since = [], time.perf_counter()
   return state
+
+
+def _diverged(name, value, step, checkpoints):
+  last = checkpoints.last()
+  kept = f'the checkpoint of step {last} is kept' if last else 'there was no checkpoint yet'
+  return Diverged(f'{name} became {value} at step {step}; {kept}: lower the learning rate or look at the data')
+
+
+def _require_finite(state, step, checkpoints):
+  """A state that is not finite must not become the last good checkpoint: its next loss would be NaN."""
+  for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+    if jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating) and not np.isfinite(np.asarray(leaf)).all():
+      raise _diverged(jax.tree_util.keystr(path, simple=True, separator='.'), 'infinite or NaN', step, checkpoints)
 
 
 def _mean(window, done, checkpoints):
@@ -104,8 +119,5 @@ def _mean(window, done, checkpoints):
   for i, row in enumerate(rows):
     wrong = [name for name, value in row.items() if not math.isfinite(value)]
     if wrong:
-      last = checkpoints.last()
-      kept = f'the checkpoint of step {last} is kept' if last else 'there was no checkpoint yet'
-      raise Diverged(f'{wrong[0]} became {float(row[wrong[0]])} at step {done - len(rows) + i + 1}; {kept}: '
-                     'lower the learning rate or look at the data')
+      raise _diverged(wrong[0], float(row[wrong[0]]), done - len(rows) + i + 1, checkpoints)
   return {name: sum(float(row[name]) for row in rows) / len(rows) for name in rows[0]}

@@ -1,6 +1,7 @@
 """`python -m daas_jax.train --config=configs/train_quickstart.py --search=runs/quickstart --workdir=runs/trained`:
 trains a found network from scratch under a found policy. Validation chooses the epoch, the test set is read once."""
 
+import difflib
 import json
 import os
 import sys
@@ -32,15 +33,23 @@ def _from_search(folder, name):
   return path
 
 
+def _require_file(asked, name, words):
+  if not os.path.exists(asked):
+    near = difflib.get_close_matches(asked, words, 1)
+    raise BadInput(f'--{name}={asked!r} is neither a file nor one of {", ".join(words)}'
+                   + (f'; did you mean {near[0]!r}?' if near else ''))
+
+
 def find_genotype(asked, search):
   """The `Genotype` that --genotype names."""
   if asked == 'searched':
     return genotype_lib.load(_from_search(search, 'genotype'))
   if asked.startswith('random:'):
     seed = asked.removeprefix('random:')
-    if not seed.isdecimal():
-      raise BadInput(f'--genotype=random:SEED needs a whole number, not {seed!r}')
+    if not (seed.isascii() and seed.isdecimal() and len(seed) < 19):
+      raise BadInput(f'--genotype=random:SEED needs a whole number below 10 ** 18, not {seed[:40]!r}')
     return genotype_lib.random_genotype(int(seed), DAAS_PRIMITIVES)
+  _require_file(asked, 'genotype', ('searched', 'random:SEED'))
   return genotype_lib.load(asked)
 
 
@@ -48,7 +57,10 @@ def find_policy(asked, search):
   """(augment, whether crop and flip come before it) of the policy that --policy names."""
   if asked in fixed.FIXED:
     return fixed.FIXED[asked].make(), fixed.FIXED[asked].standard_preprocessing
-  return files.load_policy(_from_search(search, 'policy') if asked == 'searched' else asked), True
+  if asked == 'searched':
+    return files.load_policy(_from_search(search, 'policy')), True
+  _require_file(asked, 'policy', ('searched', *fixed.FIXED))
+  return files.load_policy(asked), True
 
 
 def _claim_inputs(folder, genotype, asked, search):
@@ -104,7 +116,8 @@ def main(options):
     workdir.write_text(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
     reporter.note(f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read once), of the "
                   f"epoch with the best validation accuracy ({result['best_epoch']}: {result['val_accuracy']:.4f}); "
-                  f"{result['parameters']:,} parameters\nwritten: results.json, metrics.jsonl, checkpoints/ in {folder}")
+                  f"{result['parameters']:,} parameters\n"
+                  f'written: results.json, metrics.jsonl, checkpoints/ in {folder}')
   return result
 
 

@@ -23,8 +23,7 @@ def from_config(config):
   if config.data.classes:
     data = splits.subset_classes(data, config.data.classes, config.seed)
   if config.data.n_train or config.data.n_test:
-    data = splits.take(data, config.data.n_train or len(data.train_labels),
-                       config.data.n_test or len(data.test_labels), config.seed)
+    data = splits.take(data, config.data.n_train, config.data.n_test, config.seed)
   height, width, channels = data.train_images.shape[1:]
   if channels not in (1, 3):
     raise BadInput(f'{data.name} has images of {channels} channels: the image operations need 1 or 3')

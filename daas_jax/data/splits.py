@@ -96,7 +96,7 @@ def take(dataset, n_train, n_test, seed):
 
   Args:
     dataset: sources.Dataset.
-    n_train, n_test: how many images to keep of each split, at least 1.
+    n_train, n_test: how many images to keep of each split; 0 keeps it whole.
     seed: int, at least 0; decides which, the two splits independently.
 
   Returns:
@@ -106,14 +106,16 @@ def take(dataset, n_train, n_test, seed):
   Raises:
     BadInput: a class has fewer images than its share.
   """
-  train = _balanced(dataset, 'train', dataset.train_labels, _count('take', 'n_train', n_train, 1), seed)
-  test = _balanced(dataset, 'test', dataset.test_labels, _count('take', 'n_test', n_test, 1), seed)
+  train = _balanced(dataset, 'train', dataset.train_labels, _count('take', 'n_train', n_train, 0), seed)
+  test = _balanced(dataset, 'test', dataset.test_labels, _count('take', 'n_test', n_test, 0), seed)
   return sources.assemble(dataset.name, dataset.train_images[train], dataset.train_labels[train],
                           dataset.test_images[test], dataset.test_labels[test], dataset.class_names)
 
 
 def _balanced(dataset, split, labels, n, seed):
-  """Sorted indices of n examples, n // C or one more of each of the C classes that occur."""
+  """Sorted indices of n examples, n // C or one more of each of the C classes that occur; of all for n = 0."""
+  if n == 0:
+    return np.arange(len(labels))
   rng = _generator(seed, _TAKE, 0 if split == 'train' else 1)
   classes = np.unique(labels)
   share = np.full(len(classes), n // len(classes))

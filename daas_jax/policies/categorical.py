@@ -4,6 +4,7 @@ A policy is (o, y, m): operations o_k, whether each is applied y_k, and its magn
 """
 
 import itertools
+import math
 from typing import NamedTuple
 
 import jax
@@ -62,7 +63,7 @@ def init(key, space, p0=0.5):
   shape = _table_shape(space)
   return {
       'pi': 1e-3 * jax.random.normal(key_pi, (space.K, len(space.ops))),
-      'p': jnp.full(shape, jnp.log(p0) - jnp.log1p(-p0)),
+      'p': jnp.full(shape, math.log(p0) - math.log1p(-p0), jnp.float32),
       'delta': 1e-3 * jax.random.normal(key_delta, (*shape, space.levels)),
   }
 

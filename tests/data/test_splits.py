@@ -145,4 +145,11 @@ def test_take_refuses_more_than_there_is():
   with pytest.raises(BadInput, match="'c1', which has 2; ask for fewer"):
     splits.take(small_set((6, 2, 6)), 12, 3, 0)
   with pytest.raises(BadInput, match='n_test'):
-    splits.take(small_set(), 3, 0, 0)
+    splits.take(small_set(), 3, -1, 0)
+
+
+def test_take_of_nothing_keeps_the_split_whole_however_uneven():
+  data = small_set((6, 2, 6))
+  part = splits.take(data, 0, 3, 0)
+  np.testing.assert_array_equal(part.train_labels, data.train_labels)
+  assert len(part.test_labels) == 3

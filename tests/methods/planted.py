@@ -40,13 +40,14 @@ def noise_config():
   config = config_lib.search_config()
   config.data.name = 'embedded'
   config.network.layers = 3
-  config.network.channels = 8
+  config.network.channels = 4
   config.network.primitives = (*DAAS_PRIMITIVES, 'noise')
-  config.search.epochs = 5
-  config.search.warmup_epochs = 5
+  config.search.epochs = 4
+  config.search.warmup_epochs = 4
   config.search.batch = 32
-  config.search.n_arch = 2
-  config.search.n_w = 2
+  config.search.n_arch = 6
+  config.search.n_w = 1
+  config.search.tau_start = config.search.tau_end = 1.0
   config.theta.lr = 0.05
   config.arch.lr = 3e-3
   return config

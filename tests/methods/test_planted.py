@@ -1,0 +1,35 @@
+"""Searches with a known answer must find it: at least 4 of 5 seeds, on real images, through the real method."""
+
+import numpy as np
+import pytest
+
+import planted
+
+SEEDS = range(5)
+
+
+@pytest.fixture(scope='module')
+def data():
+  return planted.embedded()
+
+
+def test_rotate90_is_found_when_the_validation_images_are_turned(data):
+  """DDAS 4.1, for DAAS: more than half of a slot, and applied with more than 0.8 there."""
+  found = {seed: planted.rotate_found(state) for seed, state, _ in planted.searches(planted.rotate_config(), data, SEEDS)}
+  good = [probability > 0.5 and p > 0.8 for probability, p in found.values()]
+  assert sum(good) >= 4, found
+
+
+def test_rotate90_is_not_found_when_they_are_not(data):
+  """The same search on upright validation images: the answer above comes from the images, not from the search."""
+  config = planted.rotate_config()
+  config.data.validation_turns = 0
+  (_, state, _), = planted.searches(config, data, [0])
+  assert planted.rotate_found(state)[0] < 0.2
+
+
+def test_an_operation_that_outputs_noise_ends_last(data):
+  """Lowest mean probability over the normal cell's 14 edges."""
+  means = {seed: planted.noise_probabilities(state)
+           for seed, state, _ in planted.searches(planted.noise_config(), planted.halved(data), SEEDS)}
+  assert sum(int(np.argmin(mean)) == len(mean) - 1 for mean in means.values()) >= 4, means
