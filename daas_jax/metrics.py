@@ -3,7 +3,7 @@
 import json
 import os
 
-from daas_jax import workdir
+from daas_jax import atomic
 
 
 class MetricsFile:
@@ -17,7 +17,7 @@ class MetricsFile:
 
   def __init__(self, path, last_step):
     kept = [line for line in read(path) if line['step'] <= last_step]
-    workdir.write_text(path, ''.join(_line(row) for row in kept))
+    atomic.write(path, ''.join(_line(row) for row in kept))
     self._file = open(path, 'a', encoding='utf-8')
 
   def write(self, row):

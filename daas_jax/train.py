@@ -9,7 +9,7 @@ import sys
 from absl import flags
 import jax
 
-from daas_jax import cli, config as config_lib, loop, progress, training, workdir
+from daas_jax import atomic, cli, config as config_lib, loop, progress, training, workdir
 from daas_jax.data import batches as batches_lib, select, splits
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
@@ -72,7 +72,7 @@ def _claim_inputs(folder, genotype, asked, search):
   for name, text in texts.items():
     path = os.path.join(folder, name)
     if not os.path.exists(path):
-      workdir.write_text(path, text)
+      atomic.write(path, text)
     else:
       with open(path, encoding='utf-8') as file:
         if file.read() != text:
@@ -113,7 +113,7 @@ def main(options):
                   f'{config.policy}: {total} steps of {config.train.batch} images')
     state, _ = loop.run(job, folder, config, reporter)
     result = _result(config, state, evaluate, data)
-    workdir.write_text(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
+    atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
     reporter.note(f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read once), of the "
                   f"epoch with the best validation accuracy ({result['best_epoch']}: {result['val_accuracy']:.4f}); "
                   f"{result['parameters']:,} parameters\n"

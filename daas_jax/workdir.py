@@ -4,25 +4,11 @@ import contextlib
 import fcntl
 import os
 
+from daas_jax import atomic
 from daas_jax.errors import BadInput
 
 # What a run writes. Without a config.json beside it, it is not this program's to overwrite.
 _RUN = ('metrics.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json')
-
-
-def write_text(path, text):
-  """Writes a file whole or not at all."""
-  temporary = f'{path}.tmp'
-  try:
-    with open(temporary, 'w', encoding='utf-8') as file:
-      file.write(text)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(temporary, path)
-  except BaseException:
-    if os.path.isfile(temporary):
-      os.remove(temporary)
-    raise
 
 
 @contextlib.contextmanager
@@ -48,7 +34,7 @@ def opened(path, config_json):
       lock = stack.enter_context(open(os.path.join(path, '.lock'), 'a'))
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
       if not _holds(path, config_json):
-        write_text(os.path.join(path, 'config.json'), config_json)
+        atomic.write(os.path.join(path, 'config.json'), config_json)
     except BlockingIOError as error:
       raise BadInput(f'another process is using the workdir {path}: wait for it, or choose another '
                      '--workdir') from error

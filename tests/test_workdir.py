@@ -96,15 +96,6 @@ def test_failure_while_the_config_is_written_leaves_no_part(tmp_path, monkeypatc
   assert not list(tmp_path.glob('config.json*'))
 
 
-def test_write_text_keeps_what_was_there_when_it_fails(tmp_path, monkeypatch):
-  path = tmp_path / 'results.json'
-  workdir.write_text(path, 'old')
-  monkeypatch.setattr(os, 'replace', lambda *a: (_ for _ in ()).throw(KeyboardInterrupt()))
-  with pytest.raises(KeyboardInterrupt):
-    workdir.write_text(path, 'new')
-  assert path.read_text() == 'old' and [p.name for p in tmp_path.iterdir()] == ['results.json']
-
-
 def test_second_opener_is_refused_until_the_first_is_done(tmp_path):
   with workdir.opened(str(tmp_path), CONFIG):
     before = snapshot(tmp_path)

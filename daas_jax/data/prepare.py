@@ -7,7 +7,6 @@ reads the result as its own.
 
 import io
 import os
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ import zipfile
 
 import numpy as np
 
+from daas_jax import atomic
 from daas_jax.data import raw, sources
 from daas_jax.errors import BadInput
 
@@ -219,21 +219,8 @@ def prepare_embedded(source, out=None, recipe=raw.RECIPES['fashion_mnist'], per_
           raise BadInput(f'{target} exists and differs; move it away, or give another folder with --out=DIR')
         report(f'{target} is there already, byte for byte the same')
       else:
-        _write_whole(target, wanted)
+        atomic.write(target, wanted)
         report(f'wrote {target}, {len(wanted)} bytes')
   except OSError as e:
     raise BadInput(f'{out} cannot be written ({raw.short(e)}); give another folder with --out=DIR') from None
   return path
-
-
-def _write_whole(path, content):
-  """Writes beside the target and renames, so that the name never holds a part of a file."""
-  handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), suffix='.tmp')
-  try:
-    with os.fdopen(handle, 'wb') as file:
-      file.write(content)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
-  except BaseException:
-    os.unlink(temporary)
-    raise

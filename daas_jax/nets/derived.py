@@ -7,7 +7,6 @@ import flax.linen as nn
 import jax
 from jax import lax
 import jax.numpy as jnp
-import numpy as np
 
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k
@@ -137,12 +136,8 @@ class DerivedNet(nn.Module):
       raise BadInput(f'{self.channels} channels cannot be halved by the imagenet stem; give an even number')
 
   def _weights(self, name, shapes):
-    """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch; see SuperNet."""
-    def init(key):
-      sizes = [math.prod(shape) for shape, _ in shapes.values()]
-      parts = jnp.split(jax.random.uniform(key, (sum(sizes),), minval=-1.0), np.cumsum(sizes)[:-1])
-      return {n: (p / math.sqrt(fan_in)).reshape(shape) for p, (n, (shape, fan_in)) in zip(parts, shapes.items())}
-    return self.param(name, init)
+    """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch."""
+    return self.param(name, k.draw_weights, shapes)
 
   def _norms(self, name, count, channels, train):
     """`count` batch normalisations with scale, offset and running averages, stacked under one name.

@@ -1,11 +1,11 @@
 """Genotypes: the discrete architectures that a search ends with, derived, drawn, saved, loaded and described."""
 
 import json
-import os
 from typing import NamedTuple
 
 import numpy as np
 
+from daas_jax import atomic
 from daas_jax.errors import BadInput
 from daas_jax.nets.cells import EDGES, INPUTS, NODE_EDGES, STEPS
 from daas_jax.nets.primitives import PRIMITIVES
@@ -194,16 +194,9 @@ def save(path, genotype):
     BadInput: the file cannot be written.
   """
   text = json.dumps(to_json(genotype), indent=2, sort_keys=True) + '\n'
-  part = f'{os.fspath(path)}.{os.getpid()}.part'
   try:
-    with open(part, 'w', encoding='ascii', newline='\n') as f:
-      f.write(text)
-      f.flush()
-      os.fsync(f.fileno())
-    os.replace(part, path)
+    atomic.write(path, text)
   except OSError as e:
-    if os.path.exists(part):
-      os.remove(part)
     raise BadInput(f'{path} cannot be written ({e.strerror}); choose another path') from None
 
 

@@ -7,11 +7,13 @@ reverse. `KERNELS['fast' | 'plain']` picks a set.
 """
 
 import functools
+import math
 from typing import Callable, NamedTuple
 
 import jax
 from jax import lax
 import jax.numpy as jnp
+import numpy as np
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
 
@@ -215,6 +217,23 @@ def factorized_reduce(x, w):
   x = jax.nn.relu(x)
   shifted = jnp.pad(x[:, 1:, 1:], ((0, 0), (0, 1), (0, 1), (0, 0)))
   return jnp.concatenate([pointwise(x[:, ::2, ::2], w[0]), pointwise(shifted[:, ::2, ::2], w[1])], -1)
+
+
+def draw_weights(key, shapes):
+  """Initial weights U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for convolutions and linear layers.
+
+  One draw for all of them: a draw a weight would take XLA longer to compile than the whole forward pass.
+
+  Args:
+    key: PRNG key.
+    shapes: {name: (shape, fan_in)}.
+
+  Returns:
+    {name: array}.
+  """
+  sizes = [math.prod(shape) for shape, _ in shapes.values()]
+  parts = jnp.split(jax.random.uniform(key, (sum(sizes),), minval=-1.0), np.cumsum(sizes)[:-1])
+  return {n: (p / math.sqrt(fan_in)).reshape(shape) for p, (n, (shape, fan_in)) in zip(parts, shapes.items())}
 
 
 class Kernels(NamedTuple):

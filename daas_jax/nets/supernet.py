@@ -1,11 +1,9 @@
 """The supernet: every candidate architecture with shared weights theta (DAAS 3.2, DARTS's search network)."""
 
-import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from daas_jax.nets import cells, kernels as k
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
@@ -43,16 +41,8 @@ class SuperNet(nn.Module):
   kernels: str = 'fast'
 
   def _weights(self, name, shapes):
-    """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), from {key: (shape, fan_in)}.
-
-    One draw for all of them: a draw a weight would take XLA longer to compile than the whole forward pass.
-    """
-    def init(key):
-      sizes = [math.prod(shape) for shape, _ in shapes.values()]
-      flat = jax.random.uniform(key, (sum(sizes),), minval=-1.0)
-      parts = jnp.split(flat, np.cumsum(sizes)[:-1])
-      return {n: (p / math.sqrt(fan_in)).reshape(shape) for p, (n, (shape, fan_in)) in zip(parts, shapes.items())}
-    return self.param(name, init)
+    """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), from {key: (shape, fan_in)}."""
+    return self.param(name, k.draw_weights, shapes)
 
   def _preprocess(self, x, w):
     """Brings a cell's input to C channels: ReLU, 1 x 1 convolution (or factorised reduction), BN."""

@@ -12,15 +12,14 @@ over it and over every key it does not know. So a file of a few policies can be 
 
 import json
 import math
-import os
 import reprlib
-import tempfile
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from daas_jax import atomic
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import OPS, magnitude
 from daas_jax.augment.preprocess import to_float
@@ -102,20 +101,7 @@ def save(path, table, space):
   rows = content.pop('policies')
   lines = [f'{json.dumps(key)}: {json.dumps(value)}' for key, value in content.items()]
   lines.append('"policies": [\n' + ',\n'.join('  ' + json.dumps(row, allow_nan=False) for row in rows) + '\n ]')
-  _write_whole(os.fspath(path), '{' + ',\n '.join(lines) + '}\n')
-
-
-def _write_whole(path, text):
-  """Writes beside the target and renames, so that the name never holds a part of a file."""
-  handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or '.', suffix='.tmp')
-  try:
-    with os.fdopen(handle, 'w', encoding='utf-8', newline='\n') as file:
-      file.write(text)
-    os.chmod(temporary, 0o644)  # mkstemp makes it private
-    os.replace(temporary, path)
-  except BaseException:
-    os.unlink(temporary)
-    raise
+  atomic.write(path, '{' + ',\n '.join(lines) + '}\n')
 
 
 def load(path, ops=None):

@@ -42,13 +42,13 @@ def noise_config():
   config.network.layers = 3
   config.network.channels = 4
   config.network.primitives = (*DAAS_PRIMITIVES, 'noise')
-  config.search.epochs = 4
-  config.search.warmup_epochs = 4
+  config.search.epochs = 5
+  config.search.warmup_epochs = 5
   config.search.batch = 32
-  config.search.n_arch = 6
-  config.search.n_w = 1
+  config.search.n_arch = 4
+  config.search.n_w = 4
   config.search.tau_start = config.search.tau_end = 1.0
-  config.theta.lr = 0.05
+  config.theta.lr = 0.1
   config.arch.lr = 3e-3
   return config
 

@@ -142,7 +142,7 @@ def test_save_is_whole_or_not_at_all(tmp_path, monkeypatch):
 
   def broken(*_):
     raise OSError(28, 'No space left on device')
-  monkeypatch.setattr(gt.os, 'replace', broken)
+  monkeypatch.setattr(os, 'replace', broken)
   with pytest.raises(BadInput, match='No space left'):
     gt.save(path, gt.random_genotype(1, DAAS_PRIMITIVES))
   assert path.read_bytes() == before and os.listdir(tmp_path) == ['g.json']

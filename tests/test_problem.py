@@ -1,0 +1,72 @@
+"""What a config makes of a data set: inputs, networks, spaces."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from daas_jax import config as config_lib, problem
+from daas_jax.data import sources
+from daas_jax.policies.categorical import Policy
+
+
+@pytest.fixture(scope='module')
+def data():
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, (8, 8, 8, 3), np.uint8)
+  labels = np.arange(8, dtype=np.int32) % 2
+  return sources.assemble('noise', images, labels, images, labels, ('a', 'b'))
+
+
+def _config():
+  config = config_lib.search_config()
+  config.network.name = 'small_cnn'
+  config.network.channels = 2
+  return config
+
+
+def test_validation_images_are_normalised_and_turned_when_asked(data):
+  config = _config()
+  plain = problem.build(config, data).val_input(data.train_images)
+  np.testing.assert_allclose(np.mean(plain, (0, 1, 2)), 0, atol=1e-5)
+  np.testing.assert_allclose(np.std(plain, (0, 1, 2)), 1, atol=1e-4)
+  config.data.validation_turns = 1
+  turned = problem.build(config, data).val_input(data.train_images)
+  np.testing.assert_allclose(turned, np.rot90(plain, 1, (1, 2)), atol=1e-6)
+
+
+def test_training_input_without_policy_and_preprocessing_is_the_validation_input(data):
+  config = _config()
+  config.preprocess.padding, config.preprocess.flip = 0, False
+  built = problem.build(config, data)
+  nothing = Policy(jnp.array([0, 1]), jnp.array([0, 0]), jnp.array([3, 4]))
+  out = built.train_input(data.train_images, nothing, jax.random.key(0))
+  np.testing.assert_allclose(out, built.val_input(data.train_images), atol=1e-6)
+
+
+def test_training_input_applies_the_policy(data):
+  config = _config()
+  config.preprocess.padding, config.preprocess.flip = 0, False
+  built = problem.build(config, data)
+  invert = config.policy.ops.index('Invert')
+  once = Policy(jnp.array([invert, 0]), jnp.array([1, 0]), jnp.array([0, 0]))
+  inverted = built.val_input(255 - data.train_images)
+  np.testing.assert_allclose(built.train_input(data.train_images, once, jax.random.key(0)), inverted, atol=1e-5)
+  assert int(jnp.sum(built.identity(once).y)) == 0
+
+
+def test_a_fixed_network_has_no_architecture(data):
+  built = problem.build(_config(), data)
+  assert built.init_arch(jax.random.key(0)) == {} and built.sample_arch(jax.random.key(0), {}, 1.0) == {}
+  theta = built.init_theta(jax.random.key(0))
+  loss, accuracy = built.loss(theta, {}, built.val_input(data.train_images), data.train_labels, jax.random.key(1))
+  assert np.isfinite(loss) and 0 <= accuracy <= 1
+
+
+def test_standard_preprocessing_keeps_shapes(data):
+  config = _config()
+  images = jnp.asarray(data.train_images, jnp.float32) / 255
+  for crop in ('padded', 'resized'):
+    config.preprocess.crop = crop
+    out = problem.standard_preprocessing(images, jax.random.key(0), config.preprocess)
+    assert out.shape == images.shape and float(jnp.abs(out - images).max()) > 0
