@@ -11,6 +11,7 @@ setup(
     package_data={'daas_jax.data': ['embedded/*']},
     python_requires='>=3.11',
     install_requires=[
+        'numpy',
         'jax>=0.10.2',
         'jaxlib>=0.10.2',
         'flax>=0.12',
@@ -27,7 +28,7 @@ setup(
         'array_record',  # the file format that TFDS reads and writes without TensorFlow
     ],
     extras_require={
-        'test': ['pytest>=8', 'psutil'],
+        'test': ['pytest>=8'],
         'plots': ['matplotlib'],
         'tensorboard': ['tensorboardX'],
         'imagenet': ['grain', 'array_record', 'simplejpeg'],

@@ -48,7 +48,7 @@ def get_config(variant=''):
   config.search.n_w = 10  # architectures in Eq. 14 (DAAS 4.2)
   config.search.accumulate = 'mean'  # of the n_w gradients (choice: Eq. 14 sums, theta.lr is one architecture's)
   config.search.xi = 0.0  # step of the inner update (Eq. 10); 0: the current learning rate of theta
-  config.search.baseline = 'leave_one_out'  # of the score function; changes no expectation (choice)
+  config.search.baseline = 'leave_one_out'  # of the score function; keeps its expectation (choice)
   config.search.tau_start = 10.0  # Gumbel temperature at the first step (GDAS code)
   config.search.tau_end = 0.1  # at the last step, linear between (GDAS code)
 

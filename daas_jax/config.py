@@ -116,7 +116,7 @@ SEARCH = {
     'search.accumulate': Key('mean', one_of('mean', 'sum'), 'of the n_w gradients; theta.lr is for the mean (choice)'),
     'search.xi': Key(0.0, at_least(0), 'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
     'search.baseline': Key('leave_one_out', one_of('none', 'leave_one_out', 'moving_average'),
-                           'baseline of the score function (choice)'),
+                           'baseline of the score function; leave_one_out keeps the expectation for n_arch >= 2 (choice)'),
     'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
     'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
     'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),

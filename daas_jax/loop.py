@@ -77,13 +77,14 @@ def run(job, workdir, config, progress):
 
 def _steps(job, config, checkpoints, log, state, start, progress):
   window, since, saved = [], time.perf_counter(), start
+  progress.begin(start, job)
   for step in range(start, job.total_steps):
     state, metrics = job.step(state, job.batches(step))
     window.append(metrics)
     done, epoch = step + 1, step // job.steps_per_epoch
     last_of_epoch = done % job.steps_per_epoch == 0
     if not last_of_epoch and (done % job.steps_per_epoch) % config.log.every_steps:
-      progress.tick(done, job)
+      progress.tick(done)
       continue
     row = {'step': done, 'epoch': epoch + 1, 'phase': job.phase(epoch)} | _mean(window, done, checkpoints)
     if last_of_epoch and job.on_epoch:
@@ -103,7 +104,8 @@ def _steps(job, config, checkpoints, log, state, start, progress):
 def _diverged(name, value, step, checkpoints):
   last = checkpoints.last()
   kept = f'the checkpoint of step {last} is kept' if last else 'there was no checkpoint yet'
-  return Diverged(f'{name} became {value} at step {step}; {kept}: lower the learning rate or look at the data')
+  return Diverged(f'{name} became {value} at step {step}; {kept}: look at the data, or lower the learning rate in a '
+                  'new --workdir')
 
 
 def _require_finite(state, step, checkpoints):

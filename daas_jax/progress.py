@@ -15,7 +15,7 @@ def _text(row, images_per_second):
 
 
 class Reporter:
-  """Reports a run; `line` at every line of metrics, `tick` at every other step, `note` and `warn` anywhere."""
+  """Reports a run: `begin` before its first step, `line` at every line of metrics, `tick` at every other step."""
 
   def __init__(self, stream=None):
     self._console = Console(file=stream or sys.stdout)
@@ -29,7 +29,8 @@ class Reporter:
     if self._bar:
       self._bar.stop()
 
-  def _start(self, done, job):
+  def begin(self, done, job):
+    """The first step after step `done` begins."""
     self._begun = time.perf_counter(), done
     if self._console.is_terminal:
       self._bar = Progress(TextColumn('{task.description}'), BarColumn(), TextColumn('{task.completed}/{task.total}'),
@@ -37,16 +38,14 @@ class Reporter:
       self._bar.start()
       self._task = self._bar.add_task('compiling', total=job.total_steps, completed=done)
 
-  def tick(self, done, job):
+  def tick(self, done):
     """Step `done` is over."""
-    if self._begun is None:
-      self._start(done, job)
     if self._bar:
       self._bar.update(self._task, completed=done)
 
   def line(self, row, images_per_second, job):
     """A row of metrics was written."""
-    self.tick(row['step'], job)
+    self.tick(row['step'])
     text = _text(row, images_per_second)
     if self._bar:
       self._bar.update(self._task, description=text)

@@ -54,7 +54,7 @@ def make_input(config, data, augment, standard):
     config: a training config.
     data: a `daas_jax.data.sources.Dataset`, for mean and std.
     augment: (key, images float) -> images, such as `daas_jax.load_policy` returns.
-    standard: whether crop and flip come before it.
+    standard: whether crop and flip come before it, and Cutout (where the config has it) after; all or none of them.
   """
   def train_input(images, key):
     key_standard, key_policy, key_cutout = jax.random.split(key, 3)
@@ -62,7 +62,7 @@ def make_input(config, data, augment, standard):
     if standard:
       images = problem.standard_preprocessing(images, key_standard, config.preprocess)
     images = preprocess.normalise(augment(key_policy, images), data.mean, data.std)
-    size = config.preprocess.cutout
+    size = config.preprocess.cutout if standard else 0
     return preprocess.cutout(images, key_cutout, size) if size else images
   return train_input
 

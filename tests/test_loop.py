@@ -29,7 +29,10 @@ class Silent:
   def warn(self, text):
     self.warnings.append(text)
 
-  def tick(self, done, job):
+  def begin(self, done, job):
+    pass
+
+  def tick(self, done):
     pass
 
   def line(self, row, images_per_second, job):

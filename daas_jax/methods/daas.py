@@ -63,7 +63,12 @@ def schedule(n_arch, n_aug, n_w, xi, weight):
 
   Rows: the validation passes of Eq. 9; the weight passes of Eq. 14; then, for each architecture, the n_aug training
   passes of Eq. 10, kept in registers, and the validation pass at theta' = theta - xi / n_aug * sum of the registers.
-  Warm-up runs the first n_arch + n_w rows alone.
+  Warm-up runs the first n_arch + n_w rows alone. (The paper's sum over j in Eq. 10's expectation is a mean here.)
+
+  Args:
+    n_arch, n_aug, n_w: numbers of samples on this device, each >= 1.
+    xi: [] step of the inner update.
+    weight: [] factor of each of the n_w gradients in the sum of Eq. 14.
   """
   rows = [dict(z=i, val=1) for i in range(n_arch)]
   rows += [dict(z=n_arch + i, policy=n_arch * n_aug, weight=1.0) for i in range(n_w)]
@@ -85,8 +90,8 @@ class Samples(NamedTuple):
   z: Any
   pullback: Callable
   policies: Any
-  z_keys: jax.Array
-  policy_keys: jax.Array
+  network_keys: jax.Array
+  image_keys: jax.Array
 
 
 def _sample(problem, settings, state, tau, key, joint):
@@ -95,16 +100,16 @@ def _sample(problem, settings, state, tau, key, joint):
   device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
   key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
   fold = jax.vmap(jax.random.fold_in, (None, 0))
-  z_keys = jnp.concatenate([fold(key_arch, device * n_arch + jnp.arange(n_arch)),
-                            fold(key_w, device * n_w + jnp.arange(n_w))])
+  # One key of each pair draws the sample, the other is for what happens inside the network or the images.
+  two = lambda keys: jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+  z_keys, network_keys = two(jnp.concatenate([fold(key_arch, device * n_arch + jnp.arange(n_arch)),
+                                              fold(key_w, device * n_w + jnp.arange(n_w))]))
   z, pullback = jax.vjp(lambda arch: jax.vmap(problem.sample_arch, (0, None, None))(z_keys, arch, tau), state.arch)
   count = n_arch * settings.n_aug
-  policy_keys = jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]])
+  policy_keys, image_keys = two(jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]]))
   policies = jax.vmap(problem.sample_policy, (0, None))(policy_keys, state.gamma)
   policies = trees.select(joint, policies, problem.identity(policies))
-  # The keys have been used for drawing: what happens inside network and images takes keys of its own.
-  again = jax.vmap(lambda k: jax.random.fold_in(k, 1))
-  return Samples(z, pullback, policies, again(z_keys), again(policy_keys))
+  return Samples(z, pullback, policies, network_keys, image_keys)
 
 
 def _gradient(problem, batch, drawn):
@@ -114,7 +119,7 @@ def _gradient(problem, batch, drawn):
   """
   def training(row):
     policy = jax.tree.map(lambda a: a[row.policy], drawn.policies)
-    return problem.train_input(batch.train_images, policy, drawn.policy_keys[row.policy]), batch.train_labels
+    return problem.train_input(batch.train_images, policy, drawn.image_keys[row.policy]), batch.train_labels
 
   def validation(row):
     del row
@@ -124,7 +129,7 @@ def _gradient(problem, batch, drawn):
     images, labels = jax.lax.cond(row.val, validation, training, row)
     z = jax.tree.map(lambda a: a[row.z], drawn.z)
     value = jax.value_and_grad(problem.loss, argnums=(0, 1), has_aux=True)
-    (loss, accuracy), (g_theta, g_z) = value(theta, z, images, labels, drawn.z_keys[row.z])
+    (loss, accuracy), (g_theta, g_z) = value(theta, z, images, labels, drawn.network_keys[row.z])
     return (loss, accuracy, g_z), g_theta
 
   return gradient
@@ -147,7 +152,18 @@ def _update(optimizer, gradient, opt_state, parameters):
 
 
 def make(problem, settings):
-  """Builds DAAS for a `Problem`: a `Method` whose step is Alg. 1."""
+  """Builds DAAS.
+
+  Args:
+    problem: a `daas_jax.types.Problem`.
+    settings: `Settings`.
+
+  Returns:
+    A `daas_jax.types.Method` whose step is one turn of Alg. 1 (Eq. 9-14); its metrics are scalars.
+
+  Raises:
+    ValueError: if n_arch or n_w is no multiple of the number of devices.
+  """
   for name in ('n_arch', 'n_w'):
     if getattr(settings, name) % settings.devices:
       raise ValueError(f'{name}={getattr(settings, name)} is no multiple of the {settings.devices} devices')
@@ -175,7 +191,6 @@ def make(problem, settings):
     count = jnp.where(joint, table.point.shape[0], n_arch + n_w)
     ran = passes.run(_gradient(problem, batch, drawn), state.theta, table, count)
     loss, accuracy, g_z = ran.outputs
-    at_val = jnp.arange(table.point.shape[0]) < n_arch
 
     # Eq. 9: the pullback of the straight-through samples, averaged over the n_arch architectures.
     spread = lambda g: jnp.concatenate([g[:n_arch] / n_arch, jnp.zeros((n_w, *g.shape[1:]), g.dtype)])
@@ -196,13 +211,10 @@ def make(problem, settings):
     average, seen = score.update_moving_average(**state.baseline, s=mean(jnp.mean(s)))
     baseline = trees.select(joint, {'average': average, 'count': seen}, state.baseline)
 
-    at_weights = (jnp.arange(table.point.shape[0]) >= n_arch) & (jnp.arange(table.point.shape[0]) < n_arch + n_w)
+    weights = slice(n_arch, n_arch + n_w)
     metrics = mean({
-        'train_loss': jnp.sum(jnp.where(at_weights, loss, 0)) / n_w,
-        'train_accuracy': jnp.sum(jnp.where(at_weights, accuracy, 0)) / n_w,
-        'val_loss': jnp.sum(jnp.where(at_val, loss, 0)) / n_arch,
-        'val_accuracy': jnp.sum(jnp.where(at_val, accuracy, 0)) / n_arch,
-        'alignment': jnp.mean(s),
+        'train_loss': jnp.mean(loss[weights]), 'train_accuracy': jnp.mean(accuracy[weights]),
+        'val_loss': jnp.mean(loss[:n_arch]), 'val_accuracy': jnp.mean(accuracy[:n_arch]), 'alignment': jnp.mean(s),
     }) | {'lr': lr, 'tau': tau, 'grad_norm_theta': trees.norm(g_theta), 'grad_norm_arch': trees.norm(g_arch),
           'grad_norm_gamma': jnp.where(joint, trees.norm(g_gamma), 0.0)}
     return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma, baseline), metrics

@@ -140,3 +140,40 @@ def test_inner_step_and_alignments_by_hand():
   np.testing.assert_allclose(theta['w'], [0.0, 4.0])
   s = unrolled.alignments({'w': jnp.array([1.0, 2.0])}, {'w': jnp.array([[3.0, 4.0], [-1.0, 1.0]])})
   np.testing.assert_allclose(s, [11.0, 1.0])
+
+
+def test_theta_prime_from_the_same_samples_has_a_bias_that_falls_like_one_over_n_aug(x64):
+  """What a search runs: theta'_i built from its own n_aug policies. The baseline comes from the other rows.
+
+  The bias is E[s_ij grad log p] against the exact theta': it comes from the row's own share, xi / n_aug, of theta'.
+  README quotes the figures that this test prints (`pytest -s`).
+  """
+  theta, logits_of = _mlp()
+  train_loss, val_loss = _losses(logits_of)
+  gamma, policies, log_prob = _gamma(SPACE), categorical.enumerate_policies(SPACE), _log_prob(SPACE)
+  xi = 1.0  # large, so that the bias stands out from the noise of the draws
+  exact, _ = unrolled.exact_policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, xi)
+  exact = np.asarray(_flat(exact))
+  log_p = jax.vmap(lambda p: log_prob(gamma, p))(policies)
+  gradients = jax.lax.map(lambda policy: jax.grad(train_loss)(theta, policy), policies)
+
+  def mean_of_draws(n_aug, draws=40_000, n_arch=2):
+    def one(key):
+      i = jax.random.categorical(key, log_p, shape=(n_arch, n_aug))
+      def row(i):
+        g = jax.tree.map(lambda a: a[i], gradients)
+        theta_prime = unrolled.inner_step(theta, trees.mean(g), xi)
+        return unrolled.alignments(jax.grad(val_loss)(theta_prime), g)
+      s = jax.vmap(row)(i)
+      picked = jax.tree.map(lambda a: a[i], policies)
+      return _flat(unrolled.policy_gradient(log_prob, gamma, picked, s, score.leave_one_out(s), xi))
+    sums = jax.jit(lambda keys: jax.lax.map(lambda k: jnp.sum(jax.vmap(one)(k), 0), keys))
+    keys = jax.random.split(jax.random.key(n_aug), draws).reshape(100, -1)
+    return np.asarray(jnp.sum(sums(keys), 0)) / draws
+
+  bias = {n: np.linalg.norm(mean_of_draws(n) - exact) / np.linalg.norm(exact) for n in (1, 2, 4, 8)}
+  print('relative bias by n_aug:', {n: round(float(b), 4) for n, b in bias.items()})
+  assert bias[1] > 0.02
+  slope = np.polyfit(np.log([1, 2, 4]), np.log([bias[n] for n in (1, 2, 4)]), 1)[0]
+  assert -1.3 < slope < -0.7
+  assert bias[8] < bias[2]

@@ -1,0 +1,58 @@
+"""The numbers and the summary of a search's result, by hand."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from daas_jax import config as config_lib, results
+from daas_jax.nets import genotype as genotype_lib
+from daas_jax.nets.primitives import DAAS_PRIMITIVES
+from daas_jax.policies import categorical
+from daas_jax.types import SearchState
+
+
+@pytest.fixture
+def config():
+  config = config_lib.search_config()
+  config.policy.share = 'slot'
+  return config
+
+
+def _state(arch):
+  gamma = categorical.init(jax.random.key(0), categorical.Space(share='slot'))
+  gamma = gamma | {'pi': jnp.zeros((2, 15)).at[0, 3].set(20.0)}
+  return SearchState(0, None, None, arch, gamma, None, None, None, None)
+
+
+def _arch():
+  """skip_connect on every edge of the normal cell, sep_conv_5x5 on every edge of the reduction cell."""
+  alpha = np.zeros((2, 14, 7), np.float32)
+  alpha[0, :, DAAS_PRIMITIVES.index('skip_connect')] = 30
+  alpha[1, :, DAAS_PRIMITIVES.index('sep_conv_5x5')] = 30
+  return {'alpha': jnp.asarray(alpha), 'beta': jnp.zeros((2, 14))}
+
+
+def test_measures(config):
+  found = results.measures(_state(_arch()), config)
+  assert found['skip_share'] == 0.5
+  assert found['entropy_alpha'] == pytest.approx(0, abs=1e-6)
+  assert found['entropy_beta'] == pytest.approx(np.mean([np.log(n) for n in (2, 3, 4, 5)]), rel=1e-5)
+  assert found['entropy_pi_0'] == pytest.approx(0, abs=1e-5) and found['entropy_pi_1'] == pytest.approx(np.log(15))
+
+
+def test_write_leaves_files_that_load_and_says_the_same(config, tmp_path):
+  summary = results.write(tmp_path, _state(_arch()), config)
+  genotype = genotype_lib.load(tmp_path / 'genotype.json', DAAS_PRIMITIVES)
+  assert {name for name, _ in genotype.normal} == {'skip_connect'}
+  assert {name for name, _ in genotype.reduce} == {'sep_conv_5x5'}
+  best = json.loads((tmp_path / 'policy.json').read_text())['policies'][0]
+  assert best['ops'][0] == 'TranslateY' and best['probability'] == pytest.approx(1 / 15, rel=1e-3)
+  assert 'skip_connect' in summary and 'TranslateY' in summary and 'entropy_pi_1' in summary
+
+
+def test_a_fixed_network_leaves_a_policy_alone(config, tmp_path):
+  results.write(tmp_path, _state({}), config)
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['policy.json']
