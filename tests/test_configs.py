@@ -240,3 +240,10 @@ def test_launch_files_start_an_accepted_command(name, tmp_path, monkeypatch):
 def test_the_readme_names_every_launch_file():
   readme = (LAUNCH / 'README.md').read_text(encoding='utf-8')
   assert not [path.name for path in LAUNCH.iterdir() if path.name != 'README.md' and f'`{path.name}`' not in readme]
+
+
+def test_readme_holds_output_and_no_placeholder():
+  readme = (ROOT / 'README.md').read_text(encoding='utf-8')
+  assert not re.search(r'\b[A-Z]+_(OUTPUT|MINUTES)\b', readme)
+  for line in ('normal cell: node 0', 'entropy_pi_1', 'test accuracy 0.'):
+    assert line in readme, line

@@ -29,7 +29,7 @@ def one_line(info):
 def test_read_idx(tmp_path, zipped, shape):
   array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
   path = tmp_path / 'file'
-  path.write_bytes(gzip.compress(idx(array)) if zipped else idx(array))
+  path.write_bytes(gzip.compress(idx(array), mtime=0) if zipped else idx(array))
   got, digest = raw.read_idx(str(path))
   assert np.array_equal(got, array) and got.dtype == np.uint8 and digest == sha(idx(array))
 
@@ -46,8 +46,8 @@ GOOD = idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     (b'\0\0\x08\0', 'no IDX file'),
     (b'<html>', 'no IDX file'),
     (b'\0\0\x08\x03' + b'\xff' * 12, 'announces [4294967295, 4294967295, 4294967295]'),
-    (gzip.compress(GOOD)[:-9], 'cannot be read'),
-    (gzip.compress(GOOD)[:12] + b'\xff\xff' + gzip.compress(GOOD)[14:], 'cannot be read'),
+    (gzip.compress(GOOD, mtime=0)[:-9], 'cannot be read'),
+    (gzip.compress(GOOD, mtime=0)[:12] + b'\xff\xff' + gzip.compress(GOOD, mtime=0)[14:], 'cannot be read'),
     (b'\x1f\x8b', 'cannot be read'),
 ])
 def test_bad_idx(tmp_path, content, words):
