@@ -61,9 +61,10 @@ def init(key, space, p0=0.5):
   """
   key_pi, key_delta = jax.random.split(key)
   shape = _table_shape(space)
+  pi = 1e-3 * jax.random.normal(key_pi, (space.K, len(space.ops)))
   return {
-      'pi': 1e-3 * jax.random.normal(key_pi, (space.K, len(space.ops))),
-      'p': jnp.full(shape, math.log(p0) - math.log1p(-p0), jnp.float32),
+      'pi': pi,
+      'p': jnp.full(shape, math.log(p0) - math.log1p(-p0), pi.dtype),
       'delta': 1e-3 * jax.random.normal(key_delta, (*shape, space.levels)),
   }
 
