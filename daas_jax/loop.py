@@ -94,8 +94,9 @@ def _steps(job, config, checkpoints, log, state, start, progress):
     log.write(row | {'images_per_second': round(len(window) * job.images_per_step / seconds, 1)})
     progress.line(row, len(window) * job.images_per_step / seconds, job)
     if last_of_epoch or done - saved >= config.checkpoint.every_steps or done == job.total_steps:
-      _require_finite(job.get(state), done, checkpoints)
-      checkpoints.save(done, job.get(state))
+      unplaced = job.get(state)
+      _require_finite(unplaced, done, checkpoints)
+      checkpoints.save(done, unplaced)
       saved = done
     window, since = [], time.perf_counter()
   return state
