@@ -5,12 +5,14 @@ definition; `single_path_cell` computes only the 8 sampled (edge, operation) pai
 """
 
 import functools
+import operator
 
 import jax
 from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
+from daas_jax.nets import slots
 from daas_jax.nets.kernels import KERNELS
 from daas_jax.nets.primitives import PRIMITIVES
 
@@ -21,6 +23,7 @@ NODE_EDGES = tuple(tuple(e for e, (_, j) in enumerate(EDGES) if j == n) for n in
 """The edges that end in each intermediate node, by their number."""
 _FIRST_EDGE = np.array([edges[0] for edges in NODE_EDGES], np.int32)
 _SLOTS = 2 * STEPS
+_SOURCE, _TARGET = (np.array(ends, np.int32) for ends in zip(*EDGES))
 
 
 def edge_stride(edge, reduction):
@@ -55,11 +58,98 @@ def _weights_of(name, weights):
   return {key.split('.')[1]: value for key, value in weights.items() if key.split('.')[0] == name}
 
 
+def _operation(name, stride, kernels, plan):
+  """(x, own weights) -> array: one primitive, with the slot's key where it has one."""
+  key = jax.random.wrap_key_data(plan['key']) if 'key' in plan else None
+  return lambda x, w: PRIMITIVES[name].apply(x, w, stride, key, KERNELS[kernels])
+
+
+def _pull(operation, x, w, scale, g):
+  """Cotangents of (scale, x, w) in scale * operation(x, w) for the cotangent g.
+
+  The inner product is summed by channel first: that sum the backward pass of batch normalisation takes as well.
+  """
+  out, pull = jax.vjp(operation, x, w)
+  g_x, g_w = jax.tree.map(lambda a: scale * a, pull(g))
+  return jnp.sum(jnp.sum(out * g, (0, 1, 2))).astype(scale.dtype), g_x, g_w
+
+
+def _named(name, weights):
+  return {f'{name}.{key}': value for key, value in weights.items()}
+
+
+@functools.lru_cache(maxsize=None)
+def _mixture(primitives, stride, kernels):
+  """The rule of a dense edge, sum_o a_o o(x): params {'a': [O], 'w': the edge's weights}."""
+
+  def apply(x, params, plan):
+    x, = x()
+    return sum(params['a'][o] * _operation(name, stride, kernels, plan)(x, _weights_of(name, params['w']))
+               for o, name in enumerate(primitives))
+
+  def pullback(x, params, plan, g):
+    (x,), g = x(), g()
+    g_a, g_x, g_w = zip(*[
+        _pull(_operation(name, stride, kernels, plan), x, _weights_of(name, params['w']), params['a'][o], g)
+        for o, name in enumerate(primitives)])
+    named = [_named(name, w) for name, w in zip(primitives, g_w)]
+    return (sum(g_x),), {'a': jnp.stack(g_a), 'w': functools.reduce(operator.or_, named)}
+
+  return slots.Rule(apply, pullback)
+
+
+@functools.lru_cache(maxsize=None)
+def _choice(primitives, reduction, kernels):
+  """The rule of a sampled slot, a * o(x) of the one operation that its plan's 'index' names: params {'a': [], 'w'}.
+
+  A branch an operation, and in a reduction cell two: of stride 2, reading the input, then of stride 1, reading the
+  node. Only the branch that is taken runs, backward as well as forward.
+  """
+  branches = [(name, stride, part) for part, stride in (((0, 2), (1, 1)) if reduction else ((0, 1),))
+              for name in primitives]
+
+  def apply(x, params, plan):
+    def branch(name, stride, part):
+      return lambda: _operation(name, stride, kernels, plan)(x()[part], _weights_of(name, params['w']))
+    return params['a'] * lax.switch(plan['index'], [branch(*b) for b in branches])
+
+  def pullback(x, params, plan, g):
+    def branch(name, stride, part):
+      def run():
+        read, w = list(x()), _weights_of(name, params['w'])
+        g_a, g_x, g_w = _pull(_operation(name, stride, kernels, plan), read[part], w, params['a'], g())
+        zeros = jax.tree.map(jnp.zeros_like, params['w'])
+        return (tuple(g_x if i == part else jnp.zeros_like(r) for i, r in enumerate(read)),
+                {'a': g_a, 'w': zeros | _named(name, g_w)})
+      return run
+    return lax.switch(plan['index'], [branch(*b) for b in branches])
+
+  return slots.Rule(apply, pullback)
+
+
+def _accumulate(kernels):
+  return slots.accumulate_plain if kernels == 'plain' else slots.accumulate
+
+
+def _start(s0, s1, reduction):
+  """(inputs, nodes) of a cell. The nodes begin with the inputs, but for a reduction's, which are of half the size."""
+  b, h, width, c = s0.shape
+  inputs = jnp.stack([s0, s1])
+  if reduction:
+    return inputs, jnp.zeros((STEPS, b, -(-h // 2), -(-width // 2), c), s0.dtype)
+  return inputs[:0], jnp.concatenate([inputs, jnp.zeros((STEPS, *s0.shape), s0.dtype)])
+
+
+def _keys(key, edge):
+  """{'key': raw key data [slots, ...]} of the operations that draw, or {}."""
+  return {} if key is None else {'key': jax.vmap(lambda e: jax.random.key_data(jax.random.fold_in(key, e)))(edge)}
+
+
 def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', key=None):
   """The cell's definition: x_j = sum_i B_ij sum_o A^o_ij o(x_i), every operation computed.
 
-  A scan over the edges in the order of their targets, so XLA compiles each operation once a stride and not once an
-  edge. (tests/nets/test_cells.py holds it against the sum written out.)
+  A slot an edge, in the order of their targets, so XLA compiles each operation once a stride and not once an edge.
+  (tests/nets/test_cells.py holds it against the sum written out.)
 
   Args:
     s0, s1: the two inputs [B, H, W, C].
@@ -68,37 +158,25 @@ def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', 
     B: [E], weight of each edge.
     primitives: names of the O operations.
     reduction: whether the edges from s0 and s1 have stride 2.
-    kernels: 'plain' or 'fast'.
+    kernels: a name in `kernels.KERNELS`. With 'plain' nothing has a backward rule of its own, so that the cell can be
+      differentiated in forward mode; reverse mode then keeps the residuals of every operation.
     key: PRNG key for operations that draw (noise); may be None where none does.
 
   Returns:
     [B, H', W', 4 C]: the 4 intermediate nodes side by side.
   """
   stacks = weight_shapes(primitives, s0.shape[-1], reduction)
-  source, target = (jnp.array(ends, jnp.int32) for ends in zip(*EDGES))
-
-  def add_edges(nodes, edges, stride, read):
-    """nodes [n, ...] with the contributions of those edges added, each input by read(nodes, source node)."""
-    places = {n: [stacks[n][2].index(e) for e in edges] for n in weights if set(edges) <= set(stacks[n][2])}
-    def one(nodes, operands):
-      e, w = operands
-      x, edge_key = read(nodes, source[e]), None if key is None else jax.random.fold_in(key, e)
-      mixed = sum(A[e, o] * PRIMITIVES[name].apply(x, _weights_of(name, w), stride, edge_key, KERNELS[kernels])
-                  for o, name in enumerate(primitives))
-      return nodes.at[target[e]].add(B[e] * mixed), None
-    stacked = {n: weights[n][jnp.array(place)] for n, place in places.items()}
-    return lax.scan(one, nodes, (jnp.array(edges), stacked))[0]
-
-  b, h, width, c = s0.shape
-  inputs = jnp.stack([s0, s1])
-  if not reduction:
-    nodes = jnp.concatenate([inputs, jnp.zeros((STEPS, *s0.shape), s0.dtype)])
-    nodes = add_edges(nodes, tuple(range(len(EDGES))), 1, lambda nodes, i: nodes[i])
-  else:
-    nodes = jnp.zeros((INPUTS + STEPS, b, -(-h // 2), -(-width // 2), c), s0.dtype)  # the first two stay empty
-    nodes = add_edges(nodes, tuple(e for e, (i, _) in enumerate(EDGES) if i < INPUTS), 2, lambda nodes, i: inputs[i])
-    nodes = add_edges(nodes, tuple(e for e, (i, _) in enumerate(EDGES) if i >= INPUTS), 1, lambda nodes, i: nodes[i])
-  return jnp.concatenate(list(nodes[INPUTS:]), -1)
+  inputs, nodes = _start(s0, s1, reduction)
+  # In a reduction cell the edges that leave an input come first, as they have another stride.
+  for stride in (2, 1) if reduction else (1,):
+    edges = tuple(e for e in range(len(EDGES)) if edge_stride(e, reduction) == stride)
+    edge, first = np.array(edges, np.int32), 0 if reduction else INPUTS
+    plan = {'target': jnp.asarray(_TARGET[edge] - INPUTS + first), **_keys(key, jnp.asarray(edge))}
+    plan |= {'input': jnp.asarray(_SOURCE[edge])} if stride == 2 else {'node': jnp.asarray(_SOURCE[edge] - INPUTS + first)}
+    w = {n: weights[n][np.array([of.index(e) for e in edges])] for n, (_, _, of) in stacks.items() if {*edges} <= {*of}}
+    params = {'a': B[edge, None] * A[edge], 'w': w}
+    nodes = _accumulate(kernels)(_mixture(primitives, stride, kernels), inputs, nodes, params, plan)
+  return jnp.concatenate(list(nodes[-STEPS:]), -1)
 
 
 def sampled_slots(A, B):
@@ -119,97 +197,24 @@ def sampled_slots(A, B):
   return edge, operation, A[edge, operation] * B[edge]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def switch_operation(branches, index, scale, x, w, key):
-  """scale * branches[index](x, w, key), computing that branch alone, backward as well as forward.
-
-  `jax.grad` of `lax.switch` would keep the residuals of every branch; here the backward pass recomputes the branch
-  that was taken, so memory does not depend on the number of candidates.
-
-  Args:
-    branches: tuple of functions (x, w, key) -> array, all of one output shape.
-    index: int32 [].
-    scale: [] float.
-    x: pytree of arrays.
-    w: pytree of the weights of all branches.
-    key: raw PRNG key data (uint32), or None.
-  """
-  return scale * lax.switch(index, branches, x, w, key)
-
-
-def _switch_fwd(branches, index, scale, x, w, key):
-  return scale * lax.switch(index, branches, x, w, key), (index, scale, x, w, key)
-
-
-def _switch_bwd(branches, residuals, g):
-  index, scale, x, w, key = residuals
-
-  def backward(branch):
-    def run(scale, x, w, key, g):
-      out, pull = jax.vjp(lambda x, w: branch(x, w, key), x, w)
-      return jnp.vdot(out, g).astype(scale.dtype), *pull(scale * g)
-    return run
-
-  return None, *lax.switch(index, [backward(b) for b in branches], scale, x, w, key, g), None
-
-
-switch_operation.defvjp(_switch_fwd, _switch_bwd)
-
-
-def _plain_switch(branches, index, scale, x, w, key):
-  """`switch_operation` without its backward rule: what forward-mode derivatives (`jax.jvp`) need."""
-  return scale * lax.switch(index, branches, x, w, key)
-
-
-@functools.lru_cache(maxsize=None)
-def _branches(primitives, reduction, kernels):
-  """One branch a (stride, operation): x is (input nodes, intermediate nodes), the branch reads the one of its stride."""
-
-  def branch(name, stride, part):
-    def run(x, w, key):
-      key = None if key is None else jax.random.wrap_key_data(key)
-      return PRIMITIVES[name].apply(x[part], _weights_of(name, w), stride, key, KERNELS[kernels])
-    return run
-
-  if not reduction:
-    return tuple(branch(name, 1, 0) for name in primitives)
-  return tuple(branch(name, stride, part) for part, stride in ((0, 2), (1, 1)) for name in primitives)
-
-
 def single_path_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', key=None):
   """`dense_cell` at one-hot A and two-hot B, computing only the 8 sampled operations, forward and backward.
 
-  One program serves every sample: a scan over the 8 slots, in it one switch over the operations. Arguments and result
-  are those of `dense_cell`; A and B must be hard (straight-through) samples. The gradient with respect to A and B is
-  the true one at the sampled entries and zero elsewhere. With kernels='plain' nothing has a backward rule of its own,
-  so it can be differentiated in forward mode; reverse mode then keeps the residuals of every branch.
+  One program serves every sample. Arguments and result are those of `dense_cell`; A and B must be hard
+  (straight-through) samples. The gradient with respect to A and B is the true one at the sampled entries and zero
+  elsewhere.
   """
   edge, operation, scale = sampled_slots(A, B)
-  source = jnp.array([i for i, _ in EDGES], jnp.int32)[edge]
-  target = jnp.repeat(jnp.arange(STEPS), 2)
-  stacks = weight_shapes(primitives, s0.shape[-1], reduction)
-  place = {n: jnp.array([edges.index(e) if e in edges else 0 for e in range(len(EDGES))], jnp.int32)
-           for n, (_, _, edges) in stacks.items()}
-  w = {n: v[place[n][edge]] for n, v in weights.items()}
-  branches = _branches(primitives, reduction, kernels)
-  switch = switch_operation if kernels == 'fast' else _plain_switch
-  inputs = jnp.stack([s0, s1])
-  b, h, width, c = s0.shape
-  shape = (b, -(-h // 2), -(-width // 2), c) if reduction else s0.shape
-
-  def slot(nodes, operands):
-    source, target, edge, operation, scale, w = operands
-    if reduction:
-      from_input = source < INPUTS
-      x = (inputs[jnp.minimum(source, 1)], nodes[jnp.maximum(source - INPUTS, 0)])
-      index = jnp.where(from_input, operation, operation + len(primitives))
-    else:
-      x, index = (nodes[source],), operation
-    edge_key = None if key is None else jax.random.key_data(jax.random.fold_in(key, edge))
-    out = switch(branches, index, scale, x, w, edge_key)
-    return nodes.at[target if reduction else target + INPUTS].add(out), None
-
-  empty = jnp.zeros((STEPS, *shape), s0.dtype)
-  nodes = empty if reduction else jnp.concatenate([inputs, empty])
-  nodes, _ = lax.scan(slot, nodes, (source, target, edge, operation, scale, w))
+  source, target = jnp.asarray(_SOURCE)[edge], jnp.repeat(jnp.arange(STEPS, dtype=jnp.int32), 2)
+  if reduction:
+    index = jnp.where(source < INPUTS, operation, operation + len(primitives))
+    plan = {'target': target, 'input': jnp.minimum(source, INPUTS - 1), 'node': jnp.maximum(source - INPUTS, 0)}
+  else:
+    index, plan = operation, {'target': target + INPUTS, 'node': source}
+  plan |= {'index': index, **_keys(key, edge)}
+  place = {n: np.array([of.index(e) if e in of else 0 for e in range(len(EDGES))], np.int32)
+           for n, (_, _, of) in weight_shapes(primitives, s0.shape[-1], reduction).items()}
+  w = {n: v[jnp.asarray(place[n])[edge]] for n, v in weights.items()}
+  inputs, nodes = _start(s0, s1, reduction)
+  nodes = _accumulate(kernels)(_choice(primitives, reduction, kernels), inputs, nodes, {'a': scale, 'w': w}, plan)
   return jnp.concatenate(list(nodes[-STEPS:]), -1)
