@@ -204,19 +204,36 @@ def conv3x3(x, w, stride=1):
   return pointwise(jnp.concatenate(_taps(x, 3, stride, 1), -1), w.reshape(-1, w.shape[-1]))
 
 
-def factorized_reduce(x, w):
-  """ReLU, then two 1 x 1 convolutions of stride 2, the second shifted by one pixel, side by side (no BN).
+def conv(x, w, stride=1):
+  """Dense convolution, padding k // 2, by XLA: the one for many channels (see `conv3x3` for few).
+
+  Args:
+    x: [B, H, W, C].
+    w: [k, k, C, D], k odd.
+    stride: 1 or 2.
+
+  Returns:
+    [B, ceil(H / stride), ceil(W / stride), D].
+  """
+  p = w.shape[0] // 2
+  return lax.conv_general_dilated(x, w, (stride, stride), ((p, p), (p, p)), dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+
+
+def factorized_reduce(x, w, stride=2):
+  """ReLU, then two 1 x 1 convolutions of stride 2 (or 1), the second shifted by one pixel, side by side (no BN).
 
   Args:
     x: [B, H, W, C].
     w: [2, C, D / 2].
+    stride: 1 or 2.
 
   Returns:
-    [B, ceil(H / 2), ceil(W / 2), D].
+    [B, ceil(H / stride), ceil(W / stride), D].
   """
   x = jax.nn.relu(x)
   shifted = jnp.pad(x[:, 1:, 1:], ((0, 0), (0, 1), (0, 1), (0, 0)))
-  return jnp.concatenate([pointwise(x[:, ::2, ::2], w[0]), pointwise(shifted[:, ::2, ::2], w[1])], -1)
+  parts = (v[:, ::stride, ::stride] for v in (x, shifted))
+  return jnp.concatenate([pointwise(v, part) for v, part in zip(parts, w, strict=True)], -1)
 
 
 def draw_weights(key, shapes):
