@@ -26,6 +26,8 @@ def get_config(variant=''):
   config.preprocess.cutout = 0  # side of the square in pixels; 0: none in a search (DARTS code)
 
   config.network.name = 'supernet'  # single path, weights shared (DAAS 3.2)
+  config.network.depth = 0  # layers; for a fixed network alone
+  config.network.width = 0  # for a fixed network alone
   config.network.layers = 8  # cells (DAAS 5)
   config.network.channels = 16  # of the first cell (DAAS 5)
   config.network.stem = 'cifar'  # one convolution at full size (DARTS code)

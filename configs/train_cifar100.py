@@ -25,6 +25,9 @@ def get_config(variant=''):
 
   config.policy = 'searched'  # policy.json of --search, a row of its table drawn an iteration (DAAS 4.3, 5)
   config.genotype = 'searched'  # genotype.json of --search (DAAS 4.3)
+  config.network.name = 'derived'  # the network of the genotype
+  config.network.depth = 0  # layers; for a fixed network alone
+  config.network.width = 0  # for a fixed network alone
   config.network.layers = 20  # cells (DARTS code)
   config.network.channels = 36  # of the first cell (DARTS code)
   config.network.stem = 'cifar'  # one convolution at full size (DARTS code)
@@ -33,12 +36,15 @@ def get_config(variant=''):
   config.train.batch = 96  # images a step (DAAS 5)
   config.train.lr = 0.025  # at the start (DARTS code)
   config.train.schedule = 'cosine'  # to 0 (DARTS code)
+  config.train.warmup_epochs = 0  # epochs in which the learning rate rises; 0: none (DARTS code)
   config.train.momentum = 0.9  # of SGD (DARTS code)
+  config.train.nesterov = False  # (DARTS code)
   config.train.weight_decay = 3e-4  # L2 (DARTS code)
   config.train.clip = 5.0  # largest gradient norm (DARTS code)
   config.train.auxiliary = 0.4  # weight of the auxiliary head's loss (DARTS code)
   config.train.drop_path = 0.2  # probability at the end, linear from 0 (DARTS code)
   config.train.label_smoothing = 0.0  # of the targets; 0: none (DARTS code)
+  config.train.ema = 0.0  # decay of averaged weights; 0: none (DARTS code)
 
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)

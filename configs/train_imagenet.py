@@ -30,6 +30,9 @@ def get_config(variant=''):
 
   config.policy = 'searched'  # policy.json of --search, a row of its table drawn an iteration (DAAS 4.3, 5)
   config.genotype = 'searched'  # genotype.json of --search (DAAS 4.3)
+  config.network.name = 'derived'  # the network of the genotype
+  config.network.depth = 0  # layers; for a fixed network alone
+  config.network.width = 0  # for a fixed network alone
   config.network.layers = 14  # cells (DAAS 5)
   config.network.channels = 48  # of the first cell (DAAS 5)
   config.network.stem = 'imagenet'  # three halvings: 224 becomes 28 (DARTS code)
@@ -38,12 +41,15 @@ def get_config(variant=''):
   config.train.batch = 1024  # images a step (DAAS 5)
   config.train.lr = 0.5  # at the start (DAAS 5.1)
   config.train.schedule = 'linear'  # to 0 (choice; PC-DARTS's code)
+  config.train.warmup_epochs = 0  # epochs in which the learning rate rises; 0: none (DARTS code)
   config.train.momentum = 0.9  # of SGD (DARTS code)
+  config.train.nesterov = False  # (DARTS code)
   config.train.weight_decay = 3e-5  # L2 (DARTS code)
   config.train.clip = 5.0  # largest gradient norm (DARTS code)
   config.train.auxiliary = 0.4  # weight of the auxiliary head's loss (DARTS code)
   config.train.drop_path = 0.0  # probability; 0: none (DARTS code)
   config.train.label_smoothing = 0.1  # of the training targets (DARTS code)
+  config.train.ema = 0.0  # decay of averaged weights; 0: none (DARTS code)
 
   config.log.every_steps = 100  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)

@@ -119,7 +119,8 @@ def parse(kind, arguments, define=lambda values: None):
     return values
   if rest:
     raise BadInput(f'unexpected word {rest[0]!r}: every option is given as --name=value')
-  for name in ('config', 'workdir'):
+  nothing_kept = 'count' in values and values.count
+  for name in ('config',) if nothing_kept else ('config', 'workdir'):
     if values[name].value in (None, ''):  # an empty workdir would be the current folder
       raise BadInput(_missing(name))
   config_lib.check(values.config, kind)

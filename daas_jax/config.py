@@ -13,6 +13,7 @@ import ml_collections
 from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.errors import BadInput
 from daas_jax.lab import estimators
+from daas_jax.nets import fixed
 from daas_jax.nets.primitives import DAAS_PRIMITIVES, PRIMITIVES
 
 _LARGEST = 3e38  # of a float32
@@ -82,6 +83,11 @@ _DATA = {
     'data.n_test': Key(0, at_least(0), 'test images used, class-balanced; 0 is all'),
     'data.classes': Key(0, at_least(0), 'classes used, a seeded choice (DAAS 5: 120 of ImageNet); 0 is all'),
 }
+_FIXED = {
+    'network.depth': Key(0, between(0, _MOST), 'layers of a fixed network; 0: as published'),
+    'network.width': Key(0, between(0, _MOST), 'of a fixed network: widening factor (wrn), channels of the first stage '
+                                               '(shake_shake, resnet), alpha (pyramidnet); 0: as published'),
+}
 _PREPROCESS = {
     'preprocess.crop': Key('padded', one_of('padded', 'resized'), 'random crop of the padded image, or resized crop'),
     'preprocess.padding': Key(4, at_least(0), 'pixels around the image for the padded crop (DARTS code)'),
@@ -102,7 +108,8 @@ SEARCH = {
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
     'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
     **_PREPROCESS,
-    'network.name': Key('supernet', one_of('supernet', 'small_cnn'), 'what theta belongs to'),
+    'network.name': Key('supernet', one_of('supernet', 'small_cnn', *fixed.FIXED), 'what theta belongs to'),
+    **_FIXED,
     'network.layers': Key(8, between(3, _MOST), 'cells (DAAS 5)'),
     'network.channels': Key(16, between(2, _MOST), 'channels of the first cell (DAAS 5); even'),
     'network.stem': Key('cifar', one_of('cifar', 'imagenet'), 'stem: full size, or three halvings'),
@@ -164,7 +171,9 @@ TRAIN = {
     'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that chooses the epoch'),
     **_PREPROCESS,
     'policy': Key('searched', anything, 'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
-    'genotype': Key('searched', anything, 'searched, random:SEED, or a genotype FILE'),
+    'genotype': Key('searched', anything, 'searched, random:SEED, or a genotype FILE; none for a fixed network'),
+    'network.name': Key('derived', one_of('derived', *fixed.FIXED), "the genotype's network, or a fixed one"),
+    **_FIXED,
     'network.layers': Key(20, between(3, _MOST), 'cells (DAAS 5)'),
     'network.channels': Key(36, between(2, _MOST), 'channels of the first cell (DARTS); even'),
     'network.stem': Key('cifar', one_of('cifar', 'imagenet'), 'stem: full size, or three halvings'),
@@ -172,12 +181,16 @@ TRAIN = {
     'train.batch': Key(96, at_least(2), 'images a step (DAAS 5)'),
     'train.lr': Key(0.025, above(0), 'learning rate at the start (DARTS)'),
     'train.schedule': Key('cosine', one_of('cosine', 'linear'), 'decay of the learning rate to 0'),
+    'train.warmup_epochs': Key(0, at_least(0), 'epochs in which the learning rate rises linearly from 0; among epochs'),
     'train.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DARTS)'),
+    'train.nesterov': Key(False, anything, "Nesterov's momentum"),
     'train.weight_decay': Key(3e-4, at_least(0), 'L2 (DARTS)'),
     'train.clip': Key(5.0, above(0), 'largest gradient norm (DARTS)'),
     'train.auxiliary': Key(0.4, at_least(0), 'weight of the auxiliary head; 0 is none (DARTS)'),
     'train.drop_path': Key(0.2, between(0, 1, False, True), 'drop-path probability at the end, from 0 (DARTS)'),
     'train.label_smoothing': Key(0.0, between(0, 1, False, True), 'of the training targets'),
+    'train.ema': Key(0.0, between(0, 1, False, True), 'decay of averaged weights, which are then what is evaluated and '
+                                                      'chosen; 0: no average'),
     **_LOG,
 }
 SCHEMAS = {'search': SEARCH, 'train': TRAIN, 'gradcheck': GRADCHECK}
@@ -267,6 +280,11 @@ def check(config, kind):
     raise BadInput(f'config key {missing[0]!r} is missing: start the config from daas_jax.config.{kind}_config()')
   if flat['network.channels'] % 2:
     raise BadInput(f"config key 'network.channels' must be even, not {flat['network.channels']}")
+  if flat['network.name'] in fixed.FIXED:
+    _check_fixed(flat)
+  if 'train.epochs' in flat and flat['train.warmup_epochs'] >= flat['train.epochs']:
+    raise BadInput(f"config key 'train.warmup_epochs' ({flat['train.warmup_epochs']}) must be below "
+                   f"train.epochs ({flat['train.epochs']})")
   if 'search.epochs' in flat and flat['search.warmup_epochs'] > flat['search.epochs']:
     raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at most "
                    f"search.epochs ({flat['search.epochs']})")
@@ -274,6 +292,17 @@ def check(config, kind):
     raise BadInput("config key 'theta.lr_min' must be at most theta.lr")
   if 'search.control' in flat:
     _check_estimator(flat)
+
+
+def _check_fixed(flat):
+  """What a fixed network has not must not be asked for."""
+  name = flat['network.name']
+  fixed.make(name, 2, flat['network.depth'], flat['network.width'])
+  nothing = {'genotype': 'none', 'train.auxiliary': 0.0, 'train.drop_path': 0.0}
+  asked = [key for key, value in nothing.items() if flat.get(key, value) != value]
+  if asked:
+    raise BadInput(f'{name} is a fixed network and takes no {asked[0]}={flat[asked[0]]}: set '
+                   + ' '.join(f'--config.{key}={nothing[key]}' for key in asked))
 
 
 def _check_estimator(flat):

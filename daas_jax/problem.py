@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax.augment import apply, preprocess
-from daas_jax.nets import architecture
+from daas_jax.nets import architecture, fixed
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.nets.supernet import SuperNet
 from daas_jax.policies import categorical, outcomes
 from daas_jax.types import Problem
 
-NETWORKS = ('supernet', 'small_cnn')
+NETWORKS = ('supernet', 'small_cnn', *fixed.FIXED)
 
 
 def cross_entropy(logits, labels, smoothing=0.0):
@@ -32,14 +32,23 @@ def accuracy(logits, labels):
 
 
 def network(config, num_classes, kernels='fast'):
-  """The network that a search config names: a linen module with the call (z, images, key) -> logits.
+  """The network that a search config names: a linen module (or its init and apply) with the call (z, images, key).
 
-  With kernels='plain' it can be differentiated in forward mode.
+  It gives logits. With kernels='plain' it can be differentiated in forward mode. `takes_key`: whether it needs the key.
   """
+  if config.network.name in fixed.FIXED:
+    room = config.network
+    return fixed.InSearch(fixed.make(room.name, num_classes, room.depth, room.width, kernels))
   if config.network.name == 'small_cnn':
     return SmallCNN(num_classes, config.network.channels, kernels)
   return SuperNet(num_classes, config.network.layers, config.network.channels, tuple(config.network.primitives),
                   config.network.stem, kernels=kernels)
+
+
+def takes_key(config):
+  """Whether the network of a search config draws random numbers in training."""
+  row = fixed.FIXED.get(config.network.name)
+  return row.module.takes_noise if row else 'noise' in config.network.primitives
 
 
 def policy_space(config):
@@ -90,7 +99,7 @@ def build(config, data):
   """
   net, space = network(config, len(data.class_names)), policy_space(config)
   searched = config.network.name == 'supernet'
-  needs_key = 'noise' in config.network.primitives
+  needs_key = takes_key(config)
   scored = {'event': categorical, 'outcome': outcomes}[config.search.score]
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
 

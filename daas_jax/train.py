@@ -1,5 +1,6 @@
 """`python -m daas_jax.train --config=configs/train_quickstart.py --search=runs/quickstart --workdir=runs/trained`:
-trains a found network from scratch under a found policy. Validation chooses the epoch, the test set is read once."""
+trains a found or a fixed network from scratch under a found policy. Validation chooses the epoch, the test set is read
+once. With --count it only says how large that network is."""
 
 import difflib
 import json
@@ -8,12 +9,13 @@ import sys
 
 from absl import flags
 import jax
+import jax.numpy as jnp
 
 from daas_jax import atomic, cli, config as config_lib, loop, progress, training, workdir
-from daas_jax.data import batches as batches_lib, select, splits
+from daas_jax.data import batches as batches_lib, select, sources, splits
 from daas_jax.errors import BadInput
-from daas_jax.nets import genotype as genotype_lib
-from daas_jax.nets.derived import DerivedNet, count_parameters
+from daas_jax.nets import count, genotype as genotype_lib
+from daas_jax.nets.derived import count_parameters
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import files, fixed
 
@@ -22,6 +24,8 @@ def define_flags(values):
   flags.DEFINE_string('search', None, 'The workdir of the search whose result is trained.', flag_values=values)
   flags.DEFINE_string('policy', None, 'searched, ' + ', '.join(fixed.FIXED) + ', or a policy file.', flag_values=values)
   flags.DEFINE_string('genotype', None, 'searched, random:SEED, or a genotype file.', flag_values=values)
+  flags.DEFINE_bool('count', False, 'Prints parameters and multiply-adds of the network and trains nothing; needs no '
+                    '--workdir.', flag_values=values)
 
 
 def _from_search(folder, name):
@@ -65,7 +69,9 @@ def find_policy(asked, search):
 
 def _claim_inputs(folder, genotype, asked, search):
   """Keeps copies of what is trained in the workdir; a resumed training must be given the same."""
-  texts = {'genotype.json': json.dumps(genotype_lib.to_json(genotype), indent=2, sort_keys=True) + '\n'}
+  texts = {}
+  if genotype is not None:
+    texts['genotype.json'] = json.dumps(genotype_lib.to_json(genotype), indent=2, sort_keys=True) + '\n'
   if asked not in fixed.FIXED:
     with open(_from_search(search, 'policy') if asked == 'searched' else asked, encoding='utf-8') as file:
       texts['policy.json'] = file.read()
@@ -79,38 +85,63 @@ def _claim_inputs(folder, genotype, asked, search):
           raise BadInput(f'the workdir {folder} holds a training of another {name}: choose another --workdir')
 
 
+def size_text(config, genotype):
+  """What --count prints: parameters and multiply-adds of the network that a training config names."""
+  shape, classes = sources.facts(config.data.name, config.data.dir or None)
+  net = training.network(config, genotype, config.data.classes or classes)
+  params = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))['params']
+  bare, whole = (count_parameters(params, auxiliary) for auxiliary in (False, True))
+  lines = [f"{_title(config)}, {' x '.join(map(str, shape))} images, {net.num_classes} classes",
+           f'parameters                      {bare:>14,}']
+  if whole != bare:
+    lines.append(f'  with the auxiliary head       {whole:>14,}')
+  return '\n'.join(lines + [f'multiply-adds of one image      {count.multiply_adds(net, shape):>14,}'])
+
+
+def _title(config):
+  if config.network.name == 'derived':
+    return f'{config.network.layers} cells of {config.network.channels} channels'
+  changed = [f'{name} {config.network[name]}' for name in ('depth', 'width') if config.network[name]]
+  return config.network.name + (f" with {' and '.join(changed)}" if changed else '')
+
+
 def main(options):
-  """Trains as the options say; returns what it writes to results.json."""
+  """Trains as the options say; returns what it writes to results.json, or None where it only counts."""
   config = options.config
   with config.unlocked():
     config.policy, config.genotype = options.policy or config.policy, options.genotype or config.genotype
-  genotype = find_genotype(config.genotype, options.search)
+  config_lib.check(config, 'train')  # the flags may have changed it
+  genotype = find_genotype(config.genotype, options.search) if config.network.name == 'derived' else None
+  if options.count:
+    print(size_text(config, genotype))
+    return None
   augment, standard = find_policy(config.policy, options.search)
   data = select.from_config(config)
   train, val = splits.halves(data.train_labels, config.seed, 1 - config.data.val_fraction)
   batches = batches_lib.TrainBatches(data.train_images[train], data.train_labels[train], config.seed,
                                      config.train.batch)
   total = config.train.epochs * batches.steps_per_epoch
-  net = DerivedNet(genotype, len(data.class_names), config.network.layers, config.network.channels,
-                   config.train.auxiliary > 0, config.network.stem)
+  net = training.network(config, genotype, len(data.class_names))
   tx, lr = training.optimizer(config, total)
   step = training.make_step(config, net, tx, lr, training.make_input(config, data, augment, standard), total)
   evaluate = training.make_evaluate(net, data)
 
+  def start(key):
+    return training.init_state(net, tx, key, data.train_images.shape[1:], config.train.ema)
+
   def on_epoch(state, epoch):
-    loss, accuracy = evaluate(state.variables, data.train_images[val], data.train_labels[val])
+    loss, accuracy = evaluate(training.chosen_variables(state), data.train_images[val], data.train_labels[val])
     return training.keep_best(state, accuracy, epoch), {'val_loss': loss, 'val_accuracy': accuracy}
 
   job = loop.Job(
-      init=lambda: jax.jit(lambda key: training.init_state(net, tx, key, data.train_images.shape[1:]))(
-          jax.random.key(config.seed)),
+      init=lambda: jax.jit(start)(jax.random.key(config.seed)),
       step=jax.jit(step, donate_argnums=0), batches=batches, total_steps=total,
       steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch, phase=lambda epoch: 'train',
       on_epoch=on_epoch)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
     _claim_inputs(folder, genotype, config.policy, options.search)
-    reporter.note(f'{config.network.layers} cells of {config.network.channels} channels on {data.name}, policy '
-                  f'{config.policy}: {total} steps of {config.train.batch} images')
+    reporter.note(f'{_title(config)} on {data.name}, policy {config.policy}: {total} steps of {config.train.batch} '
+                  'images')
     state, _ = loop.run(job, folder, config, reporter)
     result = _result(config, state, evaluate, data)
     atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')

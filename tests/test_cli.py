@@ -301,6 +301,10 @@ def test_truncated_arrays(command, size):
 
 # The training command.
 
+FIXED_WORDS = ['--config.network.name=wrn_40_2', '--config.genotype=none', '--config.train.auxiliary=0',
+               '--config.train.drop_path=0']
+
+
 @pytest.mark.parametrize('words, says', [
     (['--genotype=random:x'], "'x'"), (['--genotype=random:'], 'whole number'),
     (['--genotype=random:-1'], 'whole number'),
@@ -315,12 +319,34 @@ def test_truncated_arrays(command, size):
     (['--config.search.batch=3'], "'train.batch'"), (['--config=search.py'], 'twice'),
     (['--config.train.batch=37'], 'larger than the 36'),
     (['--config.data.val_fraction=0.999'], 'empty'), (['--config.train.drop_path=1.0'], '[0, 1)'),
+    (['--config.network.name=wrn_40'], 'nearest: wrn_40_2'), (['--config.train.ema=1.0'], '[0, 1)'),
+    (['--config.network.name=wrn_40_2'], 'set --config.genotype=none --config.train.auxiliary=0.0 '
+     '--config.train.drop_path=0.0'),
+    ([*FIXED_WORDS, '--genotype=random:0'], 'takes no genotype=random:0'),
+    ([*FIXED_WORDS, '--count', '--genotype=random:0'], 'takes no genotype=random:0'),
+    ([*FIXED_WORDS, '--config.network.depth=41'], "'network.depth' must be 4 + 6 n for wrn_40_2"),
+    (['--genotype=none'], "'none' is neither a file nor"), (['--config.train.warmup_epochs=1'], 'below train.epochs'),
+    (['--count', '--config.data.name=tfds:cifr10'], 'tfds:cifar10'),
 ])
 def test_training(command, words, says):
   genotype.save('genotype.json', genotype.random_genotype(0, DAAS_PRIMITIVES))
   command.write('other.json', '{"format": "daas_jax.policy", "version": 1, "ops": ["Rotat"], "K": 1, "levels": 3, '
                 '"policies": [{"ops": ["Rotat"], "probability": 1, "p": [0.5], "level": [1]}]}')
   assert says in command.refused('train', *words)
+
+
+def test_count_prints_the_size_and_leaves_nothing(command):
+  before = command.snapshot()
+  cache = '--compilation_cache=off'
+  status, out, err = command.bare('train', '--config=train.py', '--count', cache, *FIXED_WORDS,
+                                  '--config.data.name=tfds:cifar10', '--config.data.dir=nowhere')
+  assert (status, err) == (0, '')
+  assert 'wrn_40_2, 32 x 32 x 3 images, 10 classes' in out and ' 2,243,546\n' in out and ' 327,599,360\n' in out
+  assert 'auxiliary' not in out
+  status, out, err = command.bare('train', '--config=train.py', '--count', cache, '--workdir=run')
+  assert (status, err) == (0, '') and '3 cells of 2 channels, 28 x 28 x 1 images, 10 classes' in out
+  assert 'with the auxiliary head' in out
+  assert command.snapshot() == before
 
 
 def test_search_config_is_refused(command):

@@ -14,11 +14,13 @@ import pytest
 
 from daas_jax import cli, config as config_lib
 from daas_jax.augment.ops import DAAS_OPS
+from daas_jax.nets import fixed
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 
 CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
-SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet')
-TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet')
+SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2')
+TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
+             'train_shake_shake', 'train_pyramidnet')
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.
@@ -36,6 +38,7 @@ _SEARCH = {
     'search.n_arch': (5, 'DAAS 5'),
     'search.n_aug': (2, 'DAAS 5'),
     'search.n_w': (10, 'DAAS 4.2'),
+    'network.name': ('supernet', 'DAAS 3.2'),
     'search.xi': (0.0, 'DAAS Eq. 10: the learning rate'),
     'search.tau_start': (10.0, 'GDAS'),
     'search.tau_end': (0.1, 'GDAS'),
@@ -68,7 +71,39 @@ _TRAIN = {
     'train.auxiliary': (0.4, 'DARTS'),
     'preprocess.flip': (True, 'DARTS'),
     'data.classes': (0, 'all'),
+    'network.name': ('derived', 'DAAS 4.3'),
+    'train.warmup_epochs': (0, 'DARTS'),
+    'train.nesterov': (False, 'DARTS'),
+    'train.ema': (0.0, 'DARTS'),
 }
+# confs/*.yaml of github.com/kakaobrain/fast-autoaugment, which DAAS's peers in Table 5 train with.
+_FIXED_TRAIN = {
+    'data.name': ('tfds:cifar10', 'DAAS Table 5'),
+    'data.classes': (0, 'all'),
+    'policy': ('searched', 'DAAS 5.2'),
+    'train.schedule': ('cosine', 'Fast AutoAugment'),
+    'train.warmup_epochs': (5, 'Fast AutoAugment'),
+    'train.momentum': (0.9, 'Fast AutoAugment'),
+    'train.nesterov': (True, 'Fast AutoAugment'),
+    'train.clip': (5.0, 'Fast AutoAugment'),
+    'train.label_smoothing': (0.0, 'Fast AutoAugment'),
+    'train.ema': (0.0, 'Fast AutoAugment'),
+    'preprocess.crop': ('padded', 'Fast AutoAugment'),
+    'preprocess.padding': (4, 'Fast AutoAugment'),
+    'preprocess.flip': (True, 'Fast AutoAugment'),
+    'preprocess.cutout': (16, 'Fast AutoAugment'),
+    'network.depth': (0, 'the name'),
+    'network.width': (0, 'the name'),
+}
+
+
+def _fixed_train(name, epochs, batch, lr, weight_decay):
+  code = 'Fast AutoAugment'
+  return _FIXED_TRAIN | {
+      'network.name': (name, 'DAAS Table 5'), 'train.epochs': (epochs, 'DAAS 5.2'), 'train.batch': (batch, code),
+      'train.lr': (lr, code), 'train.weight_decay': (weight_decay, code)}
+
+
 _CIFAR_TRAIN = _TRAIN | {
     'network.layers': (20, 'DARTS'),
     'network.channels': (36, 'DARTS'),
@@ -94,6 +129,17 @@ PAPER = {
         'network.stem': ('imagenet', 'DARTS'),
         'preprocess.crop': ('resized', 'DARTS'),
     },
+    'daas_wrn_40_2': _CIFAR_SEARCH | {
+        'data.name': ('tfds:cifar10', 'DAAS Table 5'),
+        'network.name': ('wrn_40_2', 'DADA'),
+        'search.n_w': (1, 'a fixed network'),
+        'theta.lr': (0.05, 'DADA: 0.4 for 512 images'),
+        'theta.weight_decay': (2e-4, 'DADA'),
+    },
+    'train_wrn_40_2': _fixed_train('wrn_40_2', 200, 128, 0.1, 2e-4),
+    'train_wrn_28_10': _fixed_train('wrn_28_10', 200, 128, 0.1, 5e-4),
+    'train_shake_shake': _fixed_train('shake_shake_26_2x32d', 1800, 128, 0.01, 1e-3),
+    'train_pyramidnet': _fixed_train('pyramidnet_272', 1800, 64, 0.05, 5e-5),
     'train_cifar10': _CIFAR_TRAIN | {'data.name': ('tfds:cifar10', 'DAAS 5')},
     'train_cifar100': _CIFAR_TRAIN | {'data.name': ('tfds:cifar100', 'DAAS 5')},
     'train_imagenet': _TRAIN | {
@@ -112,6 +158,9 @@ PAPER = {
         'preprocess.cutout': (0, 'DARTS'),
     },
 }
+
+
+FIXED = [name for name, table in PAPER.items() if table['network.name'][0] in fixed.FIXED]
 
 
 def kind_of(name):
@@ -165,13 +214,26 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
   assert sorted(flat) == sorted(paper)
   for same in ('data.name', 'network.stem', 'preprocess.crop', 'preprocess.cutout'):
     assert flat[same] == paper[same]
-  assert 0 < flat['data.n_train'] <= 100 and flat['network.layers'] == 3
+  assert 0 < flat['data.n_train'] <= 100
+  assert flat['network.name'] == paper['network.name']
+  if name in FIXED:
+    assert 0 < flat['network.depth'] <= 11
+  else:
+    assert flat['network.layers'] == 3
   if kind_of(name) == 'search':
     assert flat['policy.ops'] == DAAS_OPS and flat['policy.K'] == 2 and flat['policy.share'] == 'policy'
     assert min(flat[f'search.{n}'] for n in ('n_arch', 'n_aug', 'n_w')) > 1
     assert 0 < flat['search.warmup_epochs'] < flat['search.epochs']
   else:
-    assert flat['train.auxiliary'] and flat['train.drop_path'] == paper['train.drop_path']
+    assert (flat['train.auxiliary'] > 0) == (name not in FIXED)
+    assert flat['train.drop_path'] == paper['train.drop_path'] and flat['train.nesterov'] == paper['train.nesterov']
+    assert (flat['train.warmup_epochs'] > 0) == (paper['train.warmup_epochs'] > 0)
+
+
+@pytest.mark.parametrize('size, decay', [('2x32d', 1e-3), ('2x96d', 1e-3), ('2x112d', 2e-3)])
+def test_shake_shake_has_a_variant_a_size(size, decay):
+  flat = load('train_shake_shake', size)
+  assert flat['network.name'] == f'shake_shake_26_{size}' and flat['train.weight_decay'] == decay  # Fast AutoAugment
 
 
 @pytest.mark.parametrize('name', PAPER)

@@ -185,6 +185,28 @@ def find_tfds(name, data_dir=None):
   return builder, True
 
 
+def facts(name, data_dir=None):
+  """What is known of a data set without its images where TFDS knows it, prepared or not.
+
+  Args:
+    name, data_dir: as for `load`.
+
+  Returns:
+    ((H, W, C), number of classes). A TFDS set of images of several sizes counts as one of 224 x 224, ImageNet's size.
+
+  Raises:
+    BadInput: as `load`, but not for a TFDS set that is not prepared.
+  """
+  kind, _, rest = str(name).partition(':')
+  if kind != 'tfds' or not rest:
+    data = load(name, data_dir)
+    return data.train_images.shape[1:], len(data.class_names)
+  info = find_tfds(rest, data_dir)[0].info
+  image_key, label_key = _supervised_keys(rest, info)
+  height, width, channels = info.features[image_key].shape
+  return (height or 224, width or 224, channels or 3), info.features[label_key].num_classes
+
+
 def prepare_command(name, data_dir=None):
   """The shell line that prepares TFDS set `name`: ours where we can, TFDS's with TensorFlow elsewhere."""
   if name in PREPARABLE:

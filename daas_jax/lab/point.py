@@ -80,7 +80,7 @@ def _programs(config, data, key, unravel):
   """The compiled functions of the network over flat weights: (z, theta, ...) -> as in `Point`."""
   def losses(kernels, z, theta, images, labels):
     net = problem_lib.network(config, len(data.class_names), kernels)
-    noise = key if 'noise' in config.network.primitives else None
+    noise = key if problem_lib.takes_key(config) else None
     logits = net.apply({'params': unravel(theta)}, z, images, noise)
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 

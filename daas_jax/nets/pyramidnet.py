@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from daas_jax.nets.residual import Block, conv_block, convolve, norm_relu_block, ResidualNet, shake
+from daas_jax.nets.residual import Block, conv_block, norm_relu_block, ResidualNet, shake
 
 LAST_KEPT = 0.5  # p_L: probability that the last block is kept as it is
 _EXPANSION = 4  # of a bottleneck
@@ -50,10 +50,10 @@ def _block(c_in, channels, stride):
   """BN-1x1-BN-ReLU-3x3-BN-ReLU-1x1-BN, shaken, plus the input (pooled), with zeros for the channels it has not."""
   c_out = _EXPANSION * channels
 
-  def apply(x, w, norm, noise):
-    y = norm('bn2', convolve(norm('bn1', x), w['conv1']))
-    y = norm('bn3', convolve(jax.nn.relu(y), w['conv2'], stride))
-    y = shake(norm('bn4', convolve(jax.nn.relu(y), w['conv3'])), *noise)
+  def apply(x, conv, norm, noise):
+    y = norm('bn2', conv('conv1', norm('bn1', x)))
+    y = norm('bn3', conv('conv2', jax.nn.relu(y), stride))
+    y = shake(norm('bn4', conv('conv3', jax.nn.relu(y))), *noise)
     if stride == 2:  # a last row or column without a pair is its own mean
       x = nn.avg_pool(x, (2, 2), (2, 2), 'SAME', count_include_pad=False)
     return y + jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, c_out - c_in)))

@@ -19,18 +19,13 @@ class Block(NamedTuple):
   """One residual block, as shapes and a pure function.
 
   Attributes:
-    shapes: {name: shape} of the convolutions, [k, k, C, D], or [C, D] where they are 1 x 1.
+    shapes: {name: shape} of the convolutions: [3, 3, C, D], [C, D] of a 1 x 1, [2, C, D / 2] of a factorised one.
     norms: {name: channels} of the batch normalisations, each with scale, offset and running averages.
-    apply: (x [B, H, W, C], weights, norm(name, x), noise) -> [B, H', W', D].
+    apply: (x [B, H, W, C], conv, norm, noise) -> [B, H', W', D], with conv(name, x, stride=1) and norm(name, x).
   """
   shapes: dict
   norms: dict
   apply: Callable
-
-
-def convolve(x, w, stride=1):
-  """1 x 1 ([C, D]) or k x k ([k, k, C, D]) convolution: [B, H, W, C] -> [B, ceil(H/stride), ceil(W/stride), D]."""
-  return k.pointwise(x[:, ::stride, ::stride], w) if w.ndim == 2 else k.conv(x, w, stride)
 
 
 @jax.custom_jvp
@@ -80,9 +75,14 @@ def _start_averages(block, lead):
           for what, fill in (('mean', jnp.zeros), ('variance', jnp.ones))}
 
 
-def _run(block, x, w, averages, noise, train, batch_norm):
+def _run(block, x, w, averages, noise, train, kernels):
   """One block: (its output, the moments of the batch, named as the averages; {} in evaluation)."""
   moments = {}
+
+  def conv(name, x, stride=1):
+    if w[name].ndim == 2:
+      return k.pointwise(x[:, ::stride, ::stride], w[name])
+    return (k.factorized_reduce if w[name].ndim == 3 else kernels.conv)(x, w[name], stride)
 
   def norm(name, x):
     if not train:
@@ -92,9 +92,9 @@ def _run(block, x, w, averages, noise, train, batch_norm):
     batch = lax.stop_gradient(x)
     mean = moments[f'{name}_mean'] = jnp.mean(batch, (0, 1, 2))
     moments[f'{name}_variance'] = jnp.mean(jnp.square(batch - mean), (0, 1, 2))
-    return batch_norm(x) * w[f'{name}_scale'] + w[f'{name}_offset']
+    return kernels.batch_norm(x) * w[f'{name}_scale'] + w[f'{name}_offset']
 
-  return block.apply(x, w, norm, noise), moments
+  return block.apply(x, conv, norm, noise), moments
 
 
 class ResidualNet(nn.Module):
@@ -127,11 +127,11 @@ class ResidualNet(nn.Module):
     averages = None
     if not train or self.is_mutable_collection('batch_stats'):
       averages = self.variable('batch_stats', name, _start_averages, block, lead)
-    old, batch_norm = {} if train else averages.value, k.KERNELS[self.kernels].batch_norm
+    old, kernels = {} if train else averages.value, k.KERNELS[self.kernels]
     if count is None:
-      x, moments = _run(block, x, w, old, noise, train, batch_norm)
+      x, moments = _run(block, x, w, old, noise, train, kernels)
     else:
-      x, moments = lax.scan(lambda x, mine: _run(block, x, *mine, train, batch_norm), x, (w, old, noise))
+      x, moments = lax.scan(lambda x, mine: _run(block, x, *mine, train, kernels), x, (w, old, noise))
     if train and averages is not None and not self.is_initializing():
       averages.value = optax.incremental_update(moments, averages.value, 1 - MOMENTUM)
     return x
@@ -152,9 +152,9 @@ class ResidualNet(nn.Module):
 
 def conv_block(c_in, c_out, norm=True):
   """The `Block` of a 3 x 3 convolution with or without normalisation: a stem."""
-  def apply(x, w, norm, noise):
+  def apply(x, conv, norm, noise):
     del noise
-    x = convolve(x, w['conv'])
+    x = conv('conv', x)
     return norm('bn', x) if 'bn' in norms else x
   norms = {'bn': c_out} if norm else {}
   return Block({'conv': (3, 3, c_in, c_out)}, norms, apply)
@@ -162,4 +162,4 @@ def conv_block(c_in, c_out, norm=True):
 
 def norm_relu_block(channels):
   """The `Block` of what ends a pre-activation network: batch normalisation and ReLU."""
-  return Block({}, {'bn': channels}, lambda x, w, norm, noise: jax.nn.relu(norm('bn', x)))
+  return Block({}, {'bn': channels}, lambda x, conv, norm, noise: jax.nn.relu(norm('bn', x)))

@@ -3,18 +3,18 @@
 import flax.linen as nn
 import jax
 
-from daas_jax.nets.residual import Block, conv_block, convolve, ResidualNet
+from daas_jax.nets.residual import Block, conv_block, ResidualNet
 
 
 def _block(c_in, c_out, stride=1):
   """conv-BN-ReLU-conv-BN, plus the input (where the width changes, its 1 x 1 convolution and BN), ReLU."""
   changes = c_in != c_out
 
-  def apply(x, w, norm, noise):
+  def apply(x, conv, norm, noise):
     del noise
-    y = jax.nn.relu(norm('bn1', convolve(x, w['conv1'], stride)))
-    y = norm('bn2', convolve(y, w['conv2']))
-    return jax.nn.relu(y + (norm('shortcut_bn', convolve(x, w['shortcut'], stride)) if changes else x))
+    y = jax.nn.relu(norm('bn1', conv('conv1', x, stride)))
+    y = norm('bn2', conv('conv2', y))
+    return jax.nn.relu(y + (norm('shortcut_bn', conv('shortcut', x, stride)) if changes else x))
 
   shapes = {'conv1': (3, 3, c_in, c_out), 'conv2': (3, 3, c_out, c_out)}
   norms = {'bn1': c_out, 'bn2': c_out}

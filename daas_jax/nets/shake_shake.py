@@ -3,8 +3,7 @@
 import flax.linen as nn
 import jax
 
-from daas_jax.nets import kernels as k
-from daas_jax.nets.residual import Block, conv_block, convolve, ResidualNet, shake
+from daas_jax.nets.residual import Block, conv_block, ResidualNet, shake
 
 
 def mix(a, b, noise):
@@ -24,17 +23,17 @@ def mix(a, b, noise):
 
 
 def _block(c_in, c_out, stride=1):
-  """Two branches of ReLU-conv-BN-ReLU-conv-BN, mixed, plus the input or what a factorised 1 x 1 convolution makes of it."""
+  """Two branches of ReLU-conv-BN-ReLU-conv-BN, mixed, plus the input (factorised and normalised where it changes)."""
   changes = c_in != c_out
 
-  def branch(x, w, norm, i):
-    x = norm(f'bn{i}1', convolve(x, w[f'conv{i}1'], stride))
-    return norm(f'bn{i}2', convolve(jax.nn.relu(x), w[f'conv{i}2']))
+  def branch(x, conv, norm, i):
+    x = norm(f'bn{i}1', conv(f'conv{i}1', x, stride))
+    return norm(f'bn{i}2', conv(f'conv{i}2', jax.nn.relu(x)))
 
-  def apply(x, w, norm, noise):
+  def apply(x, conv, norm, noise):
     activated = jax.nn.relu(x)
-    mixed = mix(branch(activated, w, norm, 1), branch(activated, w, norm, 2), noise)
-    return mixed + (norm('shortcut', k.factorized_reduce(x, w['shortcut'], stride)) if changes else x)
+    mixed = mix(branch(activated, conv, norm, 1), branch(activated, conv, norm, 2), noise)
+    return mixed + (norm('shortcut', conv('shortcut', x, stride)) if changes else x)
 
   shapes, norms = {}, {}
   for i in (1, 2):

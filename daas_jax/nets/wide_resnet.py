@@ -3,19 +3,19 @@
 import flax.linen as nn
 import jax
 
-from daas_jax.nets.residual import Block, conv_block, convolve, norm_relu_block, ResidualNet
+from daas_jax.nets.residual import Block, conv_block, norm_relu_block, ResidualNet
 
 
 def _block(c_in, c_out, stride=1):
   """BN-ReLU-conv, BN-ReLU-conv, plus the input; where the width changes, plus a 1 x 1 convolution of BN-ReLU's."""
   changes = c_in != c_out
 
-  def apply(x, w, norm, noise):
+  def apply(x, conv, norm, noise):
     del noise
     activated = jax.nn.relu(norm('bn1', x))
-    shortcut = convolve(activated, w['shortcut'], stride) if changes else x
-    x = convolve(activated, w['conv1'], stride)
-    return convolve(jax.nn.relu(norm('bn2', x)), w['conv2']) + shortcut
+    shortcut = conv('shortcut', activated, stride) if changes else x
+    x = conv('conv1', activated, stride)
+    return conv('conv2', jax.nn.relu(norm('bn2', x))) + shortcut
 
   shapes = {'conv1': (3, 3, c_in, c_out), 'conv2': (3, 3, c_out, c_out)}
   return Block(shapes | ({'shortcut': (c_in, c_out)} if changes else {}), {'bn1': c_in, 'bn2': c_out}, apply)
