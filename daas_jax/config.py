@@ -302,7 +302,8 @@ def _check_fixed(flat):
   asked = [key for key, value in nothing.items() if flat.get(key, value) != value]
   if asked:
     raise BadInput(f'{name} is a fixed network and takes no {asked[0]}={flat[asked[0]]}: set '
-                   + ' '.join(f'--config.{key}={nothing[key]}' for key in asked))
+                   + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
+                   + (' and give no --genotype' if 'genotype' in asked else ''))
 
 
 def _check_estimator(flat):

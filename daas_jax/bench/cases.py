@@ -12,8 +12,7 @@ from daas_jax.augment import apply
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data.sources import Dataset
 from daas_jax.methods import build
-from daas_jax.nets import architecture, genotype
-from daas_jax.nets.derived import DerivedNet
+from daas_jax.nets import architecture, fixed, genotype
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 from daas_jax.nets.supernet import SuperNet
 from daas_jax.types import Batch
@@ -122,10 +121,19 @@ def _augment(names, per, batch):
   return Case(function, (images, o, y, jnp.full(slots, 0.7), jax.random.key(0)), batch)
 
 
+def _fixed_grad(name, batch):
+  """The gradient of a fixed network's training loss: a pass of a policy search, most of a step of its training."""
+  net = fixed.make(name, CLASSES)
+  variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, SIDE, SIDE, 3)), False))(jax.random.key(0))
+  def loss(theta, images, labels, key):
+    return problem_lib.cross_entropy(fixed.InSearch(net).apply({'params': theta}, {}, images, key), labels)
+  return Case(jax.value_and_grad(loss), (variables['params'], *_images(batch), jax.random.key(1)), batch)
+
+
 def _derived_20x36(batch):
   """A training step of a derived network as the paper trains it: 20 cells, 36 channels, auxiliary head, drop-path."""
   config = config_lib.train_config()
-  net = DerivedNet(genotype.random_genotype(0, DAAS_PRIMITIVES), CLASSES, 20, 36, auxiliary=True)
+  net = training.network(config, genotype.random_genotype(0, DAAS_PRIMITIVES), CLASSES)
   tx, lr = training.optimizer(config, 1000)
   state = training.init_state(net, tx, jax.random.key(0), (SIDE, SIDE, 3))
   train_input = training.make_input(config, _data(), lambda key, images: images, True)
@@ -146,5 +154,6 @@ CASES = {
     'augment:policy_per_batch': functools.partial(_augment, DAAS_OPS, 'batch'),
     'augment:policy_per_image': functools.partial(_augment, DAAS_OPS, 'image'),
     'derived_20x36': _derived_20x36,
+    **{f'{name}_grad': functools.partial(_fixed_grad, name) for name in fixed.FIXED},
 }
 """{name: batch -> `Case`}, in the order of the table."""
