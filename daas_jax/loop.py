@@ -1,5 +1,6 @@
 """The one loop: restore, step, log, checkpoint, evaluate; searches and trainings run through it alike."""
 
+import contextlib
 import math
 import os
 import time
@@ -25,6 +26,8 @@ class Job(NamedTuple):
     phase: epoch -> its name in the log.
     on_epoch: (state, epoch) -> (state, {name: float}) at the end of an epoch; joins the epoch's last line. The state
       is not placed: as `get` returns it.
+    record: state (as `get` returns it) -> dict of JSON values that history.jsonl keeps of it, before the first step and
+      at the end of every epoch; None keeps none.
     put, get: state -> placed state and back (`daas_jax.parallel`).
   """
   init: Callable
@@ -35,6 +38,7 @@ class Job(NamedTuple):
   images_per_step: int
   phase: Callable
   on_epoch: Any = None
+  record: Any = None
   put: Callable = lambda state: state
   get: Callable = lambda state: state
 
@@ -47,7 +51,7 @@ def run(job, workdir, config, progress):
 
   Args:
     job: a `Job`.
-    workdir: absolute path; metrics.jsonl and checkpoints/ are kept there.
+    workdir: absolute path; metrics.jsonl, history.jsonl (where the job records) and checkpoints/ are kept there.
     config: its `log` and `checkpoint` rooms are used.
     progress: a `daas_jax.progress` reporter.
 
@@ -64,18 +68,29 @@ def run(job, workdir, config, progress):
     start, state = checkpoints.restore(job.init(), progress.warn)
     if start:
       progress.note(f'resuming from the checkpoint of step {start}')
-    log = metrics_lib.MetricsFile(path, start)
-    state = job.put(state)
-    try:
-      state = _steps(job, config, checkpoints, log, state, start, progress)
-    finally:
-      log.close()
+    with contextlib.closing(metrics_lib.MetricsFile(path, start)) as log, _history(job, workdir, start) as history:
+      if not start:
+        _record(job, history, state, 0)
+      state = _steps(job, config, checkpoints, log, history, job.put(state), start, progress)
   finally:
     checkpoints.close()
   return job.get(state), metrics_lib.read(path)
 
 
-def _steps(job, config, checkpoints, log, state, start, progress):
+def _history(job, workdir, start):
+  """A context with the `MetricsFile` of history.jsonl, or None where the job records nothing."""
+  if not job.record:
+    return contextlib.nullcontext()
+  # Before the first step the start is recorded anew: a line of step 0 is of a run that was killed at once.
+  return contextlib.closing(metrics_lib.MetricsFile(os.path.join(workdir, 'history.jsonl'), start or -1))
+
+
+def _record(job, history, state, done):
+  if history:
+    history.write({'step': done, 'epoch': done // job.steps_per_epoch} | job.record(state))
+
+
+def _steps(job, config, checkpoints, log, history, state, start, progress):
   window, since, saved = [], time.perf_counter(), start
   progress.begin(start, job)
   for step in range(start, job.total_steps):
@@ -96,6 +111,8 @@ def _steps(job, config, checkpoints, log, state, start, progress):
     if last_of_epoch or done - saved >= config.checkpoint.every_steps or done == job.total_steps:
       unplaced = job.get(state)
       _require_finite(unplaced, done, checkpoints)
+      if last_of_epoch:  # before the checkpoint: a run that is resumed from it has the line
+        _record(job, history, unplaced, done)
       checkpoints.save(done, unplaced)
       saved = done
     window, since = [], time.perf_counter()

@@ -1,4 +1,5 @@
-"""metrics.jsonl: one JSON object a line, in the order of steps; the truth about a run, from which figures are made."""
+"""metrics.jsonl and history.jsonl: one JSON object a line, in the order of steps; the truth about a run, from which
+figures are made."""
 
 import json
 import os
@@ -7,7 +8,7 @@ from daas_jax import atomic
 
 
 class MetricsFile:
-  """The metrics file of a workdir.
+  """The metrics file (or the history) of a workdir.
 
   Args:
     path: the file; made if it is not there.

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from daas_jax import problem as problem_lib
-from daas_jax.nets import architecture, genotype as genotype_lib
+from daas_jax.augment.ops import OPS
+from daas_jax.nets import architecture, cells, genotype as genotype_lib
 from daas_jax.policies import categorical, files
 
 
@@ -28,6 +29,29 @@ def measures(state, config):
 
 def _arrays(state):
   return np.asarray(state.arch['alpha']), np.asarray(state.arch['beta'])
+
+
+def record(state, config):
+  """What history.jsonl keeps of a state: the distributions that are searched, in words and plain numbers.
+
+  Returns:
+    {'architecture': {'cells': names of the C cell types, 'edges': the E pairs [source, target], 'operations': names of
+    the O candidates, 'alpha': [C, E, O] and 'beta': [C, E] logits}, {} for a fixed network;
+    'policy': {'candidates': names of the N operations, 'probability', 'applied', 'strength': [K, N], as
+    `categorical.marginals` has them; strength None where the operation has no magnitude}}.
+  """
+  space = problem_lib.policy_space(config)
+  found = {name: _plain(x) for name, x in categorical.marginals(state.gamma, space).items()}
+  found['strength'] = [[x if OPS[op].graded else None for op, x in zip(space.ops, row)] for row in found['strength']]
+  arch = {} if not state.arch else {
+      'cells': list(architecture.CELL_TYPES), 'edges': [list(edge) for edge in cells.EDGES],
+      'operations': list(config.network.primitives)} | {name: _plain(x) for name, x in state.arch.items()}
+  return {'architecture': arch, 'policy': {'candidates': list(space.ops)} | found}
+
+
+def _plain(array):
+  """Nested lists of floats of 6 significant digits: as fine as float32, and a third of its length as text."""
+  return [_plain(x) for x in array] if np.ndim(array) else float(f'{float(array):.6g}')
 
 
 def write(workdir, state, config):

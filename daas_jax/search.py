@@ -37,6 +37,7 @@ def job(config, data):
       images_per_step=2 * search.batch,
       phase=lambda epoch: 'warm-up' if epoch < search.warmup_epochs else 'joint',
       on_epoch=lambda state, epoch: (state, results.measures(state, config)),
+      record=lambda state: results.record(state, config),
       put=placement.put,
       get=placement.get)
 
@@ -51,8 +52,8 @@ def main(options):
                   f'{config.search.batch} images; compiling the step takes up to a minute')
     state, _ = loop.run(task, folder, config, reporter)
     summary = results.write(folder, state, config)
-    reporter.note(f'\n{summary}\n\nwritten: genotype.json, policy.json, metrics.jsonl, checkpoints/ in {folder}'
-                  if state.arch else f'\n{summary}\n\nwritten: policy.json, metrics.jsonl, checkpoints/ in {folder}')
+    found = 'genotype.json, policy.json' if state.arch else 'policy.json'
+    reporter.note(f'\n{summary}\n\nwritten: {found}, metrics.jsonl, history.jsonl, checkpoints/ in {folder}')
   return summary
 
 

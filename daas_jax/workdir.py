@@ -8,7 +8,8 @@ from daas_jax import atomic
 from daas_jax.errors import BadInput
 
 # What a run writes. Without a config.json beside it, it is not this program's to overwrite.
-_RUN = ('metrics.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json', 'gradcheck.json', 'draws')
+_RUN = ('metrics.jsonl', 'history.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json',
+        'gradcheck.json', 'draws')
 
 
 @contextlib.contextmanager

@@ -237,3 +237,48 @@ def test_metrics_are_plain_json(tmp_path):
   run(tmp_path / 'run', job(on_epoch=remember))
   for line in (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines():
     assert all(type(value) in (int, float, str) for value in json.loads(line).values())
+
+
+def record(state):
+  return {'x': [float(x) for x in state['x']]}
+
+
+def history(folder):
+  return (folder / 'history.jsonl').read_text()
+
+
+def recorded(until=None):
+  return job(until=until, on_epoch=remember)._replace(record=record)
+
+
+def test_history_has_the_start_and_the_end_of_every_epoch(tmp_path):
+  state, _, _ = run(tmp_path / 'run', recorded())
+  rows = [json.loads(line) for line in history(tmp_path / 'run').splitlines()]
+  assert [(row['step'], row['epoch']) for row in rows] == [(0, 0), (7, 1), (14, 2), (21, 3)]
+  assert rows[0]['x'] == [0, 1, 2] and rows[-1]['x'] == record(state)['x']
+  run(tmp_path / 'none')
+  assert not (tmp_path / 'none' / 'history.jsonl').exists()
+
+
+@pytest.mark.parametrize('until', [1, 6, 7, 8, 14, 15, 21])
+def test_history_of_a_killed_run_is_that_of_one_that_was_not(tmp_path, until):
+  run(tmp_path / 'straight', recorded())
+  with pytest.raises(Killed):
+    run(tmp_path / 'run', recorded(until))
+  run(tmp_path / 'run', recorded())
+  run(tmp_path / 'run', recorded())  # a finished run, started again
+  assert history(tmp_path / 'run') == history(tmp_path / 'straight')
+
+
+@pytest.mark.parametrize('kept', [6, 7, 13])
+def test_history_after_an_older_checkpoint_repeats_no_epoch(tmp_path, kept):
+  """As after a kill between an epoch's line and its checkpoint, or with damaged checkpoints."""
+  run(tmp_path / 'run', recorded())
+  before = history(tmp_path / 'run')
+  for step in steps_saved(tmp_path / 'run'):
+    if step > kept:
+      shutil.rmtree(tmp_path / 'run' / 'checkpoints' / str(step))
+  with open(tmp_path / 'run' / 'history.jsonl', 'a', encoding='utf-8') as file:
+    file.write('{"step": 21, "epo')
+  run(tmp_path / 'run', recorded())
+  assert history(tmp_path / 'run') == before

@@ -56,3 +56,24 @@ def test_write_leaves_files_that_load_and_says_the_same(config, tmp_path):
 def test_a_fixed_network_leaves_a_policy_alone(config, tmp_path):
   results.write(tmp_path, _state({}), config)
   assert sorted(p.name for p in tmp_path.iterdir()) == ['policy.json']
+
+
+@pytest.mark.parametrize('share', categorical.SHARES)
+def test_a_record_is_json_that_says_what_its_numbers_are(config, share):
+  config.policy.share = share
+  gamma = categorical.init(jax.random.key(0), categorical.Space(share=share), p0=0.25)
+  found = json.loads(json.dumps(results.record(_state(_arch())._replace(gamma=gamma), config), allow_nan=False))
+  arch, policy = found['architecture'], found['policy']
+  assert arch['cells'] == ['normal', 'reduce'] and arch['edges'][:3] == [[0, 2], [1, 2], [0, 3]]
+  assert arch['operations'] == list(DAAS_PRIMITIVES)
+  assert np.shape(arch['alpha']) == (2, 14, 7) and np.shape(arch['beta']) == (2, 14)
+  assert arch['alpha'][1][13][DAAS_PRIMITIVES.index('sep_conv_5x5')] == 30
+  assert policy['candidates'] == list(config.policy.ops)
+  np.testing.assert_allclose(np.sum(policy['probability'], 1), [1, 1], rtol=1e-4)
+  np.testing.assert_allclose(policy['applied'], np.full((2, 15), 0.25), rtol=1e-4)
+  strengths = dict(zip(policy['candidates'], policy['strength'][0]))
+  assert strengths['Invert'] is None and strengths['Rotate'] == pytest.approx(0.5, abs=1e-2)
+
+
+def test_a_record_of_a_fixed_network_is_of_the_policy_alone(config):
+  assert results.record(_state({}), config)['architecture'] == {}

@@ -131,6 +131,38 @@ def entropy_pi(gamma):
   return -jnp.sum(jnp.exp(log_p) * log_p, -1)
 
 
+def marginals(gamma, space):
+  """What is likely in each slot, whatever is drawn in the others: what a figure of gamma over time shows.
+
+  Args:
+    gamma: as `init` returns.
+    space: the policy space.
+
+  Returns:
+    {'probability', 'applied', 'strength'}: numpy [K, N] each. softmax(pi); the application probability of operation n
+    in slot k; its mean magnitude in [0, 1] from the low to the high end of its range. With share = 'policy' the last
+    two are means over the operations of the other slots, as likely as pi makes them.
+  """
+  gamma = {name: np.asarray(x, np.float64) for name, x in jax.device_get(gamma).items()}
+  slots = range(space.K)
+  pi = np.exp(gamma['pi'] - gamma['pi'].max(-1, keepdims=True))
+  pi /= pi.sum(-1, keepdims=True)
+  delta = np.exp(gamma['delta'] - gamma['delta'].max(-1, keepdims=True))
+  parts = {'applied': 1 / (1 + np.exp(-gamma['p'])),
+           'strength': delta @ strength(np.arange(space.levels), space) / delta.sum(-1)}
+
+  def of_slot(values, k):
+    if space.share != 'policy':
+      return values[k] if space.share == 'slot' else values
+    values = np.moveaxis(values[..., k], k, 0)
+    for other in slots:
+      if other != k:
+        values = np.tensordot(values, pi[other], (1, 0))
+    return values
+
+  return {'probability': pi} | {name: np.stack([of_slot(x, k) for k in slots]) for name, x in parts.items()}
+
+
 def table(gamma, space):
   """The full table of derived policies (DAAS 4.3), likeliest first.
 

@@ -288,12 +288,13 @@ def describe(table, space, top=10):
   cells = [('probability', 'operations', 'applied', 'magnitude')]
   for row in to_json({key: values[:top] for key, values in table.items()}, space)['policies']:
     cells.append((f'{row["probability"]:.4f}', ', '.join(row['ops']), ', '.join(f'{p:.2f}' for p in row['p']),
-                  ', '.join(map(_shown, row['ops'], row['magnitude']))))
+                  ', '.join(map(shown, row['ops'], row['magnitude']))))
   widths = [max(map(len, column)) for column in zip(*cells)]
   return '\n'.join('  '.join(map(str.ljust, line, widths)).rstrip() for line in cells)
 
 
-def _shown(name, value):
+def shown(name, value):
+  """A magnitude in the operation's own unit as text: '+-' before one with a random sign, '-' where there is none."""
   if not OPS[name].graded:
     return '-'
   return f'+-{abs(value):.3g}' if OPS[name].signed else f'{value:.3g}'

@@ -185,3 +185,20 @@ def test_strength_runs_from_zero_to_one():
 def test_entropy_of_the_operations():
   gamma = {'pi': jnp.array([[0., 0., 0.], [np.log(2.), 0., 0.], [800., 0., 0.]])}
   np.testing.assert_allclose(categorical.entropy_pi(gamma), [np.log(3), 1.5 * np.log(2), 0], atol=1e-12)
+
+
+@pytest.mark.parametrize('share', SHARES)
+@pytest.mark.parametrize('K', [1, 2, 3])
+def test_marginals_are_sums_over_the_enumerated_space(share, K):
+  space = _space(share, K)
+  gamma = _gamma(space)
+  events = categorical.enumerate_policies(space)
+  p = np.exp(jax.vmap(lambda policy: categorical.log_prob(gamma, policy, space))(events))
+  delta = jax.vmap(lambda o: jax.nn.softmax(categorical.rows(gamma, o, space)[1]))(events.o)  # [events, K, M]
+  mean = np.asarray(delta @ (jnp.arange(4) / 3))
+  found = categorical.marginals(gamma, space)
+  for k, n in itertools.product(range(K), range(3)):
+    of = np.asarray(events.o[:, k] == n)
+    chosen, applied = p[of].sum(), p[of & np.asarray(events.y[:, k] == 1)].sum()
+    wanted = chosen, applied / chosen, (p * mean[:, k])[of].sum() / chosen
+    np.testing.assert_allclose([found[x][k, n] for x in ('probability', 'applied', 'strength')], wanted, rtol=1e-9)
