@@ -23,8 +23,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser():
   parser = _Parser(prog='daas_jax.report', description=__doc__.split(':', 1)[1].strip(), allow_abbrev=False)
   parser.add_argument('workdirs', nargs='+', metavar='WORKDIR', help='of a search or a training, finished or not')
-  parser.add_argument('--out', metavar='FOLDER', help=f'where {PAGE} and {FIGURES}/ are written; default for one workdir: '
-                      'WORKDIR/report')
+  parser.add_argument('--out', metavar='FOLDER', help=f'where {PAGE} and {FIGURES}/ are written; default for one '
+                      'workdir: WORKDIR/report')
   return parser
 
 

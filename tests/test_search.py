@@ -36,6 +36,9 @@ def test_the_workdir_holds_the_result(finished):
   assert len(policies) == 225 and sum(p['probability'] for p in policies) == pytest.approx(1, abs=1e-6)
   assert json.loads((run / 'config.json').read_text())['search']['n_arch'] == 2
   assert list((run / 'checkpoints').iterdir())
+  history = [json.loads(line) for line in (run / 'history.jsonl').read_text().splitlines()]
+  assert [(row['step'], row['epoch']) for row in history] == [(0, 0), (12, 1), (24, 2), (36, 3)]
+  assert history[0]['policy'] == history[1]['policy'] != history[2]['policy']  # the first epoch is warm-up
   for part in ('normal cell', 'reduction cell', 'probability', 'entropy_alpha', 'skip_share'):
     assert part in output
 
@@ -73,7 +76,7 @@ def test_a_search_killed_twice_ends_like_one_that_was_not(finished, tmp_path):
   run = tmp_path / 'killed'
   done = _killed_until_done('search', run, (4, 11), f'--config={config}')
   assert 'resuming from the checkpoint' in done.stdout
-  for name in ('genotype.json', 'policy.json', 'config.json'):
+  for name in ('genotype.json', 'policy.json', 'config.json', 'history.jsonl'):
     assert (run / name).read_bytes() == (uninterrupted / name).read_bytes()
   assert commands.metrics(run) == commands.metrics(uninterrupted)
 

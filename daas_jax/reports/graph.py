@@ -50,7 +50,8 @@ def _cell(axis, title, pairs, primitives):
   top, bottom = _place(INPUTS)[1] + 0.3, _place(INPUTS + STEPS - 1)[1] - 0.3
   axis.plot((right, right), (bottom, top), color='0.3', lw=5, solid_capstyle='butt')
   axis.text(right + 0.12, (top + bottom) / 2, 'output: nodes side by side', rotation=90, va='center', fontsize=9)
-  axis.set(title=title, xlim=(-0.3, right + 0.5), ylim=(bottom - 0.5, 2.5))
+  axis.set(xlim=(-0.3, right + 0.5), ylim=(bottom - 0.9, 2.5))
+  axis.set_title(title, fontsize=12, loc='left')
   axis.set_axis_off()
 
 

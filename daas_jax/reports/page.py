@@ -26,8 +26,8 @@ figure img { display: block; max-width: 100%; height: auto; background: white; b
 figcaption { color: var(--soft); font-size: 0.9rem; margin-top: 0.4rem; }
 .scroll { overflow-x: auto; margin: 0.8rem 0; }
 table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.8rem 0.25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
-  overflow-wrap: normal; }
+th, td { padding: 0.25rem 0.8rem 0.25rem 0; text-align: left; vertical-align: top; overflow-wrap: normal;
+  border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
 .note { background: var(--mark); border-radius: 6px; padding: 0.5rem 0.8rem; margin: 0.8rem 0; }
 pre { overflow-x: auto; background: var(--box); border-radius: 6px; padding: 0.6rem; font-size: 0.85rem; }
@@ -36,7 +36,7 @@ summary { cursor: pointer; }
 
 
 def text(value):
-  """Text, escaped for any place in the page; a lone surrogate (of a file name, say) cannot be written and becomes '?'."""
+  """Text, escaped for any place in the page; a lone surrogate (of a file name) cannot be written and becomes '?'."""
   return html.escape(str(value).encode('utf-8', 'replace').decode('utf-8'), quote=True)
 
 
@@ -57,7 +57,8 @@ def table(rows, head=None):
   """Rows of cells; the first cell of each names the row. It scrolls inside its own box."""
   lines = ['<tr>' + ''.join(f'<th scope="col">{text(cell)}</th>' for cell in head) + '</tr>'] if head else []
   for first, *rest in rows:
-    lines.append(f'<tr><th scope="row">{text(first)}</th>' + ''.join(f'<td>{text(cell)}</td>' for cell in rest) + '</tr>')
+    cells = ''.join(f'<td>{text(cell)}</td>' for cell in rest)
+    lines.append(f'<tr><th scope="row">{text(first)}</th>{cells}</tr>')
   return '<div class="scroll" tabindex="0"><table>\n' + '\n'.join(lines) + '\n</table></div>\n'
 
 

@@ -21,7 +21,8 @@ class Architecture(NamedTuple):
 
   Attributes:
     steps, epochs: [T] done.
-    cells, edges, operations: names of the C cell types, pairs (source, target) of the E edges, names of the O candidates.
+    cells, edges, operations: names of the C cell types, pairs (source, target) of the E edges, names of the O
+      candidates.
     alpha, beta: logits [T, C, E, O] and [T, C, E]; beta None where the method has none.
   """
   steps: np.ndarray

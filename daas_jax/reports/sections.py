@@ -72,10 +72,9 @@ def slugs(names):
 
 def _comparison(report, runs):
   report.heading(2, 'Comparison')
-  tables = [dict(facts(run)) for run in runs]
-  names = list(dict.fromkeys(name for table in tables for name in table))
   head = ['', *(run.name for run in runs)]
-  report.add(page.table([[name, *(table.get(name, '-') for table in tables)] for name in names], head))
+  rows = [[name, *(dict(facts(run))[name] for run in runs)] for name, _ in facts(runs[0])]
+  report.add(page.table([['-' if cell is None else cell for cell in row] for row in rows if any(row[1:])], head))
   different = _differences(runs)
   if different:
     report.add(page.folded('Config keys in which they differ', page.table(different, head)))
@@ -87,9 +86,9 @@ def _comparison(report, runs):
 
 
 def _differences(runs):
-  keys = list(dict.fromkeys(key for run in runs for key in run.config))
-  rows = [[key, *(_value(run.config.get(key, '-')) for run in runs)] for key in keys]
-  return [row for row in rows if len(set(row[1:])) > 1]
+  rows = [[key, *(_value(run.config[key]) if key in run.config else '-' for run in runs)]
+          for key in dict.fromkeys(key for run in runs for key in run.config) if key != 'kind']
+  return [row for row in rows if len(set(row[1:]) - {'-'}) > 1]
 
 
 def _value(value):
@@ -99,26 +98,33 @@ def _value(value):
 
 
 def facts(run):
-  """[(what, value)] as text: what a reader wants to know first of a run."""
-  config, last = run.config, lambda name: (runs_lib.series(run.metrics, name)[1] or [None])[-1]
-  number = lambda value: f'{value:.4f}' if isinstance(value, float) and runs_lib.is_number(value) else _value(value)
-  epochs = config.get(f'{run.kind}.epochs', '?')
-  rows = [('what', f"search ({config.get('method')})" if run.kind == 'search' else 'training'),
-          ('state', 'finished' if run.finished else f"unfinished, in epoch {last('epoch') or 1} of {epochs}"),
-          ('data', _value(config.get('data.name', '?'))), ('seed', _value(config.get('seed', '?'))), ('epochs', str(epochs))]
-  if run.kind == 'train':
-    rows += [('architecture', _value(config.get('genotype', '?'))), ('policy', _value(config.get('policy', '?')))]
-  names = {'test_accuracy': 'test accuracy', 'val_accuracy': 'best validation accuracy', 'best_epoch': 'best epoch',
-           'parameters': 'parameters'}
-  rows += [(names[name], number(run.results[name])) for name in names if name in (run.results or {})]
-  rows += [(words, f'{last(name):.4f}') for name, words in (
-      ('val_loss', 'last validation loss'), ('val_accuracy', 'last validation accuracy'),
-      ('skip_share', 'skip_connect in the derived cells'), ('dominant_eigenvalue', 'dominant eigenvalue'))
-           if last(name) is not None]
-  if run.table and run.kind == 'search':
-    rows.append(('likeliest policy', ', '.join(name for name, _, _ in sheet.lines(run.table, sheet.likeliest(run.table)[0]))))
-  times = timing.timings(run)
-  return rows + ([('time', _duration(times.total))] if times else [])
+  """[(what, value as text, None where a run has no such thing)]: what a reader wants to know first of a run."""
+  config, results = run.config, run.results or {}
+  last = lambda name: (runs_lib.series(run.metrics, name)[1] or [None])[-1]
+  known = lambda key: _value(config[key]) if key in config else None
+  epochs, training, times = known(f'{run.kind}.epochs'), run.kind == 'train', timing.timings(run)
+  likeliest = run.table and not training and sheet.lines(run.table, sheet.likeliest(run.table)[0])
+  return [
+      ('what', 'training' if training else f"search ({known('method')})"),
+      ('state', 'finished' if run.finished else f"unfinished, in epoch {last('epoch') or 1} of {epochs}"),
+      ('data', known('data.name')), ('seed', known('seed')), ('epochs', epochs),
+      ('architecture', known('genotype')), ('policy', known('policy') if training else None),
+      ('test accuracy', _measure(results.get('test_accuracy'))),
+      ('best validation accuracy', _measure(results.get('val_accuracy'))),
+      ('best epoch', _measure(results.get('best_epoch'))), ('parameters', _measure(results.get('parameters'))),
+      ('last validation loss', _measure(last('val_loss'))),
+      ('last validation accuracy', _measure(last('val_accuracy'))),
+      ('skip_connect in the derived cells', _measure(last('skip_share'))),
+      ('dominant eigenvalue', _measure(last('dominant_eigenvalue'))),
+      ('likeliest policy', ', '.join(name for name, _, _ in likeliest) if likeliest else None),
+      ('time', _duration(times.total) if times else None)]
+
+
+def _measure(value):
+  """A number of a result or of the metrics; None for what is none."""
+  if not runs_lib.is_number(value):
+    return None
+  return f'{value:,}' if isinstance(value, int) else f'{value:.4f}'
 
 
 def _duration(seconds):
@@ -134,7 +140,8 @@ def _run(report, run, level):
     report.heading(2, 'Result')
   else:
     report.heading(2, f'{"Search" if run.kind == "search" else "Training"}: {run.name}')
-  report.add(*map(page.note, run.notes), page.table(facts(run)), page.paragraph(f'Workdir: {run.folder}'))
+  report.add(*map(page.note, run.notes), page.table([fact for fact in facts(run) if fact[1]]),
+             page.paragraph(f'Workdir: {run.folder}'))
   for title, part in (('Cells', _cells), ('Curves', _curves), ('Architecture over time', _architecture),
                       ('Policy', _policy), ('Time', _time)):
     before = len(report.parts)
@@ -152,17 +159,18 @@ def _cells(report, run):
     return
   words = genotype_lib.describe(run.genotype)
   report.figure('cells', graph.cells(run.genotype),
-                f'The {"derived" if run.kind == "search" else "trained"} cells, from genotype.json. A node is the sum of the '
-                'two operations that end in it; an operation\'s input is the node above its dot', words)
+                f'The {"derived" if run.kind == "search" else "trained"} cells, from genotype.json. A node is the sum '
+                'of the two operations that end in it; an operation\'s input is the node above its dot', words)
   report.add(page.folded('The same as text', page.preformatted(words)))
 
 
 def _curves(report, run):
   if figures.has_curves(run):
-    what = ('the mean over the sampled architectures' if run.kind == 'search' else 'validation once an epoch')
+    what = ('validation: of the batches of D_val, before anything is derived' if run.kind == 'search' else
+            'validation: of all validation images, at the end of an epoch')
     report.figure('curves', figures.curves([run]),
-                  'Loss and accuracy, from metrics.jsonl; a point of training is the mean over the steps since the '
-                  f'point before, {what}', 'Curves of loss and accuracy')
+                  'Loss and accuracy, from metrics.jsonl; training: the mean over the steps since the point before; '
+                  f'{what}', 'Curves of loss and accuracy')
   if figures.measure_panels(run):
     words = {'skip': 'the share of skip_connect, as the mean of softmax(alpha) over the edges (history.jsonl) and among '
                      'the edges of the cells that would be derived (metrics.jsonl)',
@@ -179,8 +187,9 @@ def _architecture(report, run):
     return
   for c, name in enumerate(over_time.cells):
     report.figure(f'alpha-{slugs([name])[0]}', figures.alpha(over_time, c),
-                  f'softmax(alpha) of the {name} cells over time, from history.jsonl: a panel an edge, from node → to node; '
-                  'dashed: all operations alike', f'Probabilities of the operations on every edge of the {name} cells')
+                  f'softmax(alpha) of the {name} cells over time, from history.jsonl: a panel an edge, from node → to '
+                  'node; dashed: all operations alike',
+                  f'Probabilities of the operations on every edge of the {name} cells')
   if over_time.beta is not None:
     report.figure('beta', figures.beta(over_time), 'softmax(beta) over the edges into each node over time, from '
                   'history.jsonl; dashed: all edges alike. The two likeliest of a node are derived',
@@ -192,13 +201,13 @@ def _policy(report, run):
     report.add(page.paragraph(f"Trained under the policy {run.config.get('policy')}, which is no file."))
   over_time = run.policy
   if over_time is not None and len(over_time.epochs) > 1:
-    report.figure('policy', figures.policy_areas(run), 'Probability of each operation over time, from history.jsonl, as '
-                  'in Figure 2 of the joint-search paper; bottom: the likeliest at the end, grey: the rest, one band each',
-                  'Probabilities of the operations of the policy')
+    report.figure('policy', figures.policy_areas(run), 'Probability of each operation over time, from history.jsonl, '
+                  'as in Figure 2 of the joint-search paper; bottom: the likeliest at the end, grey: the rest, one band '
+                  'each', 'Probabilities of the operations of the policy')
     parts = ', '.join(title for title, _ in figures.policy_parts(over_time))
     report.figure('policy-parameters', figures.policy_maps(over_time),
-                  f'The policy over time ({parts}), from history.jsonl. A magnitude is in [0, 1], from the low to the high '
-                  'end of its operation\'s range; light grey: an operation without one', f'Maps of {parts}')
+                  f'The policy over time ({parts}), from history.jsonl. A magnitude is in [0, 1], from the low to the '
+                  'high end of its operation\'s range; light grey: an operation without one', f'Maps of {parts}')
   if run.table is not None:
     _table(report, run)
 
@@ -217,15 +226,15 @@ def _table(report, run):
     report.add(page.note(f'No sheet of images: {error}'))
     return
   report.figure('policies', sheet.draw(run.table, sheet.pick(images, labels)),
-                f'Training images of {name} under the likeliest policies of policy.json, each operation applied (a training '
-                'applies it with its probability)', 'Images under the likeliest policies')
+                f'Training images of {name} under the likeliest policies of policy.json, each operation applied (a '
+                'training applies it with its probability)', 'Images under the likeliest policies')
 
 
 def _images(run):
   """(images uint8 [N, H, W, C], labels [N], name) of the training set of a run; BadInput where it cannot be had."""
   schema = config_lib.SCHEMAS[run.kind]
   config = config_lib.default(schema)
-  with config.ignore_type():  # a config of another version may lack keys and have others: what is known is checked below
+  with config.ignore_type():  # a config of another version may lack keys and have others; types are checked below
     config.update_from_flattened_dict({key: value for key, value in run.config.items() if key in schema})
   config_lib.check(config, run.kind)
   data = select.from_config(config)
