@@ -215,7 +215,8 @@ def test_a_run_of_before_there_was_a_history(tmp_path):
 
 @pytest.mark.parametrize('row', [
     {}, {'architecture': 3}, {'architecture': {'alpha': [[1]]}}, {'policy': []},
-    {'policy': {'candidates': ['a'], 'probability': [[2, 3]]}}, {'policy': {'candidates': [1], 'probability': [[1]]}}, {'policy': {'candidates': ['a'], 'probability': 'x'}},
+    {'policy': {'candidates': ['a'], 'probability': [[2, 3]]}}, {'policy': {'candidates': [1], 'probability': [[1]]}},
+    {'policy': {'candidates': ['a'], 'probability': 'x'}},
     {'policy': {'candidates': ['a'], 'probability': [[float('nan')]]}},
     {'architecture': {'cells': ['a'], 'edges': [[0, 10**9]], 'operations': ['b'], 'alpha': [[[0.0]]]}}])
 def test_foreign_lines_of_history_cost_no_other(tmp_path, row):

@@ -44,7 +44,7 @@ def _line(axis, x, y, i, label, **options):
 
 
 def _label(text):
-  """Text out of a file as a label. A legend passes over labels that begin with an underscore, and a long one leaves no room for the figure."""
+  """Text of a file as a label: legends pass over one that begins with an underscore, a long one leaves no room."""
   text = text.encode('utf-8', 'replace').decode('utf-8')  # lone surrogates of file names
   text = text if len(text) <= 40 else '…' + text[-39:]
   return f' {text}' if text.startswith('_') else text

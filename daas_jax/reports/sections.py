@@ -172,13 +172,13 @@ def _curves(report, run):
                   'Loss and accuracy, from metrics.jsonl; training: the mean over the steps since the point before; '
                   f'{what}', 'Curves of loss and accuracy')
   if figures.measure_panels(run):
-    words = {'skip': 'the share of skip_connect, as the mean of softmax(alpha) over the edges (history.jsonl) and among '
-                     'the edges of the cells that would be derived (metrics.jsonl)',
+    words = {'skip': 'the share of skip_connect: the mean of softmax(alpha) over the edges (history.jsonl), and among '
+                     'the edges of the cells as they would be derived (metrics.jsonl)',
              'eigenvalue': 'the dominant eigenvalue of the Hessian of the validation loss in alpha (metrics.jsonl), '
                            'whose growth goes before a collapse',
              'entropy': 'the entropies of what is searched (metrics.jsonl): they fall as the search decides'}
     caption = '; '.join(words[panel] for panel in figures.measure_panels(run))
-    report.figure('measures', figures.measures(run), caption[0].upper() + caption[1:], 'Measures of the search over time')
+    report.figure('measures', figures.measures(run), caption[0].upper() + caption[1:], 'Measures of the run over time')
 
 
 def _architecture(report, run):
@@ -202,8 +202,8 @@ def _policy(report, run):
   over_time = run.policy
   if over_time is not None and len(over_time.epochs) > 1:
     report.figure('policy', figures.policy_areas(run), 'Probability of each operation over time, from history.jsonl, '
-                  'as in Figure 2 of the joint-search paper; bottom: the likeliest at the end, grey: the rest, one band '
-                  'each', 'Probabilities of the operations of the policy')
+                  'as in Figure 2 of the joint-search paper; at the bottom the likeliest at the end, in grey the rest, '
+                  'a band each', 'Probabilities of the operations of the policy')
     parts = ', '.join(title for title, _ in figures.policy_parts(over_time))
     report.figure('policy-parameters', figures.policy_maps(over_time),
                   f'The policy over time ({parts}), from history.jsonl. A magnitude is in [0, 1], from the low to the '
