@@ -152,7 +152,7 @@ def _load(folder, name):
   if kind == 'search' and not history:
     more.append('No history.jsonl: alpha, beta and the policy over time are not shown.')
   if lost or also:
-    more.append(f'history.jsonl: {max(lost, also)} lines do not hold what belongs there and are passed over.')
+    more.append(f'history.jsonl: passed over, because they do not hold what belongs there: {max(lost, also)} lines.')
   found = {key: load(path(file)) if os.path.exists(path(file)) else None for key, file, load in (
       ('genotype', 'genotype.json', genotype_lib.load), ('table', 'policy.json', files.load),
       ('results', 'results.json', _object))}
