@@ -28,6 +28,7 @@ def get_config(variant=''):
   config.network.name = 'derived'  # the network of the genotype
   config.network.depth = 0  # layers; for a fixed network alone
   config.network.width = 0  # for a fixed network alone
+  config.network.kernels = 'auto'  # array kernels: those measured best on the backend
   config.network.layers = 20  # cells (DARTS code)
   config.network.channels = 36  # of the first cell (DARTS code)
   config.network.stem = 'cifar'  # one convolution at full size (DARTS code)

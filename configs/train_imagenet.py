@@ -33,6 +33,7 @@ def get_config(variant=''):
   config.network.name = 'derived'  # the network of the genotype
   config.network.depth = 0  # layers; for a fixed network alone
   config.network.width = 0  # for a fixed network alone
+  config.network.kernels = 'auto'  # array kernels: those measured best on the backend
   config.network.layers = 14  # cells (DAAS 5)
   config.network.channels = 48  # of the first cell (DAAS 5)
   config.network.stem = 'imagenet'  # three halvings: 224 becomes 28 (DARTS code)

@@ -31,6 +31,7 @@ def get_config(variant=''):
   config.network.name = 'pyramidnet_272'  # PyramidNet-272, alpha 200, ShakeDrop (DAAS Table 5)
   config.network.depth = 0  # layers; 0: those of the name
   config.network.width = 0  # alpha; 0: that of the name, 200
+  config.network.kernels = 'auto'  # array kernels: those measured best on the backend
   config.network.layers = 20  # cells; for a genotype alone
   config.network.channels = 36  # of the first cell; for a genotype alone
   config.network.stem = 'cifar'  # for a genotype alone

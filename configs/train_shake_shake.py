@@ -33,6 +33,7 @@ def get_config(variant='2x32d'):
   config.network.name = f'shake_shake_26_{size}'  # Shake-Shake 26 2x32d, 2x96d or 2x112d (DAAS Table 5)
   config.network.depth = 0  # layers; 0: those of the name
   config.network.width = 0  # base channels; 0: those of the name
+  config.network.kernels = 'auto'  # array kernels: those measured best on the backend
   config.network.layers = 20  # cells; for a genotype alone
   config.network.channels = 36  # of the first cell; for a genotype alone
   config.network.stem = 'cifar'  # for a genotype alone

@@ -1,5 +1,6 @@
 """`python -m daas_jax.benchmark [--only=NAME,...] [--batch=16,...] [--json=FILE]`: seconds to compile, milliseconds a
-step and memory of every program that matters, at the paper's size. Each case runs in a process of its own."""
+step and memory of every program that matters, at the paper's size, and which bars they hold. Each case runs in a
+process of its own. With --public=FOLDER public PyTorch code is measured in the same run (see bench/public.py)."""
 
 import argparse
 import fnmatch
@@ -9,10 +10,13 @@ import subprocess
 import sys
 
 from daas_jax import atomic
+from daas_jax.bench import bars
 from daas_jax.bench.cases import CASES
 from daas_jax.errors import BadInput
 
 BATCHES = (16, 32, 64)
+PUBLIC = ('public:gdas_weight', 'public:gdas_arch', 'public:darts_weight', 'public:darts_first_order', 'public:wrn_40_2')
+_CHECKOUTS = ('darts', 'AutoDL-Projects')
 _HEAD = ('case', 'batch', 'compile cold s', 'warm s', 'step ms', 'min', 'max', 'program MB', 'process MB', 'images/s',
          'of its floor')
 
@@ -28,16 +32,26 @@ def _parser():
   parser.add_argument('--only', default='*', help='cases, separated by commas; * and ? as in a shell: ' + ', '.join(CASES))
   parser.add_argument('--batch', default=','.join(map(str, BATCHES)), help='batch sizes, separated by commas')
   parser.add_argument('--json', metavar='FILE', help='writes the rows there too')
+  parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='what the supernet computes in')
+  parser.add_argument('--public', metavar='FOLDER', help='with checkouts of github.com/quark0/darts and '
+                      'github.com/D-X-Y/AutoDL-Projects: their steps are measured too, as cases ' + ', '.join(PUBLIC))
+  parser.add_argument('--torch', metavar='PYTHON', default=sys.executable, help='an interpreter with PyTorch, for --public')
   return parser
 
 
-def chosen(only):
+def chosen(only, public=False):
   """Names of the cases that the patterns choose, in the table's order; BadInput where one chooses none."""
-  patterns = only.split(',')
+  patterns, cases = only.split(','), [*CASES, *(PUBLIC if public else ())]
   for pattern in patterns:
-    if not fnmatch.filter(CASES, pattern):
-      raise BadInput(f'--only={pattern!r} names no case: choose from {", ".join(CASES)}')
-  return [name for name in CASES if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    if not fnmatch.filter(cases, pattern):
+      raise BadInput(f'--only={pattern!r} names no case: choose from {", ".join(cases)}')
+  return [name for name in cases if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _check_public(folder):
+  missing = [name for name in _CHECKOUTS if folder and not os.path.isdir(os.path.join(folder, name))]
+  if missing:
+    raise BadInput(f'--public: {folder} holds no checkout {missing[0]}; it needs {" and ".join(_CHECKOUTS)}')
 
 
 def _batches(text):
@@ -46,10 +60,16 @@ def _batches(text):
   return [int(part) for part in text.split(',')]
 
 
-def measure(name, batch):
+def measure(name, batch, args):
   """The row of one case, from a fresh process; a row with an 'error' where that failed."""
-  done = subprocess.run([sys.executable, '-m', 'daas_jax.bench.measure', name, str(batch)], capture_output=True,
-                        text=True, check=False)
+  command = [sys.executable, '-m', 'daas_jax.bench.measure', name, str(batch), args.dtype]
+  if name in PUBLIC:
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bench', 'public.py')
+    command = [args.torch, script, name, str(batch), args.public]
+  try:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+  except OSError as error:
+    return {'case': name, 'batch': batch, 'error': f'{command[0]}: {error.strerror}'}
   if done.returncode:
     said = done.stderr.strip().splitlines() or ['no message']
     return {'case': name, 'batch': batch, 'error': f'exit status {done.returncode}: {said[-1][:200]}'}
@@ -59,8 +79,8 @@ def measure(name, batch):
 def of_floor(row, rows):
   """The row's step time over that of its floor at the same batch, or None where that was not measured."""
   name, times = row.get('floor') or (None, 1)
-  found = [r for r in rows if r['case'] == name and r['batch'] == row['batch'] and 'step_ms' in r]
-  return row['step_ms'] / (times * found[0]['step_ms']) if found else None
+  found = [r for r in rows if r['case'] == name and r['batch'] == row['batch'] and r.get('step_ms')]
+  return row['step_ms'] / (times * found[0]['step_ms']) if found and row['step_ms'] else None
 
 
 def line(row, rows):
@@ -69,9 +89,10 @@ def line(row, rows):
     return [row['case'], str(row['batch']), row['error']]
   ratio = of_floor(row, rows)
   floor = '-' if ratio is None else f"{ratio:.2f} ({row['floor'][1]} x {row['floor'][0]})"
-  return [row['case'], str(row['batch']), f"{row['compile_cold_s']:.1f}", f"{row['compile_warm_s']:.1f}",
-          f"{row['step_ms']:.1f}", f"{row['step_ms_min']:.1f}", f"{row['step_ms_max']:.1f}",
-          f"{row['program_mb']:.0f}", f"{row['process_mb']:.0f}", f"{row['images_per_s']:.0f}", floor]
+  shown = lambda field, digits: '-' if row[field] is None else f'{row[field]:.{digits}f}'
+  digits = {'compile_cold_s': 1, 'compile_warm_s': 1, 'step_ms': 1, 'step_ms_min': 1, 'step_ms_max': 1,
+            'program_mb': 0, 'process_mb': 0, 'images_per_s': 0}
+  return [row['case'], str(row['batch']), *(shown(field, n) for field, n in digits.items()), floor]
 
 
 def _print(cells):
@@ -79,8 +100,19 @@ def _print(cells):
   print('  '.join(c.ljust(w) if i in (0, 10) else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))), flush=True)
 
 
+def _print_bars(rows):
+  """A line a bar and batch size, of those whose figures were measured in this run."""
+  found = bars.verdicts([row for row in rows if 'error' not in row])
+  if found:
+    print('\nbars')
+  for text, batch, value, limit, at_most, held in found:
+    print(f"{'held  ' if held else 'MISSED'}  {text}, batch {batch}: {value:.4g} ({'at most' if at_most else 'at least'} "
+          f'{limit:.4g})')
+
+
 def _run(args):
-  names, batches = chosen(args.only), _batches(args.batch)
+  _check_public(args.public)
+  names, batches = chosen(args.only, bool(args.public)), _batches(args.batch)
   folder = os.path.dirname(os.path.abspath(args.json)) if args.json else '.'
   if not os.path.isdir(folder):
     raise BadInput(f'--json: there is no folder {folder}')
@@ -88,10 +120,11 @@ def _run(args):
   _print(_HEAD)
   for name in names:
     for batch in batches:
-      rows.append(measure(name, batch))
+      rows.append(measure(name, batch, args))
       _print(line(rows[-1], rows))
       if args.json:  # whole after every row: a run that is stopped leaves what it has
         atomic.write(args.json, json.dumps(rows, indent=1) + '\n')
+  _print_bars(rows)
   return 1 if any('error' in row for row in rows) else 0
 
 

@@ -87,6 +87,7 @@ _FIXED = {
     'network.depth': Key(0, between(0, _MOST), 'layers of a fixed network; 0: as published'),
     'network.width': Key(0, between(0, _MOST), 'of a fixed network: widening factor (wrn), channels of the first stage '
                                                '(shake_shake, resnet), alpha (pyramidnet); 0: as published'),
+    'network.kernels': Key('auto', one_of('auto', 'fast', 'xla'), "array kernels; auto: the backend's"),
 }
 _PREPROCESS = {
     'preprocess.crop': Key('padded', one_of('padded', 'resized'), 'random crop of the padded image, or resized crop'),
@@ -114,6 +115,8 @@ SEARCH = {
     'network.channels': Key(16, between(2, _MOST), 'channels of the first cell (DAAS 5); even'),
     'network.stem': Key('cifar', one_of('cifar', 'imagenet'), 'stem: full size, or three halvings'),
     'network.primitives': Key(DAAS_PRIMITIVES, some_primitives, 'candidate operations of a cell (DAAS 3.2)'),
+    'network.dtype': Key('float32', one_of('float32', 'bfloat16'), "what the supernet computes in; parameters and sums "
+                                                                   'over pixels stay float32'),
     'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
     'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
@@ -292,6 +295,7 @@ def check(config, kind):
     raise BadInput("config key 'theta.lr_min' must be at most theta.lr")
   if 'search.control' in flat:
     _check_estimator(flat)
+    _check_dtype(flat)
 
 
 def _check_fixed(flat):
@@ -304,6 +308,12 @@ def _check_fixed(flat):
     raise BadInput(f'{name} is a fixed network and takes no {asked[0]}={flat[asked[0]]}: set '
                    + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
                    + (' and give no --genotype' if 'genotype' in asked else ''))
+
+
+def _check_dtype(flat):
+  if flat['network.dtype'] != 'float32' and flat['network.name'] != 'supernet':
+    raise BadInput(f"config key 'network.dtype' = {flat['network.dtype']!r} is for the supernet alone; "
+                   f"{flat['network.name']} computes in float32")
 
 
 def _check_estimator(flat):

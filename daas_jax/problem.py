@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax.augment import apply, preprocess
-from daas_jax.nets import architecture, fixed
+from daas_jax.nets import architecture, fixed, kernels as kernel_sets
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.nets.supernet import SuperNet
 from daas_jax.policies import categorical, outcomes
@@ -31,18 +31,19 @@ def accuracy(logits, labels):
   return jnp.mean((jnp.argmax(logits, -1) == labels).astype(jnp.float32))
 
 
-def network(config, num_classes, kernels='fast'):
+def network(config, num_classes, kernels=None):
   """The network that a search config names: a linen module (or its init and apply) with the call (z, images, key).
 
-  It gives logits. With kernels='plain' it can be differentiated in forward mode. `takes_key`: whether it needs the key.
+  It gives logits. `kernels`: instead of the config's; with 'plain' it can be differentiated in forward mode. `takes_key`: whether it needs the key.
   """
+  kernels = kernels or kernel_sets.choose(config.network.kernels)
   if config.network.name in fixed.FIXED:
     room = config.network
     return fixed.InSearch(fixed.make(room.name, num_classes, room.depth, room.width, kernels))
   if config.network.name == 'small_cnn':
     return SmallCNN(num_classes, config.network.channels, kernels)
   return SuperNet(num_classes, config.network.layers, config.network.channels, tuple(config.network.primitives),
-                  config.network.stem, kernels=kernels)
+                  config.network.stem, kernels=kernels, dtype=config.network.dtype)
 
 
 def takes_key(config):

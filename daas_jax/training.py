@@ -9,7 +9,7 @@ import optax
 from daas_jax import problem, trees
 from daas_jax.augment import preprocess
 from daas_jax.data import batches
-from daas_jax.nets import fixed
+from daas_jax.nets import fixed, kernels
 from daas_jax.nets.derived import DerivedNet
 
 
@@ -34,10 +34,10 @@ class TrainState(NamedTuple):
 
 def network(config, genotype, num_classes):
   """The linen module that a training config names; `genotype` is not used where it is a fixed network."""
-  room = config.network
+  room, kernel_set = config.network, kernels.choose(config.network.kernels)
   if room.name in fixed.FIXED:
-    return fixed.make(room.name, num_classes, room.depth, room.width)
-  return DerivedNet(genotype, num_classes, room.layers, room.channels, config.train.auxiliary > 0, room.stem)
+    return fixed.make(room.name, num_classes, room.depth, room.width, kernel_set)
+  return DerivedNet(genotype, num_classes, room.layers, room.channels, config.train.auxiliary > 0, room.stem, kernel_set)
 
 
 def optimizer(config, total_steps):

@@ -30,9 +30,22 @@ def test_a_run_prints_and_writes_its_rows(tmp_path, capsys):
 
 
 def test_a_case_that_fails_is_a_row_and_status_1(monkeypatch, capsys):
-  monkeypatch.setattr(benchmark, 'measure', lambda name, batch: {'case': name, 'batch': batch, 'error': 'exit status -9: killed'})
+  monkeypatch.setattr(benchmark, 'measure', lambda name, batch, args: {'case': name, 'batch': batch, 'error': 'exit status -9: killed'})
   assert benchmark.main(['--only=augment:Invert', '--batch=4']) == 1
   assert 'exit status -9' in capsys.readouterr().out
+
+
+def test_public_code_that_cannot_run_is_a_row_with_its_error(tmp_path, capsys):
+  for name in ('darts', 'AutoDL-Projects'):
+    (tmp_path / name).mkdir()
+  arguments = ['--only=public:gdas_weight', '--batch=2', f'--public={tmp_path}']
+  assert benchmark.main([*arguments, '--torch=/no/such/python']) == 1
+  assert 'No such file' in capsys.readouterr().out
+
+
+def test_a_dtype_that_a_case_has_not_is_its_error(capsys):
+  assert benchmark.main(['--only=augment:Invert', '--batch=4', '--dtype=bfloat16']) == 1
+  assert 'float32 alone' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('arguments,said', [
@@ -41,6 +54,9 @@ def test_a_case_that_fails_is_a_row_and_status_1(monkeypatch, capsys):
     (['--batch=x'], 'must be whole numbers'),
     (['--json=/no/such/folder/rows.json'], 'there is no folder /no/such/folder'),
     (['--oops'], 'unrecognized arguments: --oops'),
+    (['--dtype=float16'], "invalid choice: 'float16'"),
+    (['--public=/no/such/folder'], '/no/such/folder holds no checkout darts'),
+    (['--only=public:gdas_weight'], "--only='public:gdas_weight' names no case"),
 ])
 def test_bad_input_is_one_line_and_status_2(arguments, said, capsys):
   assert benchmark.main(arguments) == 2

@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -19,7 +18,7 @@ from daas_jax import config as config_lib, report, results
 from daas_jax.nets import genotype as genotype_lib
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import categorical
-from daas_jax.reports import figures, page, runs as runs_lib, sections, sheet, timing
+from daas_jax.reports import figures, runs as runs_lib, sections, sheet, timing
 from daas_jax.types import SearchState
 
 EPOCHS, PER_EPOCH = 3, 10

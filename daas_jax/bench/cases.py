@@ -11,8 +11,10 @@ from daas_jax import config as config_lib, problem as problem_lib, training
 from daas_jax.augment import apply
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data.sources import Dataset
+from daas_jax.errors import BadInput
+from daas_jax.estimators import curvature
 from daas_jax.methods import build
-from daas_jax.nets import architecture, fixed, genotype
+from daas_jax.nets import architecture, fixed, genotype, kernels
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 from daas_jax.nets.supernet import SuperNet
 from daas_jax.types import Batch
@@ -25,19 +27,26 @@ class Case(NamedTuple):
 
   Attributes:
     function: a pure function, compiled as it is.
-    arguments: its arguments.
+    arguments: what it is called with, a tuple; or several of them, a list: call after call takes the next.
     images: images that it looks at in one call.
     floor: (case, times): what it could not be faster than, such as its passes one after the other; or None.
+    runs: whether it is run; else it is compiled for its memory alone.
   """
   function: Callable
-  arguments: tuple
+  arguments: Any
   images: int
   floor: Any = None
+  runs: bool = True
 
 
 def _images(batch, seed=0):
   rng = np.random.default_rng(seed)
   return jnp.asarray(rng.uniform(size=(batch, SIDE, SIDE, 3)), jnp.float32), jnp.asarray(rng.integers(CLASSES, size=batch))
+
+
+def _only_float32(dtype):
+  if dtype != 'float32':
+    raise BadInput(f'this case computes in float32 alone, not in {dtype}')
 
 
 def _data():
@@ -47,39 +56,44 @@ def _data():
                  tuple(map(str, range(CLASSES))), (0.5,) * 3, (0.25,) * 3)
 
 
-def _supernet(dense=False):
-  """(theta, alpha and beta, loss(theta, z, images, labels)) at the paper's size."""
-  net = SuperNet(CLASSES, dense=dense)
+def _supernet(dtype='float32', **options):
+  """(theta, alpha and beta, 16 samples of them, loss(theta, z, images, labels)) at the paper's size.
+
+  Samples differ in cost (a separable convolution of 5 x 5 against an identity), so none may stand for all.
+  """
+  net = SuperNet(CLASSES, dtype=dtype, **{'kernels': kernels.choose(), **options})
   arch = architecture.init(jax.random.key(1), DAAS_PRIMITIVES)
-  z = architecture.sample(jax.random.key(2), arch, 1.0)
-  theta = jax.jit(SuperNet(CLASSES).init)(jax.random.key(0), z, jnp.zeros((1, SIDE, SIDE, 3)))['params']
+  z = [architecture.sample(jax.random.key(i), arch, 1.0) for i in range(16)]
+  theta = jax.jit(SuperNet(CLASSES).init)(jax.random.key(0), z[0], jnp.zeros((1, SIDE, SIDE, 3)))['params']
   def loss(theta, z, images, labels):
     return problem_lib.cross_entropy(net.apply({'params': theta}, z, images), labels)
   return theta, arch, z, loss
 
 
-def _single_path_forward(batch):
-  theta, _, z, loss = _supernet()
-  return Case(loss, (theta, z, *_images(batch)), batch)
+def _single_path_forward(batch, dtype):
+  theta, _, z, loss = _supernet(dtype)
+  return Case(loss, [(theta, one, *_images(batch)) for one in z], batch)
 
 
-def _single_path_grad(batch):
-  theta, _, z, loss = _supernet()
-  return Case(jax.value_and_grad(loss, (0, 1)), (theta, z, *_images(batch)), batch, ('single_path_forward', 1))
+def _single_path_grad(batch, dtype):
+  theta, _, z, loss = _supernet(dtype)
+  samples = [(theta, one, *_images(batch)) for one in z]
+  return Case(jax.value_and_grad(loss, (0, 1)), samples, batch, ('single_path_forward', 1))
 
 
-def _arch_step(batch):
+def _arch_step(batch, dtype):
   """Eq. 7-9 of one architecture: the sample, its gradient pulled back to alpha and beta."""
-  theta, arch, _, loss = _supernet()
+  theta, arch, _, loss = _supernet(dtype)
   def step(theta, arch, key, images, labels):
     return jax.grad(lambda arch: loss(theta, architecture.sample(key, arch, 1.0), images, labels))(arch)
-  return Case(step, (theta, arch, jax.random.key(3), *_images(batch)), batch, ('single_path_grad', 1))
+  samples = [(theta, arch, jax.random.key(i), *_images(batch)) for i in range(16)]
+  return Case(step, samples, batch, ('single_path_grad', 1))
 
 
-def _search(batch, n_arch, n_aug, n_w):
+def _search(batch, dtype, n_arch, n_aug, n_w):
   """(compiled-to-be step, its arguments) of a whole DAAS search's joint phase."""
   config = config_lib.search_config()
-  config.search.batch, config.search.warmup_epochs = batch, 0
+  config.search.batch, config.search.warmup_epochs, config.network.dtype = batch, 0, dtype
   config.search.n_arch, config.search.n_aug, config.search.n_w = n_arch, n_aug, n_w
   method = build.build(config, problem_lib.build(config, _data()), steps_per_epoch=100)
   state = jax.jit(method.init)(jax.random.key(0))
@@ -88,15 +102,15 @@ def _search(batch, n_arch, n_aug, n_w):
   return method.step, (state, Batch(images(0), labels, images(1), labels))
 
 
-def _daas_step(batch, n_arch=5, n_aug=2, n_w=10):
-  step, arguments = _search(batch, n_arch, n_aug, n_w)
+def _daas_step(batch, dtype, n_arch=5, n_aug=2, n_w=10, runs=True):
+  step, arguments = _search(batch, dtype, n_arch, n_aug, n_w)
   passes = n_arch + n_w + n_arch * (n_aug + 1)
-  return Case(step, arguments, 2 * batch, ('single_path_grad', passes))
+  return Case(step, arguments, 2 * batch, ('single_path_grad', passes) if runs else None, runs)
 
 
-def _policy_step(batch):
+def _policy_step(batch, dtype):
   """The smallest DAAS step: n_arch = 1, n_aug = 2, n_w = 1, so 5 passes of which 3 are Eq. 10-13's."""
-  return _daas_step(batch, 1, 2, 1)
+  return _daas_step(batch, dtype, 1, 2, 1)
 
 
 def _mixture(arch):
@@ -104,15 +118,26 @@ def _mixture(arch):
   return {'A': jax.nn.softmax(arch['alpha']), 'B': jnp.ones_like(arch['beta'])}
 
 
-def _dense(batch, wanted):
-  theta, arch, _, loss = _supernet(dense=True)
-  of = {'theta': 0, 'arch': 1}[wanted]
-  def gradient(theta, arch, images, labels):
-    return jax.grad(lambda theta, arch: loss(theta, _mixture(arch), images, labels), of)(theta, arch)
-  return Case(gradient, (theta, arch, *_images(batch)), batch, ('dense_weight', 1) if wanted == 'arch' else None)
+def _dense(batch, dtype, gradient, floor=None, runs=True, **options):
+  """A DARTS gradient on the dense supernet: `gradient` of (L_val, L_train, theta, arch)."""
+  theta, arch, _, loss = _supernet(dtype, dense=True, **options)
+  def run(theta, arch, train, val):
+    of = lambda batch: lambda theta, arch: loss(theta, _mixture(arch), *batch)
+    return gradient(of(val), of(train), theta, arch)
+  return Case(run, (theta, arch, _images(batch, 0), _images(batch, 1)), batch, floor, runs)
 
 
-def _augment(names, per, batch):
+DENSE = {
+    'dense_weight': lambda val, train, theta, arch: jax.grad(train)(theta, arch),
+    'dense_first_order': lambda val, train, theta, arch: jax.grad(val, 1)(theta, arch),
+    'dense_second_order': lambda val, train, theta, arch: curvature.second_order_gradient(val, train, theta, arch, 0.025),
+    'dense_amended': lambda val, train, theta, arch: curvature.amended_gradient(val, train, theta, arch, 0.1),
+}
+"""{case: the gradient it takes}: of theta; of alpha by first-order, second-order and Amended-DARTS."""
+
+
+def _augment(batch, dtype, names, per):
+  _only_float32(dtype)
   images = _images(batch)[0]
   function = functools.partial(apply.apply_policy, ops=names, per=per)
   slots = 1 if len(names) == 1 else 2
@@ -121,17 +146,19 @@ def _augment(names, per, batch):
   return Case(function, (images, o, y, jnp.full(slots, 0.7), jax.random.key(0)), batch)
 
 
-def _fixed_grad(name, batch):
+def _fixed_grad(batch, dtype, name):
   """The gradient of a fixed network's training loss: a pass of a policy search, most of a step of its training."""
-  net = fixed.make(name, CLASSES)
+  _only_float32(dtype)
+  net = fixed.make(name, CLASSES, kernels=kernels.choose())
   variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, SIDE, SIDE, 3)), False))(jax.random.key(0))
   def loss(theta, images, labels, key):
     return problem_lib.cross_entropy(fixed.InSearch(net).apply({'params': theta}, {}, images, key), labels)
   return Case(jax.value_and_grad(loss), (variables['params'], *_images(batch), jax.random.key(1)), batch)
 
 
-def _derived_20x36(batch):
+def _derived_20x36(batch, dtype):
   """A training step of a derived network as the paper trains it: 20 cells, 36 channels, auxiliary head, drop-path."""
+  _only_float32(dtype)
   config = config_lib.train_config()
   net = training.network(config, genotype.random_genotype(0, DAAS_PRIMITIVES), CLASSES)
   tx, lr = training.optimizer(config, 1000)
@@ -148,12 +175,15 @@ CASES = {
     'arch_step': _arch_step,
     'policy_step': _policy_step,
     'daas_step': _daas_step,
-    'dense_weight': functools.partial(_dense, wanted='theta'),
-    'dense_first_order': functools.partial(_dense, wanted='arch'),
-    **{f'augment:{name}': functools.partial(_augment, (name,), 'batch') for name in DAAS_OPS},
-    'augment:policy_per_batch': functools.partial(_augment, DAAS_OPS, 'batch'),
-    'augment:policy_per_image': functools.partial(_augment, DAAS_OPS, 'image'),
+    'daas_memory_2': functools.partial(_daas_step, n_arch=2, n_w=2, runs=False),
+    'daas_memory_20': functools.partial(_daas_step, n_arch=20, n_w=20, runs=False),
+    **{name: functools.partial(_dense, gradient=gradient, floor=None if name == 'dense_first_order' else
+                               ('dense_first_order', 1)) for name, gradient in DENSE.items()},
+    'dense_plain_memory': functools.partial(_dense, gradient=DENSE['dense_weight'], runs=False, kernels='plain'),
+    **{f'augment:{name}': functools.partial(_augment, names=(name,), per='batch') for name in DAAS_OPS},
+    'augment:policy_per_batch': functools.partial(_augment, names=DAAS_OPS, per='batch'),
+    'augment:policy_per_image': functools.partial(_augment, names=DAAS_OPS, per='image'),
     'derived_20x36': _derived_20x36,
-    **{f'{name}_grad': functools.partial(_fixed_grad, name) for name in fixed.FIXED},
+    **{name: functools.partial(_fixed_grad, name=name) for name in fixed.FIXED},
 }
-"""{name: batch -> `Case`}, in the order of the table."""
+"""{name: (batch, dtype) -> `Case`}, in the order of the table. BadInput where a case has no such dtype."""

@@ -1,4 +1,4 @@
-"""`python -m daas_jax.bench.measure CASE BATCH`: one row of the benchmark, in a process of its own, as a line of JSON.
+"""`python -m daas_jax.bench.measure CASE BATCH DTYPE`: one row of the benchmark, in a process of its own, as a line of JSON.
 
 A process of its own, so that its peak memory is the case's and nothing is compiled yet.
 """
@@ -33,30 +33,36 @@ def compile_twice(function, arguments):
   return cold, warm, compiled
 
 
-def step_milliseconds(call, least=5, most=30, budget=8.0):
-  """Milliseconds of single calls, blocked, after two to warm up: at least 5, at most 30, 8 seconds in all."""
+def step_milliseconds(call, samples, least=5, most=30, budget=8.0):
+  """Milliseconds of single calls, blocked, each with the next sample, after two to warm up.
+
+  At least `least` calls, at most `most`, `budget` seconds in all.
+  """
   for _ in range(2):
-    jax.block_until_ready(call())
+    jax.block_until_ready(call(*samples[0]))
   times, begun = [], time.perf_counter()
   while len(times) < least or (len(times) < most and time.perf_counter() - begun < budget):
-    times.append(1e3 * _seconds(lambda: jax.block_until_ready(call()))[0])
+    arguments = samples[len(times) % len(samples)]
+    times.append(1e3 * _seconds(lambda: jax.block_until_ready(call(*arguments)))[0])
   return times
 
 
-def row(name, batch):
-  """The row of a case at a batch size, a dict of plain values; see README."""
-  case = CASES[name](batch)
-  cold, warm, compiled = compile_twice(case.function, case.arguments)
-  times = step_milliseconds(lambda: compiled(*case.arguments))
+def row(name, batch, dtype='float32'):
+  """The row of a case at a batch size, a dict of plain values; see README. What is not run has no times (None)."""
+  case = CASES[name](batch, dtype)
+  samples = case.arguments if isinstance(case.arguments, list) else [case.arguments]
+  cold, warm, compiled = compile_twice(case.function, samples[0])
+  times = step_milliseconds(compiled, samples) if case.runs else None
+  step = float(np.median(times)) if times else None
   memory = compiled.memory_analysis()
   device = jax.devices()[0]
   return {
-      'case': name, 'batch': batch, 'dtype': 'float32', 'backend': device.platform, 'device': device.device_kind,
-      'compile_cold_s': cold, 'compile_warm_s': warm, 'step_ms': float(np.median(times)), 'step_ms_min': min(times),
-      'step_ms_max': max(times), 'program_mb': (memory.temp_size_in_bytes + memory.output_size_in_bytes) / 1e6,
+      'case': name, 'batch': batch, 'dtype': dtype, 'backend': device.platform, 'device': device.device_kind,
+      'compile_cold_s': cold, 'compile_warm_s': warm, 'step_ms': step, 'step_ms_min': min(times) if times else None,
+      'step_ms_max': max(times) if times else None, 'program_mb': (memory.temp_size_in_bytes + memory.output_size_in_bytes) / 1e6,
       'process_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
-      'images_per_s': 1e3 * case.images / float(np.median(times)), 'floor': case.floor}
+      'images_per_s': 1e3 * case.images / step if step else None, 'floor': case.floor}
 
 
 if __name__ == '__main__':
-  print(json.dumps(row(sys.argv[1], int(sys.argv[2]))))
+  print(json.dumps(row(sys.argv[1], int(sys.argv[2]), sys.argv[3])))

@@ -29,7 +29,8 @@ def mixed_product(loss, theta, alpha, v):
     theta, v: pytrees of one structure.
     alpha: pytree.
   """
-  return jax.jvp(lambda theta: jax.grad(loss, 1)(theta, alpha), (theta,), (v,))[1]
+  # Of both arguments, so that all of the loss is differentiated in reverse first: a custom backward pass needs that.
+  return jax.jvp(lambda theta: jax.grad(loss, (0, 1))(theta, alpha)[1], (theta,), (v,))[1]
 
 
 def amended_gradient(val_loss, train_loss, theta, alpha, eta):
@@ -50,6 +51,23 @@ def amended_gradient(val_loss, train_loss, theta, alpha, eta):
   g_theta, g1 = jax.grad(val_loss, (0, 1))(theta, alpha)
   h = hessian_vector(lambda theta: train_loss(theta, alpha), theta, g_theta)
   g2 = trees.scale(-eta, mixed_product(train_loss, theta, alpha, h))
+  return jax.tree.map(jnp.add, g1, g2), g2
+
+
+def second_order_gradient(val_loss, train_loss, theta, alpha, xi):
+  """d L_val(theta', alpha) / d alpha at theta' = theta - xi grad_theta L_train(theta, alpha), exactly (DARTS Eq. 7).
+
+  Args:
+    val_loss, train_loss: (theta, alpha) -> scalar.
+    theta, alpha: pytrees.
+    xi: learning rate of the inner step >= 0; 0 is first-order DARTS at theta.
+
+  Returns:
+    (gradient, its second-order part), pytrees like alpha.
+  """
+  theta_prime = trees.axpy(-xi, jax.grad(train_loss)(theta, alpha), theta)
+  g_theta, g1 = jax.grad(val_loss, (0, 1))(theta_prime, alpha)
+  g2 = trees.scale(-xi, mixed_product(train_loss, theta, alpha, g_theta))
   return jax.tree.map(jnp.add, g1, g2), g2
 
 

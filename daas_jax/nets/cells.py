@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.nets import slots
-from daas_jax.nets.kernels import KERNELS
+from daas_jax.nets.kernels import FORWARD, KERNELS
 from daas_jax.nets.primitives import PRIMITIVES
 
 INPUTS, STEPS = 2, 4
@@ -70,8 +70,8 @@ def _pull(operation, x, w, scale, g):
   The inner product is summed by channel first: that sum the backward pass of batch normalisation takes as well.
   """
   out, pull = jax.vjp(operation, x, w)
-  g_x, g_w = jax.tree.map(lambda a: scale * a, pull(g))
-  return jnp.sum(jnp.sum(out * g, (0, 1, 2))).astype(scale.dtype), g_x, g_w
+  g_x, g_w = jax.tree.map(lambda a: scale.astype(a.dtype) * a, pull(g))
+  return jnp.sum(jnp.sum(out.astype(scale.dtype) * g, (0, 1, 2))), g_x, g_w
 
 
 def _named(name, weights):
@@ -84,7 +84,8 @@ def _mixture(primitives, stride, kernels):
 
   def apply(x, params, plan):
     x, = x()
-    return sum(params['a'][o] * _operation(name, stride, kernels, plan)(x, _weights_of(name, params['w']))
+    a = params['a'].astype(x.dtype)
+    return sum(a[o] * _operation(name, stride, FORWARD[kernels], plan)(x, _weights_of(name, params['w']))
                for o, name in enumerate(primitives))
 
   def pullback(x, params, plan, g):
@@ -110,8 +111,9 @@ def _choice(primitives, reduction, kernels):
 
   def apply(x, params, plan):
     def branch(name, stride, part):
-      return lambda: _operation(name, stride, kernels, plan)(x()[part], _weights_of(name, params['w']))
-    return params['a'] * lax.switch(plan['index'], [branch(*b) for b in branches])
+      return lambda: _operation(name, stride, FORWARD[kernels], plan)(x()[part], _weights_of(name, params['w']))
+    out = lax.switch(plan['index'], [branch(*b) for b in branches])
+    return params['a'].astype(out.dtype) * out
 
   def pullback(x, params, plan, g):
     def branch(name, stride, part):

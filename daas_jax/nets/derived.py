@@ -135,6 +135,10 @@ class DerivedNet(nn.Module):
     if self.stem == 'imagenet' and self.channels % 2:
       raise BadInput(f'{self.channels} channels cannot be halved by the imagenet stem; give an even number')
 
+  @property
+  def _kernels(self):
+    return k.KERNELS[self.kernels]
+
   def _weights(self, name, shapes):
     """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) as in PyTorch."""
     return self.param(name, k.draw_weights, shapes)
@@ -160,7 +164,7 @@ class DerivedNet(nn.Module):
       batch = lax.stop_gradient(x)
       batch_mean = jnp.mean(batch, (0, 1, 2))
       moments.append((batch_mean, jnp.mean(jnp.square(batch - batch_mean), (0, 1, 2))))
-      return k.KERNELS[self.kernels].batch_norm(x) * next(scale) + next(offset)
+      return self._kernels.batch_norm(x) * next(scale) + next(offset)
 
     def store():
       if train and not self.is_initializing():
@@ -179,7 +183,8 @@ class DerivedNet(nn.Module):
   def _stem(self, images, train):
     """The inputs of the first cell, and whether the first is twice as large as the second."""
     if self.stem == 'cifar':
-      s = self._stem_convolution('stem', images, 3 * self.channels, k.conv3x3, train)
+      convolve = functools.partial(k.conv3x3, pointwise=self._kernels.pointwise)
+      s = self._stem_convolution('stem', images, 3 * self.channels, convolve, train)
       return s, s, False
     x = self._stem_convolution('stem0', images, self.channels // 2, _conv3x3_stride2, train)
     s0 = self._stem_convolution('stem1', jax.nn.relu(x), self.channels, _conv3x3_stride2, train)
@@ -200,14 +205,15 @@ class DerivedNet(nn.Module):
 
     def operation(slot):
       (name, source), stride = pairs[slot], strides[slot]
-      kernels = k.KERNELS[self.kernels]._replace(batch_norm=(lambda x: x) if name in _BARE else norm)
+      kernels = self._kernels._replace(batch_norm=(lambda x: x) if name in _BARE else norm)
       mine = {n.split('.')[1]: v for n, v in w.items() if n.startswith(f'{slot}_')}
       x = PRIMITIVES[name].apply(nodes[source], mine, stride, None, kernels)
       identity = name == 'skip_connect' and stride == 1
       return x if keep is None or identity else _per_image(x, keep[slot])
 
-    first = k.factorized_reduce(s0, w['pre0']) if halved else k.pointwise(jax.nn.relu(s0), w['pre0'])
-    nodes = [norm(first), norm(k.pointwise(jax.nn.relu(s1), w['pre1']))]
+    pointwise = self._kernels.pointwise
+    first = k.factorized_reduce(s0, w['pre0'], 2, pointwise) if halved else pointwise(jax.nn.relu(s0), w['pre0'])
+    nodes = [norm(first), norm(pointwise(jax.nn.relu(s1), w['pre1']))]
     for n in range(STEPS):
       nodes.append(operation(2 * n) + operation(2 * n + 1))
     store()
@@ -219,7 +225,7 @@ class DerivedNet(nn.Module):
         'conv1': ((c, 128), c), 'conv2': ((2, 2, 128, 768), 4 * 128),
         'kernel': ((768, self.num_classes), 768), 'bias': ((self.num_classes,), 768)})
     norm, store = self._norms(f'{_AUXILIARY}1', 1, 128, train)
-    x = jax.nn.relu(norm(k.pointwise(_pool_2x2(jax.nn.relu(x)), w['conv1'])))
+    x = jax.nn.relu(norm(self._kernels.pointwise(_pool_2x2(jax.nn.relu(x)), w['conv1'])))
     store()
     # A 2 x 2 convolution of a 2 x 2 image is one product.
     x = x.reshape(x.shape[0], 1, 1, -1) @ w['conv2'].reshape(-1, 768)

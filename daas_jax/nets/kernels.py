@@ -1,9 +1,14 @@
 """The few array kernels that every network here is made of: images [B, H, W, C], any float dtype.
 
-Each kernel comes twice. The plain twin is ordinary JAX: it can be differentiated in any mode and to any order, and
-the tests hold the fast one against it. The fast twin has a custom backward pass, because on CPU XLA's transposes of
-depthwise convolutions and pooling cost many times their forward pass; it supports reverse mode and forward-over-
-reverse. `KERNELS['fast' | 'plain']` picks a set; 'counted' is for `nets/count.py`.
+The sets of `KERNELS`, one function each:
+- 'plain': ordinary JAX. It can be differentiated in any mode and to any order, and the tests hold the others against it.
+- 'fast': with backward passes of its own, because on CPU XLA's transposes of depthwise convolutions, pooling and
+  narrow products cost many times their forward pass. Supports reverse mode and forward over reverse. Chosen by
+  measurement on CPU.
+- 'xla': XLA's own convolutions, as GPU and TPU libraries are built for them; pooling and batch normalisation as in
+  'fast'. Never measured on a GPU or TPU: none could be had.
+- 'counted': for `nets/count.py`.
+`choose` turns 'auto' into the set of the backend at hand.
 """
 
 import functools
@@ -16,6 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
+
+
+def _wide(x):
+  """x in float32 at least: what is summed over pixels is summed in that, whatever it is computed in."""
+  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _pad(x, p, value=0.0):
@@ -65,8 +75,8 @@ def depthwise_plain(x, w, stride=1, dilation=1):
   return functools.reduce(jnp.add, [t * flat[i] for i, t in enumerate(_taps(x, k, stride, dilation))])
 
 
-def _depthwise_counted(x, w, stride=1, dilation=1):
-  """`depthwise_plain` as the one grouped convolution that it is: never run, its multiply-adds can be read off it."""
+def depthwise_xla(x, w, stride=1, dilation=1):
+  """`depthwise_plain` as the one grouped convolution that it is; its multiply-adds can be read off it."""
   p = dilation * (w.shape[0] // 2)
   return lax.conv_general_dilated(x, w[:, :, None], (stride, stride), ((p, p), (p, p)), rhs_dilation=(dilation,) * 2,
                                   dimension_numbers=('NHWC', 'HWIO', 'NHWC'), feature_group_count=x.shape[-1])
@@ -89,10 +99,10 @@ def _depthwise_weight_gradient(x, g, k, stride, dilation):
   where k * k reductions write every view to memory first (2 to 4 times slower on CPU). The batch is summed last,
   which keeps the running sums short and lets XLA share the images among cores.
   """
-  products = tuple(t * g for t in _taps(x, k, stride, dilation))
-  zeros = (jnp.zeros((), g.dtype),) * len(products)
+  products = tuple(_wide(t * g) for t in _taps(x, k, stride, dilation))
+  zeros = (jnp.zeros((), products[0].dtype),) * len(products)
   sums = lax.reduce(products, zeros, lambda a, b: tuple(p + q for p, q in zip(a, b, strict=True)), (1, 2))
-  return jnp.sum(jnp.stack(sums), 1).reshape(k, k, -1)
+  return jnp.sum(jnp.stack(sums), 1).reshape(k, k, -1).astype(g.dtype)
 
 
 def _depthwise_bwd(stride, dilation, residuals, g):
@@ -165,9 +175,7 @@ avg_pool.defvjp(lambda x, stride: (avg_pool_plain(x, stride), x), _avg_pool_bwd)
 
 def batch_norm_plain(x):
   """(x - mean) / sqrt(variance + 1e-5) over [B, H, W] of each channel: [B, H, W, C] -> the same shape."""
-  mean = jnp.mean(x, (0, 1, 2))
-  centred = x - mean
-  return centred * lax.rsqrt(jnp.mean(jnp.square(centred), (0, 1, 2)) + BN_EPSILON)
+  return _batch_norm_fwd(x)[0]
 
 
 @jax.custom_vjp
@@ -177,33 +185,54 @@ def batch_norm(x):
 
 
 def _batch_norm_fwd(x):
-  mean = jnp.mean(x, (0, 1, 2))
-  centred = x - mean
+  wide = _wide(x)
+  centred = wide - jnp.mean(wide, (0, 1, 2))
   inverse = lax.rsqrt(jnp.mean(jnp.square(centred), (0, 1, 2)) + BN_EPSILON)
-  y = centred * inverse
+  y = (centred * inverse).astype(x.dtype)
   return y, (y, inverse)
 
 
 def _batch_norm_bwd(residuals, g):
-  y, inverse = residuals
-  return (inverse * (g - jnp.mean(g, (0, 1, 2)) - y * jnp.mean(g * y, (0, 1, 2))),)
+  (y, inverse), dtype, g = residuals, g.dtype, _wide(g)
+  return ((inverse * (g - jnp.mean(g, (0, 1, 2)) - y * jnp.mean(g * y, (0, 1, 2)))).astype(dtype),)
 
 
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
 
 
-def pointwise(x, w):
+def pointwise_plain(x, w):
   """1 x 1 convolution: x [B, H, W, C], w [C, D] -> [B, H, W, D]."""
   return jnp.einsum('bhwc,cd->bhwd', x, w)
 
 
-def conv3x3(x, w, stride=1):
+@jax.custom_vjp
+def pointwise(x, w):
+  """`pointwise_plain`, whose gradient of w is a product an image, then their sum.
+
+  One product over all pixels makes XLA write a transposed copy of the whole of x or g first, with whatever made it
+  computed a second time inside; an image at a time the copy stays in the cache (a tenth off a search's gradient).
+  """
+  return pointwise_plain(x, w)
+
+
+def _pointwise_bwd(residuals, g):
+  x, w = residuals
+  images = x.reshape(x.shape[0], -1, x.shape[-1]), g.reshape(g.shape[0], -1, g.shape[-1])
+  by_image = jnp.einsum('bpc,bpd->bcd', *images, preferred_element_type=_wide(w).dtype)
+  return jnp.einsum('bhwd,cd->bhwc', g, w), jnp.sum(by_image, 0).astype(w.dtype)
+
+
+pointwise.defvjp(lambda x, w: (pointwise_plain(x, w), (x, w)), _pointwise_bwd)
+
+
+def conv3x3(x, w, stride=1, pointwise=pointwise_plain):
   """Dense 3 x 3 convolution, padding 1, as one product with the 9 shifted views side by side.
 
   Args:
     x: [B, H, W, C]; meant for few channels (the stem), where it beats XLA's convolution on CPU.
     w: [3, 3, C, D].
     stride: 1 or 2.
+    pointwise: the 1 x 1 convolution of a kernel set.
 
   Returns:
     [B, ceil(H / stride), ceil(W / stride), D].
@@ -229,8 +258,8 @@ _SMALL_IMAGE = 64  # pixels up to which XLA's gradient of the kernel is the fast
 
 
 def conv(x, w, stride=1):
-  """`conv_plain`, whose gradient of w is another one where that is faster: on CPU, for stride 1 and larger images."""
-  plain = jax.default_backend() != 'cpu' or stride != 1 or x.shape[1] * x.shape[2] <= _SMALL_IMAGE
+  """`conv_plain`, whose gradient of w is another one where that is faster: for stride 1 and larger images."""
+  plain = stride != 1 or x.shape[1] * x.shape[2] <= _SMALL_IMAGE
   return conv_plain(x, w, stride) if plain else _conv(x, w)
 
 
@@ -260,13 +289,14 @@ def _conv_bwd(residuals, g):
 _conv.defvjp(lambda x, w: (conv_plain(x, w), (x, w)), _conv_bwd)
 
 
-def factorized_reduce(x, w, stride=2):
+def factorized_reduce(x, w, stride=2, pointwise=pointwise_plain):
   """ReLU, then two 1 x 1 convolutions of stride 2 (or 1), the second shifted by one pixel, side by side (no BN).
 
   Args:
     x: [B, H, W, C].
     w: [2, C, D / 2].
     stride: 1 or 2.
+    pointwise: the 1 x 1 convolution of a kernel set.
 
   Returns:
     [B, ceil(H / stride), ceil(W / stride), D].
@@ -296,16 +326,27 @@ def draw_weights(key, shapes):
 
 class Kernels(NamedTuple):
   """One set of kernels: `depthwise(x, w, stride, dilation)`, `max_pool(x, stride)`, `avg_pool(x, stride)`,
-  `batch_norm(x)`, `conv(x, w, stride)`."""
+  `batch_norm(x)`, `conv(x, w, stride)`, `pointwise(x, w)`."""
   depthwise: Callable
   max_pool: Callable
   avg_pool: Callable
   batch_norm: Callable
   conv: Callable
+  pointwise: Callable
 
 
 KERNELS = {
-    'fast': Kernels(depthwise, max_pool, avg_pool, batch_norm, conv),
-    'plain': Kernels(depthwise_plain, max_pool_plain, avg_pool_plain, batch_norm_plain, conv_plain),
-    'counted': Kernels(_depthwise_counted, max_pool_plain, avg_pool_plain, batch_norm_plain, conv_plain),
+    'fast': Kernels(depthwise, max_pool, avg_pool, batch_norm, conv, pointwise),
+    'xla': Kernels(depthwise_xla, max_pool, avg_pool, batch_norm, conv_plain, pointwise_plain),
+    'plain': Kernels(depthwise_plain, max_pool_plain, avg_pool_plain, batch_norm_plain, conv_plain, pointwise_plain),
+    'counted': Kernels(depthwise_xla, max_pool_plain, avg_pool_plain, batch_norm_plain, conv_plain, pointwise_plain),
 }
+FORWARD = {'fast': 'plain', 'xla': 'counted', 'plain': 'plain', 'counted': 'counted'}
+"""{set: the set of the same values without backward passes of its own}. Where a function has a backward pass of its
+own, what it calls going forward must have none: forward over reverse would meet them (and JAX refuses)."""
+BY_BACKEND = {'cpu': 'fast', 'gpu': 'xla', 'tpu': 'xla'}
+
+
+def choose(name='auto'):
+  """The name of a kernel set: `name` itself, or where that is 'auto' the one of the default backend."""
+  return BY_BACKEND.get(jax.default_backend(), 'xla') if name == 'auto' else name

@@ -36,7 +36,7 @@ def _pool(which):
 
 
 def _half(x, dw, pw, stride, dilation, kernels):
-  return kernels.batch_norm(k.pointwise(kernels.depthwise(jax.nn.relu(x), dw, stride, dilation), pw))
+  return kernels.batch_norm(kernels.pointwise(kernels.depthwise(jax.nn.relu(x), dw, stride, dilation), pw))
 
 
 def _sep_conv(size):
@@ -71,7 +71,7 @@ def _skip_shapes(channels, stride):
 
 def _skip(x, w, stride, key, kernels):
   del key
-  return x if stride == 1 else kernels.batch_norm(k.factorized_reduce(x, w['fr']))
+  return x if stride == 1 else kernels.batch_norm(k.factorized_reduce(x, w['fr'], pointwise=kernels.pointwise))
 
 
 def _noise(x, w, stride, key, kernels):

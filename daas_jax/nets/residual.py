@@ -82,7 +82,9 @@ def _run(block, x, w, averages, noise, train, kernels):
   def conv(name, x, stride=1):
     if w[name].ndim == 2:
       return k.pointwise(x[:, ::stride, ::stride], w[name])
-    return (k.factorized_reduce if w[name].ndim == 3 else kernels.conv)(x, w[name], stride)
+    if w[name].ndim == 3:
+      return k.factorized_reduce(x, w[name], stride, kernels.pointwise)
+    return kernels.conv(x, w[name], stride)
 
   def norm(name, x):
     if not train:

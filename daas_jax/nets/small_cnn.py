@@ -26,11 +26,11 @@ class SmallCNN(nn.Module):
   @nn.compact
   def __call__(self, z, images, key=None):
     del z, key
-    x, c = images, self.channels
+    x, c, kernels = images, self.channels, k.KERNELS[self.kernels]
     uniform = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
     for stage in range(3):
       w = self.param(f'conv{stage}', uniform, (3, 3, x.shape[-1], c))
-      x = jax.nn.relu(k.KERNELS[self.kernels].batch_norm(k.conv3x3(x, w)))
+      x = jax.nn.relu(kernels.batch_norm(k.conv3x3(x, w, 1, kernels.pointwise)))
       x = nn.avg_pool(x, (2, 2), (2, 2))
       c *= 2
     x = jnp.mean(x, (1, 2))

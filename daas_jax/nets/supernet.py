@@ -30,7 +30,9 @@ class SuperNet(nn.Module):
     primitives: names of the O candidate operations.
     stem: 'cifar' (one convolution at full size) or 'imagenet' (three of stride 2, so 224 becomes 28).
     dense: compute every operation (the reference; O * E / 8 times the cost of a single path).
-    kernels: 'fast' or 'plain' (see `daas_jax.nets.kernels`).
+    kernels: a name in `daas_jax.nets.kernels.KERNELS`.
+    dtype: what images and weights are computed in, 'float32' or 'bfloat16'. Parameters stay float32, and so do sums
+      over pixels (moments, gradients of weights and of the architecture), the classifier and the logits.
   """
   num_classes: int
   layers: int = 8
@@ -39,22 +41,31 @@ class SuperNet(nn.Module):
   stem: str = 'cifar'
   dense: bool = False
   kernels: str = 'fast'
+  dtype: str = 'float32'
 
   def _weights(self, name, shapes):
     """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), from {key: (shape, fan_in)}."""
-    return self.param(name, k.draw_weights, shapes)
+    return jax.tree.map(self._compute, self.param(name, k.draw_weights, shapes))
+
+  def _compute(self, x):
+    """x in the type that is computed in; float64, which the tests use, stays what it is."""
+    return x.astype(self.dtype) if x.dtype == jnp.float32 else x
 
   def _preprocess(self, x, w):
     """Brings a cell's input to C channels: ReLU, 1 x 1 convolution (or factorised reduction), BN."""
-    convolved = k.factorized_reduce(x, w) if w.ndim == 3 else k.pointwise(jax.nn.relu(x), w)
-    return k.KERNELS[self.kernels].batch_norm(convolved)
+    kernels = k.KERNELS[self.kernels]
+    if w.ndim == 3:
+      return kernels.batch_norm(k.factorized_reduce(x, w, pointwise=kernels.pointwise))
+    return kernels.batch_norm(kernels.pointwise(jax.nn.relu(x), w))
 
   def _conv_bn(self, name, x, width, stride):
     c = x.shape[-1]
     w = self._weights(name, {'conv': ((3, 3, c, width), 9 * c)})
-    x = k.KERNELS[self.kernels].batch_norm(k.conv3x3(x, w['conv'], stride))
+    kernels = k.KERNELS[self.kernels]
+    x = kernels.batch_norm(k.conv3x3(x, w['conv'], stride, kernels.pointwise))
     scale = self.param(f'{name}_scale', nn.initializers.ones, (width,))
-    return x * scale + self.param(f'{name}_offset', nn.initializers.zeros, (width,))
+    offset = self.param(f'{name}_offset', nn.initializers.zeros, (width,))
+    return x * self._compute(scale) + self._compute(offset)
 
   def _stem(self, images):
     """The inputs of the first cell, and whether the first of them is twice as large as the second."""
@@ -74,7 +85,7 @@ class SuperNet(nn.Module):
 
   @nn.compact
   def __call__(self, z, images, key=None):
-    s0, s1, halved = self._stem(images)
+    s0, s1, halved = self._stem(self._compute(images))
     channels = self.channels
     cell = cells.dense_cell if self.dense else cells.single_path_cell
     for layer in range(self.layers):
@@ -86,7 +97,8 @@ class SuperNet(nn.Module):
       s0, s1 = s1, cell(*inputs, w, z['A'][kind], z['B'][kind], primitives=self.primitives, reduction=reduction,
                         kernels=self.kernels, key=None if key is None else jax.random.fold_in(key, layer))
       halved = reduction
-    features = jnp.mean(s1, (1, 2))
+    features = jnp.mean(s1.astype(images.dtype), (1, 2))
     c = features.shape[-1]
-    w = self._weights('classifier', {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)})
+    shapes = {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)}
+    w = self.param('classifier', k.draw_weights, shapes)
     return features @ w['kernel'] + w['bias']

@@ -35,8 +35,15 @@ def test_a_compiled_function_is_the_function(settings):
 
 
 def test_repetitions_keep_their_bounds():
-  assert len(measure.step_milliseconds(lambda: jnp.zeros(()), least=3, most=4, budget=60)) == 4
-  assert len(measure.step_milliseconds(lambda: jnp.zeros(()), least=3, most=40, budget=0)) == 3
+  call = lambda x: jnp.zeros(())
+  assert len(measure.step_milliseconds(call, [(0,)], least=3, most=4, budget=60)) == 4
+  assert len(measure.step_milliseconds(call, [(0,)], least=3, most=40, budget=0)) == 3
+
+
+def test_calls_take_one_sample_after_the_other():
+  seen = []
+  measure.step_milliseconds(lambda x: seen.append(x) or jnp.zeros(()), [(0,), (1,), (2,)], least=5, most=5)
+  assert seen == [0, 0, 0, 1, 2, 0, 1]
 
 
 def test_the_cases_that_users_compare_are_there():

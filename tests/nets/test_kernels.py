@@ -82,3 +82,35 @@ def test_factorized_reduce(x64, size, halved):
   positive = np.maximum(np.asarray(x), 0)
   np.testing.assert_allclose(y[0, 1, 1, :3], positive[0, 2, 2] @ np.asarray(w[0]), atol=1e-12)
   np.testing.assert_allclose(y[0, 1, 1, 3:], positive[0, 3, 3] @ np.asarray(w[1]), atol=1e-12)
+
+
+@pytest.mark.parametrize('name', ['fast', 'xla'])
+def test_every_kernel_of_a_set_is_the_plain_one(x64, name):
+  """Each kernel of each set, so that a new one cannot be left untested."""
+  rng = np.random.default_rng(4)
+  array = lambda *shape: jnp.asarray(rng.normal(size=shape))
+  x, weights = _image(10, 9, 4), {'depthwise': array(5, 5, 4), 'conv': array(3, 3, 4, 6), 'pointwise': array(4, 6)}
+  for kernel, fast in k.KERNELS[name]._asdict().items():
+    _same(fast, getattr(k.KERNELS['plain'], kernel), x, *([weights[kernel]] if kernel in weights else []))
+
+
+def test_the_sets_for_going_forward_have_no_backward_pass_of_their_own(x64):
+  """Each can be differentiated in forward mode, and gives the values of the set that it stands for."""
+  x, w = _image(6, 6, 3), jnp.asarray(np.random.default_rng(5).normal(size=(3, 3, 3)))
+  for name, forward in k.FORWARD.items():
+    for kernel in ('depthwise', 'max_pool', 'avg_pool', 'batch_norm'):
+      arguments = (x, w) if kernel == 'depthwise' else (x,)
+      out, _ = jax.jvp(lambda *a: getattr(k.KERNELS[forward], kernel)(*a), arguments, arguments)
+      np.testing.assert_allclose(out, getattr(k.KERNELS[name], kernel)(*arguments), atol=1e-12)
+
+
+def test_sums_over_pixels_are_float32_where_the_images_are_bfloat16():
+  x = jnp.full((4, 32, 32, 2), 1.01, jnp.bfloat16)  # 4096 of them summed in bfloat16 would stop growing at 256
+  g = jax.grad(lambda w: jnp.sum(k.depthwise(x, w)))(jnp.ones((1, 1, 2), jnp.bfloat16))
+  np.testing.assert_allclose(np.asarray(g, np.float32), 4096 * float(x[0, 0, 0, 0]), rtol=5e-3)
+  g = jax.grad(lambda w: jnp.sum(k.pointwise(x, w)))(jnp.ones((2, 3), jnp.bfloat16))
+  np.testing.assert_allclose(np.asarray(g, np.float32), 4096 * float(x[0, 0, 0, 0]), rtol=5e-3)
+
+
+def test_auto_is_the_set_of_the_backend_and_a_name_is_itself():
+  assert k.choose() == k.BY_BACKEND[jax.default_backend()] and k.choose('plain') == 'plain'
