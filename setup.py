@@ -21,6 +21,7 @@ setup(
         'pillow',
         'dm-pix>=0.4.5',
         'chex>=0.1.92',
+        'scipy',  # jax needs it as well; the studies' t-intervals
         'orbax-checkpoint>=0.12',
         'absl-py',
         'ml_collections>=1.0',

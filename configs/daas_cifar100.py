@@ -35,6 +35,7 @@ def get_config(variant=''):
   config.network.stem = 'cifar'  # one convolution at full size (DARTS code)
   config.network.primitives = (  # candidate operations of an edge, O = 7 (DAAS 3.2)
       'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'dil_conv_3x3', 'dil_conv_5x5')
+  config.network.genotype = ''  # none is held fixed: it is searched (DAAS 3.2)
 
   config.policy.ops = (  # candidate image operations, 15 (DAAS 3.2; names and ranges: Fast AutoAugment code)
       'ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'AutoContrast', 'Invert', 'Equalize', 'Solarize',

@@ -38,6 +38,7 @@ def get_config(variant=''):
   config.network.layers = 8  # cells; for the supernet alone
   config.network.channels = 16  # of the first cell; for the supernet alone
   config.network.stem = 'cifar'  # for the supernet alone
+  config.network.genotype = ''  # for the supernet alone
   config.network.primitives = (  # candidate operations of an edge; for the supernet alone
       'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'dil_conv_3x3', 'dil_conv_5x5')
 

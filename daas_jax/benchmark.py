@@ -15,7 +15,8 @@ from daas_jax.bench.cases import CASES
 from daas_jax.errors import BadInput
 
 BATCHES = (16, 32, 64)
-PUBLIC = ('public:gdas_weight', 'public:gdas_arch', 'public:darts_weight', 'public:darts_first_order', 'public:wrn_40_2')
+PUBLIC = tuple(
+    f'public:{name}' for name in ('gdas_weight', 'gdas_arch', 'darts_weight', 'darts_first_order', 'wrn_40_2'))
 _CHECKOUTS = ('darts', 'AutoDL-Projects')
 _HEAD = ('case', 'batch', 'compile cold s', 'warm s', 'step ms', 'min', 'max', 'program MB', 'process MB', 'images/s',
          'of its floor')
@@ -29,13 +30,14 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser():
   parser = _Parser(prog='daas_jax.benchmark', description=__doc__.split(':', 1)[1].strip(), allow_abbrev=False)
-  parser.add_argument('--only', default='*', help='cases, separated by commas; * and ? as in a shell: ' + ', '.join(CASES))
+  parser.add_argument('--only', default='*', help='cases, separated by commas; * and ? as in a shell: '
+                      + ', '.join(CASES))
   parser.add_argument('--batch', default=','.join(map(str, BATCHES)), help='batch sizes, separated by commas')
   parser.add_argument('--json', metavar='FILE', help='writes the rows there too')
-  parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='what the supernet computes in')
+  parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='of the supernet')
   parser.add_argument('--public', metavar='FOLDER', help='with checkouts of github.com/quark0/darts and '
                       'github.com/D-X-Y/AutoDL-Projects: their steps are measured too, as cases ' + ', '.join(PUBLIC))
-  parser.add_argument('--torch', metavar='PYTHON', default=sys.executable, help='an interpreter with PyTorch, for --public')
+  parser.add_argument('--torch', metavar='PYTHON', default=sys.executable, help='has PyTorch, for --public')
   return parser
 
 
@@ -97,7 +99,8 @@ def line(row, rows):
 
 def _print(cells):
   widths = [26, 5, 14, 6, 8, 8, 8, 10, 10, 9, 0]
-  print('  '.join(c.ljust(w) if i in (0, 10) else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))), flush=True)
+  padded = [c.ljust(w) if i in (0, 10) else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))]
+  print('  '.join(padded), flush=True)
 
 
 def _print_bars(rows):
@@ -106,8 +109,8 @@ def _print_bars(rows):
   if found:
     print('\nbars')
   for text, batch, value, limit, at_most, held in found:
-    print(f"{'held  ' if held else 'MISSED'}  {text}, batch {batch}: {value:.4g} ({'at most' if at_most else 'at least'} "
-          f'{limit:.4g})')
+    asked = f"{'at most' if at_most else 'at least'} {limit:.4g}"
+    print(f"{'held  ' if held else 'MISSED'}  {text}, batch {batch}: {value:.4g} ({asked})")
 
 
 def _run(args):

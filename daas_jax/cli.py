@@ -43,37 +43,54 @@ def _one_line(error):
   return ' '.join(str(error).split())[:400]
 
 
+def run_config_file(argument):
+  """Runs a config file.
+
+  Args:
+    argument: FILE.py, or FILE.py:VARIANT where its get_config takes one.
+
+  Returns:
+    What get_config returns; a ConfigDict as a plain copy.
+
+  Raises:
+    BadInput: there is no such file, or it raises whatever it raises.
+  """
+  path, *words = argument.split(':', 1)
+  if not os.path.isfile(path):
+    raise BadInput(f'no config file {path!r}: give the path of a Python file that defines get_config()')
+  try:
+    config = _load(path).get_config(*words)
+    if isinstance(config, ml_collections.ConfigDict):  # a plain copy: this one may be frozen
+      config = ml_collections.ConfigDict(config.to_dict())
+    return config
+  except BadInput:
+    raise
+  except OSError as error:
+    raise BadInput(f'the config file {path} cannot be read: {_one_line(error)}') from error
+  except (Exception, SystemExit) as error:  # it is the user's program: whatever it raises is about that file
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    where = f' in line {lines[-1]}' if lines else ''
+    raise BadInput(f'the config file {path} raised {type(error).__name__}{where}: {_one_line(error)}') from error
+
+
+def _load(path):
+  loader = machinery.SourceFileLoader('daas_jax_config', path)
+  module = util.module_from_spec(util.spec_from_loader(loader.name, loader))
+  sys.modules[loader.name] = module  # dataclasses look themselves up there
+  loader.exec_module(module)
+  return module
+
+
 class _ConfigFile(flags.ArgumentParser):
   """Runs a config file. ml_collections' parser shows what is wrong as a traceback, or not before the config is used."""
 
   def parse(self, argument):
-    path, *words = argument.split(':', 1)
-    if not os.path.isfile(path):
-      raise BadInput(f'no config file {path!r}: give the path of a Python file that defines get_config()')
-    try:
-      config = self._load(path).get_config(*words)
-      if isinstance(config, ml_collections.ConfigDict):  # a plain copy: this one may be frozen
-        config = ml_collections.ConfigDict(config.to_dict())
-    except BadInput:
-      raise
-    except OSError as error:
-      raise BadInput(f'the config file {path} cannot be read: {_one_line(error)}') from error
-    except (Exception, SystemExit) as error:  # it is the user's program: whatever it raises is about that file
-      lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
-      where = f' in line {lines[-1]}' if lines else ''
-      raise BadInput(f'the config file {path} raised {type(error).__name__}{where}: {_one_line(error)}') from error
+    config = run_config_file(argument)
     if not isinstance(config, ml_collections.ConfigDict):
-      raise BadInput(f'get_config() of the config file {path} must return a ConfigDict, such as that of '
-                     f'daas_jax.config.search_config(), not {_one_line(repr(config))[:60]}')
+      raise BadInput(f"get_config() of the config file {argument.split(':', 1)[0]} must return a ConfigDict, such as "
+                     f'that of daas_jax.config.search_config(), not {_one_line(repr(config))[:60]}')
     config.lock()
     return config
-
-  def _load(self, path):
-    loader = machinery.SourceFileLoader('daas_jax_config', path)
-    module = util.module_from_spec(util.spec_from_loader(loader.name, loader))
-    sys.modules[loader.name] = module  # dataclasses look themselves up there
-    loader.exec_module(module)
-    return module
 
 
 def _define(kind, arguments, define, values):

@@ -117,6 +117,7 @@ SEARCH = {
     'network.primitives': Key(DAAS_PRIMITIVES, some_primitives, 'candidate operations of a cell (DAAS 3.2)'),
     'network.dtype': Key('float32', one_of('float32', 'bfloat16'), "what the supernet computes in; parameters and sums "
                                                                    'over pixels stay float32'),
+    'network.genotype': Key('', anything, "held fixed: searched (by --search), random:SEED, or a FILE; '' is none"),
     'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
     'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
@@ -131,7 +132,7 @@ SEARCH = {
     'search.accumulate': Key('mean', one_of('mean', 'sum'), 'of the n_w gradients; theta.lr is for the mean (choice)'),
     'search.xi': Key(0.0, at_least(0), 'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
     'search.baseline': Key('leave_one_out', one_of('none', 'leave_one_out', 'step_mean', 'moving_average'),
-                           'baseline of the score function; leave_one_out keeps the expectation for n_arch >= 2 (choice)'),
+                           'baseline of the score function; leave_one_out is unbiased for n_arch >= 2 (choice)'),
     'search.score': Key('event', one_of('event', 'outcome'),
                         "what is scored: Eq. 4's event, or its outcome, whatever was not applied summed out (README)"),
     'search.control': Key('none', one_of('none', 'additive'),
@@ -159,7 +160,7 @@ GRADCHECK = SEARCH | {
     'lab.step': Key(0, at_least(0), 'steps of the search before the gradients are compared'),
     'lab.estimators': Key(tuple(estimators.TABLE), all_of(estimators.TABLE), 'which rows of the table'),
     'lab.draws': Key(100, between(2, _MOST), 'draws of every estimator'),
-    'lab.history': Key(50, between(0, _MOST), 'steps on other batches, at the same point, that learned baselines know of'),
+    'lab.history': Key(50, between(0, _MOST), 'earlier steps, on other batches, that learned baselines know of'),
     'lab.tau': Key(1.0, above(0), 'temperature of straight-through samples and of the relaxation in RELAX'),
     'lab.arch_primitives': Key(('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5'), some_primitives,
                                'operations of the tiny cell of the architecture gradient'),
@@ -293,6 +294,9 @@ def check(config, kind):
                    f"search.epochs ({flat['search.epochs']})")
   if 'theta.lr_min' in flat and flat['theta.lr_min'] > flat['theta.lr']:
     raise BadInput("config key 'theta.lr_min' must be at most theta.lr")
+  if flat.get('network.genotype') and (flat['network.name'] != 'supernet' or 'lab.step' in flat):
+    raise BadInput("config key 'network.genotype' holds the architecture of a search's supernet fixed: it needs "
+                   "network.name='supernet', and is not for the laboratory")
   if 'search.control' in flat:
     _check_estimator(flat)
     _check_dtype(flat)
@@ -325,7 +329,7 @@ def _check_estimator(flat):
     raise BadInput("config key 'search.baseline' = 'step_mean' leaves nothing of a single policy: it needs "
                    "search.n_arch * search.n_aug of at least 2")
   if 'lab.step' in flat and flat['search.n_aug'] < 2:
-    raise BadInput("config key 'search.n_aug' must be at least 2 here: several estimators compare the policies of a draw")
+    raise BadInput("config key 'search.n_aug' must be at least 2 here: estimators compare the policies of a draw")
   if flat.get('lab.arch_draws') and len(flat['lab.arch_primitives']) < 2:
     raise BadInput("config key 'lab.arch_primitives' must name at least two operations, or lab.arch_draws be 0")
 

@@ -34,7 +34,8 @@ def accuracy(logits, labels):
 def network(config, num_classes, kernels=None):
   """The network that a search config names: a linen module (or its init and apply) with the call (z, images, key).
 
-  It gives logits. `kernels`: instead of the config's; with 'plain' it can be differentiated in forward mode. `takes_key`: whether it needs the key.
+  It gives logits; `takes_key` says whether it needs the key. `kernels` is instead of the config's; with 'plain' the
+  network can be differentiated in forward mode.
   """
   kernels = kernels or kernel_sets.choose(config.network.kernels)
   if config.network.name in fixed.FIXED:
@@ -88,18 +89,24 @@ def mixture_input(config, data, space):
   return _input(config, data, lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
 
 
-def build(config, data):
+def build(config, data, genotype=None):
   """Builds the `Problem` of a search.
 
   Args:
     config: a search config (`daas_jax.config.SEARCH`).
     data: a `daas_jax.data.sources.Dataset`, of which only shapes, class names, mean and std are used.
+    genotype: the `Genotype` whose path through the supernet is held fixed (the second stage of DAAS 5.2's independent
+      search), or None: the architecture is searched.
 
   Returns:
     A `daas_jax.types.Problem`.
+
+  Raises:
+    BadInput: the genotype has an operation that is not among `network.primitives`.
   """
   net, space = network(config, len(data.class_names)), policy_space(config)
-  searched = config.network.name == 'supernet'
+  searched = config.network.name == 'supernet' and genotype is None
+  held = {} if genotype is None else architecture.fixed(genotype, tuple(config.network.primitives))
   needs_key = takes_key(config)
   scored = {'event': categorical, 'outcome': outcomes}[config.search.score]
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
@@ -108,7 +115,7 @@ def build(config, data):
     return architecture.init(key, tuple(config.network.primitives)) if searched else {}
 
   def sample_arch(key, arch, tau):
-    return architecture.sample(key, arch, tau) if searched else {}
+    return architecture.sample(key, arch, tau) if searched else held
 
   def init_theta(key):
     z = sample_arch(key, init_arch(key), 1.0)

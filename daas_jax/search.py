@@ -2,20 +2,29 @@
 
 import sys
 
+from absl import flags
 import jax
 
-from daas_jax import cli, config as config_lib, loop, parallel, problem as problem_lib, progress, results, workdir
+from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, results, train,
+                      workdir)
 from daas_jax.data import batches as batches_lib, select
 from daas_jax.errors import BadInput
 from daas_jax.methods import build
+from daas_jax.nets import genotype as genotype_lib
 
 
-def job(config, data):
+def define_flags(values):
+  flags.DEFINE_string('search', None, 'The workdir of the search whose architecture is held fixed '
+                      '(network.genotype=searched).', flag_values=values)
+
+
+def job(config, data, genotype=None):
   """The `loop.Job` of a search.
 
   Args:
     config: a checked search config.
     data: a `daas_jax.data.sources.Dataset`.
+    genotype: the `Genotype` that is held fixed, or None.
 
   Raises:
     BadInput: where config, data and devices do not fit each other.
@@ -26,7 +35,7 @@ def job(config, data):
   for name in ('n_arch', 'n_w'):
     if search[name] % placement.devices:
       raise BadInput(f'search.{name}={search[name]} must be a multiple of the {placement.devices} devices')
-  problem = problem_lib.build(config, data)
+  problem = problem_lib.build(config, data, genotype)
   method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
   return loop.Job(
       init=lambda: jax.jit(method.init)(jax.random.key(config.seed)),
@@ -45,9 +54,13 @@ def job(config, data):
 def main(options):
   """Searches as the options say; returns the summary that it prints."""
   config = options.config
+  fixed = config.network.genotype
+  genotype = train.find_genotype(fixed, options.search) if fixed else None
   data = select.from_config(config)
-  task = job(config, data)
+  task = job(config, data, genotype)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
+    if genotype:
+      workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
     reporter.note(f'{config.method} on {data.name}: {task.total_steps} steps of {config.search.batch} + '
                   f'{config.search.batch} images; compiling the step takes up to a minute')
     state, _ = loop.run(task, folder, config, reporter)
@@ -58,4 +71,4 @@ def main(options):
 
 
 if __name__ == '__main__':
-  sys.exit(cli.run('search', main))
+  sys.exit(cli.run('search', main, define=define_flags))

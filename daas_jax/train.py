@@ -22,6 +22,7 @@ from daas_jax.policies import files, fixed
 
 def define_flags(values):
   flags.DEFINE_string('search', None, 'The workdir of the search whose result is trained.', flag_values=values)
+  flags.DEFINE_string('policy_search', None, 'The search whose policy it is, where it is another.', flag_values=values)
   flags.DEFINE_string('policy', None, 'searched, ' + ', '.join(fixed.FIXED) + ', or a policy file.', flag_values=values)
   flags.DEFINE_string('genotype', None, 'searched, random:SEED, or a genotype file.', flag_values=values)
   flags.DEFINE_bool('count', False, 'Prints parameters and multiply-adds of the network and trains nothing; needs no '
@@ -69,20 +70,11 @@ def find_policy(asked, search):
 
 def _claim_inputs(folder, genotype, asked, search):
   """Keeps copies of what is trained in the workdir; a resumed training must be given the same."""
-  texts = {}
   if genotype is not None:
-    texts['genotype.json'] = json.dumps(genotype_lib.to_json(genotype), indent=2, sort_keys=True) + '\n'
+    workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
   if asked not in fixed.FIXED:
     with open(_from_search(search, 'policy') if asked == 'searched' else asked, encoding='utf-8') as file:
-      texts['policy.json'] = file.read()
-  for name, text in texts.items():
-    path = os.path.join(folder, name)
-    if not os.path.exists(path):
-      atomic.write(path, text)
-    else:
-      with open(path, encoding='utf-8') as file:
-        if file.read() != text:
-          raise BadInput(f'the workdir {folder} holds a training of another {name}: choose another --workdir')
+      workdir.keep_input(folder, 'policy.json', file.read())
 
 
 def size_text(config, genotype):
@@ -115,7 +107,8 @@ def main(options):
   if options.count:
     print(size_text(config, genotype))
     return None
-  augment, standard = find_policy(config.policy, options.search)
+  policy_search = options.policy_search or options.search
+  augment, standard = find_policy(config.policy, policy_search)
   data = select.from_config(config)
   train, val = splits.halves(data.train_labels, config.seed, 1 - config.data.val_fraction)
   batches = batches_lib.TrainBatches(data.train_images[train], data.train_labels[train], config.seed,
@@ -139,7 +132,7 @@ def main(options):
       steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch, phase=lambda epoch: 'train',
       on_epoch=on_epoch)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
-    _claim_inputs(folder, genotype, config.policy, options.search)
+    _claim_inputs(folder, genotype, config.policy, policy_search)
     reporter.note(f'{_title(config)} on {data.name}, policy {config.policy}: {total} steps of {config.train.batch} '
                   'images')
     state, _ = loop.run(job, folder, config, reporter)

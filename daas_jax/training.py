@@ -37,7 +37,8 @@ def network(config, genotype, num_classes):
   room, kernel_set = config.network, kernels.choose(config.network.kernels)
   if room.name in fixed.FIXED:
     return fixed.make(room.name, num_classes, room.depth, room.width, kernel_set)
-  return DerivedNet(genotype, num_classes, room.layers, room.channels, config.train.auxiliary > 0, room.stem, kernel_set)
+  return DerivedNet(genotype, num_classes, room.layers, room.channels, config.train.auxiliary > 0, room.stem,
+                    kernel_set)
 
 
 def optimizer(config, total_steps):

@@ -9,7 +9,7 @@ from daas_jax.errors import BadInput
 
 # What a run writes. Without a config.json beside it, it is not this program's to overwrite.
 _RUN = ('metrics.jsonl', 'history.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json',
-        'gradcheck.json', 'draws')
+        'gradcheck.json', 'draws', 'searches', 'trainings', 'table.json', 'table.md')
 
 
 @contextlib.contextmanager
@@ -27,25 +27,85 @@ def opened(path, config_json):
     BadInput: if the folder cannot be written, is in use, or holds a run of another config or files of something else
       that a run would overwrite. Nothing is changed then.
   """
-  path = os.path.abspath(os.path.expanduser(path))
+  path = _absolute(path)
   with contextlib.ExitStack() as stack:
     try:
-      _holds(path, config_json)  # before the lock file is made in a folder of something else
+      holds(path, config_json)  # before the lock file is made in a folder of something else
       os.makedirs(path, exist_ok=True)
       lock = stack.enter_context(open(os.path.join(path, '.lock'), 'a'))
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      if not _holds(path, config_json):
+      if not holds(path, config_json):
         atomic.write(os.path.join(path, 'config.json'), config_json)
     except BlockingIOError as error:
       raise BadInput(f'another process is using the workdir {path}: wait for it, or choose another '
                      '--workdir') from error
     except OSError as error:
-      raise BadInput(f'the workdir {path} cannot be used ({error.filename or path}: {error.strerror}): '
-                     'choose another --workdir') from error
+      raise _unusable(path, error) from error
     yield path
 
 
-def _holds(path, config_json):
+def _absolute(path):
+  return os.path.abspath(os.path.expanduser(path))
+
+
+def _unusable(path, error):
+  return BadInput(f'the workdir {path} cannot be used ({error.filename or path}: {error.strerror}): '
+                  'choose another --workdir')
+
+
+def opened_by_several(path, config_json):
+  """Opens a workdir that any number of processes of one config may use at once, each file in it `locked`.
+
+  Args:
+    path, config_json: as `opened` takes them.
+
+  Returns:
+    The absolute path.
+
+  Raises:
+    BadInput: if the folder cannot be written, or holds a run of another config or files of something else.
+  """
+  path = _absolute(path)
+  try:
+    holds(path, config_json)
+    os.makedirs(path, exist_ok=True)
+    with locked(path):
+      if not holds(path, config_json):
+        atomic.write(os.path.join(path, 'config.json'), config_json)
+  except OSError as error:
+    raise _unusable(path, error) from error
+  return path
+
+
+@contextlib.contextmanager
+def locked(path):
+  """Waits until no other process is inside of this for the same folder."""
+  with open(os.path.join(path, '.lock'), 'a') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    yield
+
+
+def keep_input(folder, name, text):
+  """Keeps a copy of what a run starts from beside its config; a resumed run must be given the same.
+
+  Args:
+    folder: an opened workdir.
+    name: the file's name in it, such as 'genotype.json'.
+    text: its content.
+
+  Raises:
+    BadInput: the workdir holds another.
+  """
+  path = os.path.join(folder, name)
+  if not os.path.exists(path):
+    atomic.write(path, text)
+    return
+  with open(path, encoding='utf-8', errors='replace') as file:
+    if file.read() != text:
+      raise BadInput(f'the workdir {folder} holds a run of another {name}: choose another --workdir')
+
+
+def holds(path, config_json):
   """Whether the folder holds a run of this config; BadInput where it holds something else, OSError if none can tell."""
   found = os.listdir(path) if os.path.lexists(path) else []
   if 'config.json' in found:

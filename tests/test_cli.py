@@ -193,7 +193,7 @@ def test_words_that_mean_nothing(command, word, says):
     ('data.val_fraction=0.999', 'fewer|batch|empty'), ('data.validation_turns=4', '[0, 3]'),
     ('checkpoint.keep=1', 'at least 2'),
     ('log.every_steps=0', 'at least 1'), ('kind=train', 'daas_jax.train'), ('kind=sarch', 'search'),
-    ('method=dass', 'daas'),
+    ('method=dass', 'daas'), ('network.genotype=random:0', 'supernet'),
     ('parallel.devices=-1', 'parallel.devices'), ('parallel.devices=999', 'parallel.devices=999'),
     ('search.batch=21', 'larger than the 20 of D_train'), ('search.batch=' + '9' * 30, 'larger than'),
     ('data.n_train=5000', 'ask for fewer'), ('data.n_train=1', 'empty'), ('data.n_test=100000', 'ask for fewer'),
@@ -401,7 +401,7 @@ QUICK = """
       loss = jnp.where(state['step'] == int(sys.argv[1]), jnp.nan, 1.0)
       return {'step': state['step'] + 1}, {'train_loss': loss}
 
-    search.job = lambda config, data: loop.Job(
+    search.job = lambda config, data, genotype: loop.Job(
         init=lambda: {'step': jnp.int32(0)}, step=step, batches=lambda number: None, total_steps=9999,
         steps_per_epoch=9999, images_per_step=1, phase=lambda epoch: 'joint')
     sys.exit(cli.run('search', search.main, sys.argv[2:]))

@@ -21,13 +21,14 @@ CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
 SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2')
 TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
              'train_shake_shake', 'train_pyramidnet')
-QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart')
+QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.
 _SEARCH = {
     'network.layers': (8, 'DAAS 5'),
     'network.channels': (16, 'DAAS 5'),
     'network.primitives': (DAAS_PRIMITIVES, 'DAAS 3.2'),
+    'network.genotype': ('', 'DAAS: searched'),
     'policy.ops': (DAAS_OPS, 'DAAS 3.2: 15 operations'),
     'policy.K': (2, 'AutoAugment, DADA'),
     'policy.levels': (10, 'DAAS 3.2'),

@@ -7,6 +7,8 @@ import pytest
 
 from daas_jax import config as config_lib, problem
 from daas_jax.data import sources
+from daas_jax.errors import BadInput
+from daas_jax.nets import cells, genotype as genotype_lib
 from daas_jax.policies.categorical import Policy
 
 
@@ -70,3 +72,23 @@ def test_standard_preprocessing_keeps_shapes(data):
     config.preprocess.crop = crop
     out = problem.standard_preprocessing(images, jax.random.key(0), config.preprocess)
     assert out.shape == images.shape and float(jnp.abs(out - images).max()) > 0
+
+
+def test_a_genotype_held_fixed_is_every_sample(data):
+  config = config_lib.search_config()
+  primitives = tuple(config.network.primitives)
+  genotype = genotype_lib.random_genotype(3, primitives)
+  built = problem.build(config, data, genotype)
+  assert built.init_arch(jax.random.key(0)) == {}
+  z = built.sample_arch(jax.random.key(1), {}, 1.0)
+  assert genotype_lib.derive(z['A'], z['B'], primitives) == genotype  # so the argmax of A and the two of B are its own
+  np.testing.assert_array_equal(z['A'].sum(-1), 1)
+  np.testing.assert_array_equal([[z['B'][k, list(e)].sum() for e in cells.NODE_EDGES] for k in range(2)], 2)
+  assert set(np.unique(z['B'])) == {0, 1}
+
+
+def test_a_genotype_of_other_operations_is_refused(data):
+  config = config_lib.search_config()
+  config.network.primitives = ('skip_connect',)
+  with pytest.raises(BadInput, match='not among network.primitives'):
+    problem.build(config, data, genotype_lib.random_genotype(3, ('max_pool_3x3', 'skip_connect')))

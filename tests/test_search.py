@@ -103,6 +103,20 @@ def test_training_what_was_found_and_being_killed_in_it(finished, tmp_path):
   assert commands.metrics(tmp_path / 'a') == commands.metrics(tmp_path / 'b')
 
 
+def test_a_search_of_policies_for_a_found_architecture(finished, tmp_path):
+  config, first, _ = finished
+  words = (f'--config={config}', f"--workdir={tmp_path / 'run'}", '--config.search.warmup_epochs=0',
+           '--config.search.epochs=1', '--config.search.n_w=1')
+  done = commands.run('search', *words, '--config.network.genotype=searched')
+  assert done.returncode == 2 and '--search=WORKDIR' in done.stderr and not (tmp_path / 'run').exists()
+  done = commands.run('search', *words, '--config.network.genotype=searched', f'--search={first}')
+  assert done.returncode == 0, done.stderr
+  assert (tmp_path / 'run' / 'genotype.json').read_bytes() == (first / 'genotype.json').read_bytes()
+  rows = commands.metrics(tmp_path / 'run')
+  assert all(row['grad_norm_gamma'] > 0 and row['grad_norm_arch'] == 0 and 'entropy_alpha' not in row for row in rows)
+  assert (tmp_path / 'run' / 'policy.json').read_bytes() != (first / 'policy.json').read_bytes()
+
+
 @pytest.mark.parametrize('policy,genotype', [('none', 'random:3'), ('trivial_augment', 'FILE'), ('FILE', 'searched')])
 def test_every_baseline_is_one_flag_away(finished, tmp_path, policy, genotype):
   _, search, _ = finished

@@ -38,8 +38,8 @@ def _passes(rows):
 
 BARS = (
     Bar('single path, forward + backward / forward', _ratio('step_ms', 'single_path_grad', 'single_path_forward'), 5),
-    Bar("single path, gradient / public GDAS's weight step", _ratio('step_ms', 'single_path_grad', 'public:gdas_weight'),
-        0.5),
+    Bar("single path, gradient / public GDAS's weight step",
+        _ratio('step_ms', 'single_path_grad', 'public:gdas_weight'), 0.5),
     Bar("single path, architecture step / public GDAS's", _ratio('step_ms', 'arch_step', 'public:gdas_arch'), 0.5),
     Bar("single path's memory / public GDAS's", _ratio('program_mb', 'single_path_grad', 'public:gdas_weight'), 1 / 3),
     Bar("dense first-order step / public DARTS's", _ratio('step_ms', 'dense_first_order', 'public:darts_first_order'),

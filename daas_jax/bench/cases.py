@@ -41,7 +41,8 @@ class Case(NamedTuple):
 
 def _images(batch, seed=0):
   rng = np.random.default_rng(seed)
-  return jnp.asarray(rng.uniform(size=(batch, SIDE, SIDE, 3)), jnp.float32), jnp.asarray(rng.integers(CLASSES, size=batch))
+  images = jnp.asarray(rng.uniform(size=(batch, SIDE, SIDE, 3)), jnp.float32)
+  return images, jnp.asarray(rng.integers(CLASSES, size=batch))
 
 
 def _only_float32(dtype):
@@ -130,8 +131,8 @@ def _dense(batch, dtype, gradient, floor=None, runs=True, **options):
 DENSE = {
     'dense_weight': lambda val, train, theta, arch: jax.grad(train)(theta, arch),
     'dense_first_order': lambda val, train, theta, arch: jax.grad(val, 1)(theta, arch),
-    'dense_second_order': lambda val, train, theta, arch: curvature.second_order_gradient(val, train, theta, arch, 0.025),
-    'dense_amended': lambda val, train, theta, arch: curvature.amended_gradient(val, train, theta, arch, 0.1),
+    'dense_second_order': functools.partial(curvature.second_order_gradient, xi=0.025),
+    'dense_amended': functools.partial(curvature.amended_gradient, eta=0.1),
 }
 """{case: the gradient it takes}: of theta; of alpha by first-order, second-order and Amended-DARTS."""
 

@@ -1,4 +1,4 @@
-"""`python -m daas_jax.bench.measure CASE BATCH DTYPE`: one row of the benchmark, in a process of its own, as a line of JSON.
+"""`python -m daas_jax.bench.measure CASE BATCH DTYPE`: a row of the benchmark, as a line of JSON.
 
 A process of its own, so that its peak memory is the case's and nothing is compiled yet.
 """
@@ -55,11 +55,12 @@ def row(name, batch, dtype='float32'):
   times = step_milliseconds(compiled, samples) if case.runs else None
   step = float(np.median(times)) if times else None
   memory = compiled.memory_analysis()
+  program_bytes = memory.temp_size_in_bytes + memory.output_size_in_bytes
   device = jax.devices()[0]
   return {
       'case': name, 'batch': batch, 'dtype': dtype, 'backend': device.platform, 'device': device.device_kind,
       'compile_cold_s': cold, 'compile_warm_s': warm, 'step_ms': step, 'step_ms_min': min(times) if times else None,
-      'step_ms_max': max(times) if times else None, 'program_mb': (memory.temp_size_in_bytes + memory.output_size_in_bytes) / 1e6,
+      'step_ms_max': max(times) if times else None, 'program_mb': program_bytes / 1e6,
       'process_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
       'images_per_s': 1e3 * case.images / step if step else None, 'floor': case.floor}
 

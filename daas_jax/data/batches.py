@@ -1,4 +1,4 @@
-"""Batches of a data set that lies whole on the device as uint8; the order of an epoch depends on (seed, epoch) alone."""
+"""Batches of a data set that lies on the device as uint8; the order of an epoch depends on (seed, epoch) alone."""
 
 import jax
 import jax.numpy as jnp

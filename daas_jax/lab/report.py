@@ -34,7 +34,8 @@ def policy_table(rows):
   lines = [_HEAD]
   for name, groups in _by_name(rows).items():
     row = groups['all']
-    lines.append([name, *_measures(row), *(f"{groups[g]['cosine_mean']:.2f}" if g in groups else '-' for g in ('pi', 'p', 'delta')),
+    by_group = [f"{groups[g]['cosine_mean']:.2f}" if g in groups else '-' for g in ('pi', 'p', 'delta')]
+    lines.append([name, *_measures(row), *by_group,
                   str(row['passes']), f"{row['seconds']:.2f}", _per_pass(row)])
   return _aligned(lines)
 

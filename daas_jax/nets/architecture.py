@@ -2,7 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
 from daas_jax.nets import cells
 
@@ -36,6 +38,29 @@ def sample(key, arch, tau):
     rows.append(jnp.concatenate([gumbel.top_k(keys[n], arch['beta'][kind][edges[0]:edges[-1] + 1], tau)
                                  for n, edges in enumerate(cells.NODE_EDGES)]))
   return {'A': gumbel.one_hot(key_a, arch['alpha'], tau), 'B': jnp.stack(rows)}
+
+
+def fixed(genotype, primitives):
+  """The z of one `Genotype`: {'A': [2, E, O] one-hot per edge, 'B': [2, E] two-hot per node}, as `sample` gives.
+
+  An edge that the genotype does not use has the first operation in A; B is zero there.
+
+  Raises:
+    BadInput: an operation of the genotype is not among `primitives`.
+  """
+  a, b = np.zeros((2, len(cells.EDGES), len(primitives)), np.float32), np.zeros((2, len(cells.EDGES)), np.float32)
+  used = {}
+  for kind, pairs in enumerate((genotype.normal, genotype.reduce)):
+    for i, (name, source) in enumerate(pairs):
+      if name not in primitives:
+        raise BadInput(f'the genotype has the operation {name}, which is not among network.primitives '
+                       f'({", ".join(primitives)})')
+      used[kind, cells.EDGES.index((source, i // 2 + cells.INPUTS))] = primitives.index(name)
+  for kind in range(2):
+    for edge in range(len(cells.EDGES)):
+      a[kind, edge, used.get((kind, edge), 0)] = 1
+      b[kind, edge] = (kind, edge) in used
+  return {'A': jnp.asarray(a), 'B': jnp.asarray(b)}
 
 
 def _entropy(logits):

@@ -174,7 +174,10 @@ def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', 
     edges = tuple(e for e in range(len(EDGES)) if edge_stride(e, reduction) == stride)
     edge, first = np.array(edges, np.int32), 0 if reduction else INPUTS
     plan = {'target': jnp.asarray(_TARGET[edge] - INPUTS + first), **_keys(key, jnp.asarray(edge))}
-    plan |= {'input': jnp.asarray(_SOURCE[edge])} if stride == 2 else {'node': jnp.asarray(_SOURCE[edge] - INPUTS + first)}
+    if stride == 2:
+      plan['input'] = jnp.asarray(_SOURCE[edge])
+    else:
+      plan['node'] = jnp.asarray(_SOURCE[edge] - INPUTS + first)
     w = {n: weights[n][np.array([of.index(e) for e in edges])] for n, (_, _, of) in stacks.items() if {*edges} <= {*of}}
     params = {'a': B[edge, None] * A[edge], 'w': w}
     nodes = _accumulate(kernels)(_mixture(primitives, stride, kernels), inputs, nodes, params, plan)

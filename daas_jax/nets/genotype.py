@@ -153,6 +153,11 @@ def to_json(genotype):
           'normal': cell(genotype.normal), 'reduce': cell(genotype.reduce)}
 
 
+def to_text(genotype):
+  """The content of a genotype file: the same bytes for the same genotype."""
+  return json.dumps(to_json(genotype), indent=2, sort_keys=True) + '\n'
+
+
 def from_json(content, source='genotype'):
   """Reads what `to_json` made; the pairs of a node may come in either order.
 
@@ -193,9 +198,8 @@ def save(path, genotype):
   Raises:
     BadInput: the file cannot be written.
   """
-  text = json.dumps(to_json(genotype), indent=2, sort_keys=True) + '\n'
   try:
-    atomic.write(path, text)
+    atomic.write(path, to_text(genotype))
   except OSError as e:
     raise BadInput(f'{path} cannot be written ({e.strerror}); choose another path') from None
 

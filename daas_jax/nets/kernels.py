@@ -1,7 +1,7 @@
 """The few array kernels that every network here is made of: images [B, H, W, C], any float dtype.
 
 The sets of `KERNELS`, one function each:
-- 'plain': ordinary JAX. It can be differentiated in any mode and to any order, and the tests hold the others against it.
+- 'plain': ordinary JAX, differentiable in any mode and to any order; the tests hold the others against it.
 - 'fast': with backward passes of its own, because on CPU XLA's transposes of depthwise convolutions, pooling and
   narrow products cost many times their forward pass. Supports reverse mode and forward over reverse. Chosen by
   measurement on CPU.

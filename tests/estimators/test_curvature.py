@@ -45,6 +45,16 @@ def test_the_amended_gradient_is_eq_7_and_eta_0_is_first_order(x64):
   np.testing.assert_array_equal(nothing, np.zeros(3))
 
 
+def test_the_second_order_gradient_is_autodiff_through_the_inner_step(x64):
+  loss, theta, alpha = _net()
+  val = lambda theta, alpha: loss(theta + 0.1, alpha) + jnp.sum(alpha**2)
+  g, g2 = curvature.second_order_gradient(val, loss, theta, alpha, 0.05)
+  expected, theta_prime = exact.arch_gradient(val, loss, theta, alpha, optax.sgd(0.05))
+  np.testing.assert_allclose(g, expected, rtol=1e-9)
+  np.testing.assert_allclose(g - g2, jax.grad(val, 1)(theta_prime, alpha), rtol=1e-9)
+  assert np.abs(g2).max() > 1e-4
+
+
 def test_a_finite_difference_twin_with_an_eps_squared_error_is_caught(x64):
   """The error that several ports carried: the difference divided by eps twice."""
   loss, theta, alpha = _net()

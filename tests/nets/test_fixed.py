@@ -116,9 +116,8 @@ def _resnet(n, width):
   return total + 10 * c + 10
 
 
-# CIFAR-10, counted (torch's numel) on the public code that the closed form names. Also published: 36,479,194, 2,923,162
-# and 26,210,842 in osmr/imgclsmob's table; in the papers 36.5M and 2.2M (Zagoruyko and Komodakis, Table 4), 2.9M and
-# 26.2M (Gastaldi, Table 1), 26.0M (Han et al., Table 3, without what ShakeDrop leaves as it is), 11,173,962 for ResNet-18.
+# CIFAR-10. Wide-ResNet and PyramidNet were counted (torch's numel) on the public code that the closed form names, the
+# others are the closed forms of theirs. osmr/imgclsmob's table has 36,479,194, 2,923,162 and 26,210,842 as well.
 # Fast AutoAugment's Shake-Shake has more, 2,989,002 and so on: `equal_io and None or Shortcut()` makes a shortcut, never
 # used, in every block, and its stem has a bias and no normalisation.
 PARAMETERS = {
@@ -157,8 +156,8 @@ def test_sizes_that_cannot_be(name, depth, width, says):
     fixed.make(name, 10, depth, width)
 
 
-# Multiply-adds. The published sums of osmr/imgclsmob (5,246.98M for WRN-28-10, 428.89M, 4,541.36M) count normalisations,
-# ReLUs and poolings as well; Zagoruyko and Komodakis (Table 5) have 5.2 billion.
+# Multiply-adds. The sums in osmr/imgclsmob's table (5,246.98M for WRN-28-10, 428.89M for Shake-Shake 26 2x32d) count
+# normalisations, ReLUs and poolings as well.
 
 
 def test_multiply_adds_of_wide_resnets():

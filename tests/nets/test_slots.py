@@ -36,7 +36,8 @@ def test_values_and_gradients_are_those_of_the_plain_scan(x64, reads):
   g = jnp.asarray(np.random.default_rng(1).normal(size=arguments[1].shape))
   def of(accumulate):
     return jax.value_and_grad(lambda *a: jnp.sum(g * accumulate(_rule(), *a, plan)), (0, 1, 2))(*arguments)
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), of(slots.accumulate), of(slots.accumulate_plain))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), of(slots.accumulate),
+               of(slots.accumulate_plain))
 
 
 def test_forward_over_reverse_is_the_hessian_of_the_plain_scan(x64):

@@ -1,0 +1,1 @@
+"""Grids of searches and trainings, and the tables they end in."""
