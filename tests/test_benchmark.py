@@ -14,7 +14,7 @@ def test_patterns_choose_in_the_order_of_the_table():
 
 
 def test_the_ratio_to_the_floor():
-  rows = [{'case': 'single_path_grad', 'batch': 16, 'step_ms': 100.0}, {'case': 'single_path_grad', 'batch': 32, 'step_ms': 7.0}]
+  rows = [{'case': 'single_path_grad', 'batch': batch, 'step_ms': ms} for batch, ms in ((16, 100.0), (32, 7.0))]
   row = {'case': 'daas_step', 'batch': 16, 'step_ms': 3300.0, 'floor': ['single_path_grad', 30]}
   assert benchmark.of_floor(row, rows) == pytest.approx(1.1)
   assert benchmark.of_floor(row | {'batch': 64}, rows) is None
@@ -30,7 +30,8 @@ def test_a_run_prints_and_writes_its_rows(tmp_path, capsys):
 
 
 def test_a_case_that_fails_is_a_row_and_status_1(monkeypatch, capsys):
-  monkeypatch.setattr(benchmark, 'measure', lambda name, batch, args: {'case': name, 'batch': batch, 'error': 'exit status -9: killed'})
+  killed = lambda name, batch, args: {'case': name, 'batch': batch, 'error': 'exit status -9: killed'}
+  monkeypatch.setattr(benchmark, 'measure', killed)
   assert benchmark.main(['--only=augment:Invert', '--batch=4']) == 1
   assert 'exit status -9' in capsys.readouterr().out
 

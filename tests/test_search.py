@@ -1,5 +1,6 @@
 """The real search and training commands: what they leave behind, and that a kill changes none of it."""
 
+import collections
 import json
 import pathlib
 import signal
@@ -12,7 +13,9 @@ import pytest
 
 import commands
 import daas_jax
+from daas_jax import config as config_lib, loop, progress, search
 from daas_jax.augment.ops import DAAS_OPS
+from daas_jax.data import select
 
 
 @pytest.fixture(scope='module')
@@ -131,3 +134,32 @@ def test_every_baseline_is_one_flag_away(finished, tmp_path, policy, genotype):
 
 def test_all_operations_are_candidates_by_default():
   assert len(DAAS_OPS) == 15
+
+
+def test_fifty_steps_compile_each_program_once(tmp_path):
+  """Both phases, ends of epochs, checkpoints: what an epoch has compiled the next ones use again."""
+  config = config_lib.search_config()
+  config.data.name, config.data.n_train, config.data.n_test = 'embedded', 320, 100
+  config.network.name, config.network.channels = 'small_cnn', 2
+  config.policy.ops, config.policy.share = ('Invert', 'Rotate'), 'slot'
+  config.search.epochs, config.search.warmup_epochs, config.search.batch = 5, 2, 16
+  config.search.n_arch, config.search.n_w, config.log.every_steps = 2, 2, 4
+  job = search.job(config, select.from_config(config))
+  assert job.total_steps == 50
+  programs, at_step = collections.Counter(), []
+  def compiled(event, seconds, fun_name=None, **rest):
+    if event.endswith('backend_compile_duration'):
+      programs[fun_name] += 1
+      at_step.append(steps[0])
+  steps = [0]
+  def step(state, batch):
+    steps[0] += 1
+    return job.step(state, batch)
+  jax.monitoring.register_event_duration_secs_listener(compiled)
+  try:
+    with progress.Reporter() as reporter:
+      loop.run(job._replace(step=step), str(tmp_path), config, reporter)
+  finally:
+    jax.monitoring.unregister_event_duration_listener(compiled)
+  assert programs['jit(step)'] == 1
+  assert max(at_step) <= job.steps_per_epoch, programs  # and nothing new after the first epoch

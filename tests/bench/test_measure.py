@@ -48,5 +48,6 @@ def test_calls_take_one_sample_after_the_other():
 
 def test_the_cases_that_users_compare_are_there():
   assert {'single_path_forward', 'single_path_grad', 'arch_step', 'policy_step', 'daas_step', 'dense_weight',
-          'dense_first_order', 'augment:policy_per_batch', 'augment:policy_per_image', 'derived_20x36'} <= set(cases.CASES)
+          'dense_first_order', 'augment:policy_per_batch', 'augment:policy_per_image', 'derived_20x36',
+          'dense_second_order', 'dense_amended', 'wrn_40_2'} <= set(cases.CASES)
   assert sum(name.startswith('augment:') for name in cases.CASES) == 15 + 2

@@ -22,7 +22,8 @@ def _loss(theta, z, images, labels, key):
   """Three 'operations' on one 'edge', of which z picks one."""
   del key
   logits = jnp.einsum('o,oij,bi->bj', z['A'], theta['w'], jnp.tanh(images @ theta['v']))
-  return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), jnp.mean(jnp.argmax(logits, -1) == labels)
+  loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+  return loss, jnp.mean(jnp.argmax(logits, -1) == labels)
 
 
 def _train_input(images, policy, key):

@@ -1,6 +1,5 @@
-"""Searches with a known answer must find it: at least 4 of 5 seeds, on real images, through the real method."""
+"""Policy searches with a known answer must find it: at least 4 of 5 seeds, on real images, by the real method."""
 
-import numpy as np
 import pytest
 
 import planted
@@ -15,7 +14,8 @@ def data():
 
 def test_rotate90_is_found_when_the_validation_images_are_turned(data):
   """DDAS 4.1, for DAAS: more than half of a slot, and applied with more than 0.8 there."""
-  found = {seed: planted.rotate_found(state) for seed, state, _ in planted.searches(planted.rotate_config(), data, SEEDS)}
+  searches = planted.searches(planted.rotate_config(), data, SEEDS)
+  found = {seed: planted.rotate_found(state) for seed, state, _ in searches}
   good = [probability > 0.5 and p > 0.8 for probability, p in found.values()]
   assert sum(good) >= 4, found
 
@@ -37,10 +37,3 @@ def test_the_learned_control_variate_finds_rotate90_sooner(data):
   print('steps until found:', steps)
   assert all(a < b for a, b in zip(steps['additive'], steps['paper'])), steps
   assert sum(steps['additive']) < 0.8 * sum(steps['paper']), steps
-
-
-def test_an_operation_that_outputs_noise_ends_last(data):
-  """Lowest mean probability over the normal cell's 14 edges."""
-  means = {seed: planted.noise_probabilities(state)
-           for seed, state, _ in planted.searches(planted.noise_config(), planted.halved(data), SEEDS)}
-  assert sum(int(np.argmin(mean)) == len(mean) - 1 for mean in means.values()) >= 4, means

@@ -180,32 +180,37 @@ def test_forward_mode_through_plain_kernels_is_the_gradient_of_the_fast_ones(bot
   np.testing.assert_allclose(tangent, along, rtol=1e-8)
 
 
-@pytest.mark.parametrize('dense', [False, True])
-def test_hessian_products_through_the_fast_kernels_are_the_plain_ones(x64, dense):
-  """Forward over reverse, with respect to weights and architecture: what second-order and amended steps need."""
-  images, primitives = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6, 6, 1))), ('max_pool_3x3', 'sep_conv_3x3')
-  z = jax.tree.map(lambda a: a + 0.1 if dense else a, random_z(5, 2))
-  def loss(kernels):
-    net = SuperNet(3, layers=3, channels=2, primitives=primitives, dense=dense, kernels=kernels)
-    return lambda theta, z: jnp.sum(jnp.sin(net.apply({'params': theta}, z, images)) * jnp.arange(6.0).reshape(2, 3))
-  theta = jax.jit(SuperNet(3, layers=3, channels=2, primitives=primitives).init)(jax.random.key(0), z, images)['params']
-  theta = jax.tree.map(lambda a: a.astype(jnp.float64), theta)
-  v = jax.tree.map(lambda a: jnp.cos(jnp.arange(a.size, dtype=a.dtype)).reshape(a.shape), theta)
+@pytest.mark.parametrize('cell', [cells.dense_cell, cells.single_path_cell])
+def test_hessian_products_through_the_fast_kernels_are_the_plain_ones(x64, cell):
+  """Forward over reverse, of weights and architecture: what second-order and amended steps need."""
+  primitives, rng, z = ('avg_pool_3x3', 'dil_conv_3x3'), np.random.default_rng(0), random_z(5, 2)
+  normal = lambda shape: jnp.asarray(rng.normal(size=shape))
+  w = {n: normal(shape) for n, (shape, _, _) in cells.weight_shapes(primitives, 2, True).items()}
+  v = {n: normal(a.shape) for n, a in w.items()}
+  s0, s1, g = normal((2, 6, 6, 2)), normal((2, 6, 6, 2)), normal((2, 3, 3, 8))
   def products(kernels):
-    h = curvature.hessian_vector(lambda theta: loss(kernels)(theta, z), theta, v)
-    return h, curvature.mixed_product(loss(kernels), theta, z, v)
+    def loss(w, A):
+      out = cell(s0, s1, w, A, z['B'][1], primitives=primitives, reduction=True, kernels=kernels)
+      return jnp.sum(g * jnp.sin(out))
+    h = curvature.hessian_vector(lambda w: loss(w, z['A'][1]), w, v)
+    return h, curvature.mixed_product(loss, w, z['A'][1], v)
   expected = jax.jit(lambda: products('plain'))()
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-8), jax.jit(lambda: products('fast'))(), expected)
-  assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected[1])) > 1e-3
+  assert all(np.abs(leaf).max() > 1e-3 for leaf in jax.tree.leaves(expected))
 
 
 @pytest.mark.parametrize('dense', [False, True])
 def test_bfloat16_is_float32_to_its_rounding(dense):
-  """Logits within 3 % of their largest, gradients at a cosine above 0.95; parameters and gradients stay float32."""
+  """Logits within 3 % of their largest, gradients at a cosine above 0.97; parameters and gradients stay float32.
+
+  Rounding images and parameters alone to bfloat16 costs half of that (0.990 against 0.980). Where max_pool is among the
+  operations both cost more (0.966 and 0.917), as rounding moves maxima: that is the type's doing, and not tested.
+  """
   images = jnp.asarray(np.random.default_rng(0).normal(size=(16, 8, 8, 3)), jnp.float32)
-  z = jax.tree.map(lambda a: a.astype(jnp.float32), random_z(2))
+  primitives = ('avg_pool_3x3', 'sep_conv_3x3')
+  z = jax.tree.map(lambda a: a.astype(jnp.float32), random_z(2, 2))
   def run(dtype):
-    net = SuperNet(3, layers=3, channels=4, dense=dense, dtype=dtype)
+    net = SuperNet(3, layers=3, channels=8, primitives=primitives, dense=dense, dtype=dtype)
     theta = jax.jit(net.init)(jax.random.key(0), z, images)['params']
     def loss(theta, z):
       logits = net.apply({'params': theta}, z, images)
@@ -215,4 +220,4 @@ def test_bfloat16_is_float32_to_its_rounding(dense):
   assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves((half, rounded)))
   assert np.abs(rounded - logits).max() < 0.03 * np.abs(logits).max() and np.any(rounded != logits)
   for a, b in zip(full, half, strict=True):
-    assert trees.dot(a, b) / (trees.norm(a) * trees.norm(b)) > 0.95
+    assert trees.dot(a, b) / (trees.norm(a) * trees.norm(b)) > 0.97
