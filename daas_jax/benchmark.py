@@ -2,14 +2,13 @@
 step and memory of every program that matters, at the paper's size, and which bars they hold. Each case runs in a
 process of its own. With --public=FOLDER public PyTorch code is measured in the same run (see bench/public.py)."""
 
-import argparse
 import fnmatch
 import json
 import os
 import subprocess
 import sys
 
-from daas_jax import atomic
+from daas_jax import arguments, atomic
 from daas_jax.bench import bars
 from daas_jax.bench.cases import CASES
 from daas_jax.errors import BadInput
@@ -22,14 +21,8 @@ _HEAD = ('case', 'batch', 'compile cold s', 'warm s', 'step ms', 'min', 'max', '
          'of its floor')
 
 
-class _Parser(argparse.ArgumentParser):
-
-  def error(self, message):
-    raise BadInput(f'{message}; see python -m daas_jax.benchmark --help')
-
-
 def _parser():
-  parser = _Parser(prog='daas_jax.benchmark', description=__doc__.split(':', 1)[1].strip(), allow_abbrev=False)
+  parser = arguments.Parser(prog='daas_jax.benchmark', description=__doc__.split(':', 1)[1].strip(), allow_abbrev=False)
   parser.add_argument('--only', default='*', help='cases, separated by commas; * and ? as in a shell: '
                       + ', '.join(CASES))
   parser.add_argument('--batch', default=','.join(map(str, BATCHES)), help='batch sizes, separated by commas')

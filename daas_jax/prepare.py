@@ -4,23 +4,18 @@
   python -m daas_jax.prepare embedded --source=DIR [--out=DIR]
 """
 
-import argparse
 import os
 import sys
 
+from daas_jax import arguments
 from daas_jax.data import prepare, sources
 from daas_jax.errors import BadInput
 
 _BY_HAND = {'imagenet2012': ('ILSVRC2012_img_train.tar', 'ILSVRC2012_img_val.tar')}  # TFDS cannot fetch these
 
-class _Parser(argparse.ArgumentParser):
-
-  def error(self, message):
-    raise BadInput(f'{message}; see python -m daas_jax.prepare --help')
-
 
 def _parser():
-  parser = _Parser(prog='daas_jax.prepare', description='Makes a data set ready for load(\'tfds:NAME\').',
+  parser = arguments.Parser(prog='daas_jax.prepare', description='Makes a data set ready for load(\'tfds:NAME\').',
                    allow_abbrev=False)
   parser.add_argument(
       'name', help='fashion_mnist, cifar10, cifar100: for TFDS, without TensorFlow; embedded: remakes the '

@@ -1,27 +1,20 @@
 """`python -m daas_jax.report WORKDIR [WORKDIR ...] [--out=FOLDER]`: what searches and trainings did, as one HTML page
 with its figures inside, and the figures as PNG files. It reads the workdirs and changes nothing that a run wrote."""
 
-import argparse
 import os
 import sys
 
 import jax
 
-from daas_jax import atomic
+from daas_jax import arguments, atomic
 from daas_jax.errors import BadInput
 from daas_jax.reports import page
 
 PAGE, FIGURES = 'report.html', 'figures'
 
 
-class _Parser(argparse.ArgumentParser):
-
-  def error(self, message):
-    raise BadInput(f'{message}; see python -m daas_jax.report --help')
-
-
 def _parser():
-  parser = _Parser(prog='daas_jax.report', description=__doc__.split(':', 1)[1].strip(), allow_abbrev=False)
+  parser = arguments.Parser(prog='daas_jax.report', description=__doc__.split(':', 1)[1].strip(), allow_abbrev=False)
   parser.add_argument('workdirs', nargs='+', metavar='WORKDIR', help='of a search or a training, finished or not')
   parser.add_argument('--out', metavar='FOLDER', help=f'where {PAGE} and {FIGURES}/ are written; default for one '
                       'workdir: WORKDIR/report')

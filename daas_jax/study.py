@@ -1,26 +1,19 @@
 """`python -m daas_jax.study --config=configs/studies/vs_random.py:small --workdir=runs/studies/vs_random`: a grid of
 searches and trainings, and one table of them. The same command goes on with it; several share the work."""
 
-import argparse
 import os
 import shlex
 import signal
 import sys
 import threading
 
-from daas_jax import cli, workdir
+from daas_jax import arguments, cli, workdir
 from daas_jax.errors import BadInput
 from daas_jax.studies import crew as crew_lib, plan, runs
 
 
-class _Parser(argparse.ArgumentParser):
-
-  def error(self, message):
-    raise BadInput(f'{message}; see python -m daas_jax.study --help')
-
-
 def _parser():
-  parser = _Parser(prog='daas_jax.study', description=__doc__.split(':', 3)[-1].strip(), allow_abbrev=False)
+  parser = arguments.Parser(prog='daas_jax.study', description=__doc__.split(':', 3)[-1].strip(), allow_abbrev=False)
   parser.add_argument('--config', help='the study: FILE.py or FILE.py:VARIANT, such as configs/studies/mix.py:small')
   parser.add_argument('--workdir', help='the folder of the study; gone on with if it holds one')
   parser.add_argument('--workers', default='1', help='runs at once; other commands on the same folder join in')

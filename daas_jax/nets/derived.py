@@ -73,11 +73,6 @@ def _norm_count(name, stride):
   return 0 if name in _BARE else len(calls)
 
 
-def _conv3x3_stride2(x, w):
-  """Dense 3 x 3 convolution, stride 2, padding 1: [B, H, W, C], [3, 3, C, D] -> [B, ceil(H/2), ceil(W/2), D]."""
-  return lax.conv_general_dilated(x, w, (2, 2), ((1, 1), (1, 1)), dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
-
-
 def _pool_2x2(x):
   """Means over the first and the last rows and columns: [B, H, W, C] -> [B, 2, 2, C], any H, W >= 1.
 
@@ -186,9 +181,10 @@ class DerivedNet(nn.Module):
       convolve = functools.partial(k.conv3x3, pointwise=self._kernels.pointwise)
       s = self._stem_convolution('stem', images, 3 * self.channels, convolve, train)
       return s, s, False
-    x = self._stem_convolution('stem0', images, self.channels // 2, _conv3x3_stride2, train)
-    s0 = self._stem_convolution('stem1', jax.nn.relu(x), self.channels, _conv3x3_stride2, train)
-    s1 = self._stem_convolution('stem2', jax.nn.relu(s0), self.channels, _conv3x3_stride2, train)
+    halve = functools.partial(k.conv_plain, stride=2)
+    x = self._stem_convolution('stem0', images, self.channels // 2, halve, train)
+    s0 = self._stem_convolution('stem1', jax.nn.relu(x), self.channels, halve, train)
+    s1 = self._stem_convolution('stem2', jax.nn.relu(s0), self.channels, halve, train)
     return s0, s1, True
 
   def _cell(self, layer, s0, s1, channels, halved, reduction, train, keep):
