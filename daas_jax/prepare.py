@@ -16,7 +16,7 @@ _BY_HAND = {'imagenet2012': ('ILSVRC2012_img_train.tar', 'ILSVRC2012_img_val.tar
 
 def _parser():
   parser = arguments.Parser(prog='daas_jax.prepare', description='Makes a data set ready for load(\'tfds:NAME\').',
-                   allow_abbrev=False)
+                            allow_abbrev=False)
   parser.add_argument(
       'name', help='fashion_mnist, cifar10, cifar100: for TFDS, without TensorFlow; embedded: remakes the '
       'packaged images; any other TFDS set: says how to prepare it')
