@@ -61,6 +61,7 @@ def run(gradient, theta, passes, count=None):
   n_passes, n_registers = passes.point.shape
   count = n_passes if count is None else count
   row = lambda p: jax.tree.map(lambda a: a[p], passes)
+  gradient = jax.jit(gradient)  # traced once, here and in the loop
   shapes = jax.eval_shape(gradient, theta, jax.tree.map(lambda a: a[0], passes.inputs))[0]
   outputs = jax.tree.map(lambda s: jnp.zeros((n_passes, *s.shape), s.dtype), shapes)
   registers = jax.tree.map(lambda a: jnp.zeros((n_registers, *a.shape), a.dtype), theta)

@@ -202,6 +202,7 @@ def sampled_slots(A, B):
   return edge, operation, A[edge, operation] * B[edge]
 
 
+@functools.partial(jax.jit, static_argnames=('primitives', 'reduction', 'kernels'))  # cells of a shape: traced once
 def single_path_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', key=None):
   """`dense_cell` at one-hot A and two-hot B, computing only the 8 sampled operations, forward and backward.
 

@@ -38,11 +38,9 @@ def _taps(x, k, stride, dilation, value=0.0):
   out_h, out_w = -(-h // stride), -(-w // stride)
   x = _pad(x, dilation * (k // 2), value)
   span_h, span_w = (out_h - 1) * stride + 1, (out_w - 1) * stride + 1
-  return [
-      x[:, a * dilation : a * dilation + span_h : stride, b * dilation : b * dilation + span_w : stride]
-      for a in range(k)
-      for b in range(k)
-  ]
+  # `lax` here and below, and not x[...] and *: the same equations, which take a quarter of the time to trace.
+  view = lambda a, b: lax.slice(x, (0, a, b, 0), (len(x), a + span_h, b + span_w, x.shape[-1]), (1, stride, stride, 1))
+  return [view(a * dilation, b * dilation) for a in range(k) for b in range(k)]
 
 
 def _dilate(g, stride, h, w):
@@ -58,6 +56,7 @@ def _dilate(g, stride, h, w):
 # slower on CPU.
 
 
+@functools.partial(jax.jit, static_argnums=(2, 3))
 def depthwise_plain(x, w, stride=1, dilation=1):
   """Depthwise convolution, zero padding dilation * (k // 2).
 
@@ -71,8 +70,9 @@ def depthwise_plain(x, w, stride=1, dilation=1):
     [B, ceil(H / stride), ceil(W / stride), C].
   """
   k = w.shape[0]
-  flat = w.reshape(k * k, -1)
-  return functools.reduce(jnp.add, [t * flat[i] for i, t in enumerate(_taps(x, k, stride, dilation))])
+  taps, flat = _taps(x, k, stride, dilation), w.reshape(k * k, -1)
+  spread = lambda i: lax.broadcast_in_dim(lax.index_in_dim(flat, i, keepdims=False), taps[0].shape, (3,))
+  return functools.reduce(lax.add, [lax.mul(tap, spread(i)) for i, tap in enumerate(taps)])
 
 
 def depthwise_xla(x, w, stride=1, dilation=1):
@@ -92,6 +92,7 @@ def _depthwise_fwd(x, w, stride, dilation):
   return depthwise_plain(x, w, stride, dilation), (x, w)
 
 
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
 def _depthwise_weight_gradient(x, g, k, stride, dilation):
   """sum over [B, H, W] of each shifted view of x times g: [k, k, C].
 
@@ -99,9 +100,9 @@ def _depthwise_weight_gradient(x, g, k, stride, dilation):
   where k * k reductions write every view to memory first (2 to 4 times slower on CPU). The batch is summed last,
   which keeps the running sums short and lets XLA share the images among cores.
   """
-  products = tuple(_wide(t * g) for t in _taps(x, k, stride, dilation))
+  products = tuple(_wide(lax.mul(t, g)) for t in _taps(x, k, stride, dilation))
   zeros = (jnp.zeros((), products[0].dtype),) * len(products)
-  sums = lax.reduce(products, zeros, lambda a, b: tuple(p + q for p, q in zip(a, b, strict=True)), (1, 2))
+  sums = lax.reduce(products, zeros, lambda a, b: tuple(map(lax.add, a, b)), (1, 2))
   return jnp.sum(jnp.stack(sums), 1).reshape(k, k, -1).astype(g.dtype)
 
 
@@ -117,9 +118,10 @@ depthwise.defvjp(_depthwise_fwd, _depthwise_bwd)
 # Pooling, 3 x 3, padding 1, as in DARTS (average: the padding is not counted).
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def max_pool_plain(x, stride=1):
   """3 x 3 maximum, padding 1: [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), C]."""
-  return functools.reduce(jnp.maximum, _taps(x, 3, stride, 1, -jnp.inf))
+  return functools.reduce(lax.max, _taps(x, 3, stride, 1, -jnp.inf))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -128,6 +130,7 @@ def max_pool(x, stride=1):
   return max_pool_plain(x, stride)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _max_pool_bwd(stride, x, g):
   taps = _taps(x, 3, stride, 1, -jnp.inf)
   best, where = taps[0], jnp.zeros(g.shape, jnp.int8)
@@ -146,12 +149,12 @@ max_pool.defvjp(lambda x, stride: (max_pool_plain(x, stride), x), _max_pool_bwd)
 
 def _window_counts(h, w, stride, dtype):
   """Pixels of each 3 x 3 window that lie inside the image: [1, ceil(h/stride), ceil(w/stride), 1]."""
-  return functools.reduce(jnp.add, _taps(jnp.ones((1, h, w, 1), dtype), 3, stride, 1))
+  return functools.reduce(lax.add, _taps(jnp.ones((1, h, w, 1), dtype), 3, stride, 1))
 
 
 def avg_pool_plain(x, stride=1):
   """3 x 3 mean over the pixels inside the image, padding 1."""
-  return functools.reduce(jnp.add, _taps(x, 3, stride, 1)) / _window_counts(*x.shape[1:3], stride, x.dtype)
+  return functools.reduce(lax.add, _taps(x, 3, stride, 1)) / _window_counts(*x.shape[1:3], stride, x.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -163,7 +166,7 @@ def avg_pool(x, stride=1):
 def _avg_pool_bwd(stride, shape_of, g):
   h, w = shape_of.shape[1:3]
   g = _dilate(g / _window_counts(h, w, stride, g.dtype), stride, h, w)
-  return (functools.reduce(jnp.add, _taps(g, 3, 1, 1)),)
+  return (functools.reduce(lax.add, _taps(g, 3, 1, 1)),)
 
 
 # x itself is not needed, only its shape; XLA drops the unused values.

@@ -24,8 +24,12 @@ class Rule(NamedTuple):
   pullback: Callable
 
 
+def _row(rows, index):
+  return lax.dynamic_index_in_dim(rows, index, keepdims=False, allow_negative_indices=False)
+
+
 def _read(inputs, nodes, plan):
-  return tuple(rows[plan[which]] for which, rows in (('input', inputs), ('node', nodes)) if which in plan)
+  return tuple(_row(rows, plan[which]) for which, rows in (('input', inputs), ('node', nodes)) if which in plan)
 
 
 def _add(rows, index, x):
@@ -75,7 +79,7 @@ def _backward(rule, residuals, g_nodes):
   def slot(g, operands):
     params, plan = operands
     g_read, g_params = rule.pullback(lambda: _read(inputs, nodes, plan), params, plan,
-                                     lambda: g['node'][plan['target']])
+                                     lambda: _row(g['node'], plan['target']))
     places = [which for which in ('input', 'node') if which in plan]
     return g | {which: _add(g[which], plan[which], x) for which, x in zip(places, g_read, strict=True)}, g_params
 
