@@ -1,4 +1,8 @@
-"""The training of the studies' ':small' versions: a minute on 2 CPU cores, of which half is compilation."""
+"""The training of the studies' ':small' versions: about a minute on 2 CPU cores, of which a third is compilation.
+
+So few images that a network without augmentation learns them by heart (training accuracy 1.00): that is where policies
+differ. On 1,600 images for 225 steps nothing was learnt by heart, and every policy only cost accuracy.
+"""
 
 from daas_jax.config import train_config
 
@@ -9,16 +13,17 @@ def get_config(variant=''):
     raise ValueError(f"unknown variant {variant!r}: the only one is 'smoke' (FILE.py:smoke)")
   config = train_config()
   config.data.name = 'embedded'  # Fashion-MNIST, 28 x 28 x 1
-  config.data.n_train = 2000  # images; with fewer of them augmentation has more to say
+  config.data.n_train = 500  # images
   config.data.val_fraction = 0.2  # share of them that chooses the epoch
   config.network.layers = 5  # cells
   config.network.channels = 8  # of the first cell
-  config.train.epochs = 9  # of 25 steps
-  config.train.batch = 64  # images a step
+  config.preprocess.padding = 2  # pixels, of 28 x 28: the 4 of 32 x 32 cost more than they gave
+  config.train.epochs = 30  # of 12 steps
+  config.train.batch = 32  # images a step
   config.train.lr = 0.1  # a short training: a larger step
   config.train.auxiliary = 0.0  # a small network needs neither
   config.train.drop_path = 0.0
-  config.log.every_steps = 25
+  config.log.every_steps = 60
   if variant == 'smoke':
     _smoke(config)
   return config
