@@ -25,7 +25,7 @@ def get_config(variant=''):
   config.search.baseline = 'step_mean'
   config.theta.lr = 0.05  # a short search: larger steps throughout
   config.arch.lr = 0.01
-  config.gamma.lr = 0.1  # 250 joint steps: pi's entropies end at about 2.3 nats, where uniform is 2.71; with 0.05 at 2.6
+  config.gamma.lr = 0.1  # 250 joint steps: pi ends at entropies of 2.3 nats or so (uniform: 2.71); with 0.05 at 2.6
   config.log.every_steps = 25
   if variant == 'smoke':
     _smoke(config)
