@@ -44,6 +44,7 @@ def get_config(variant=''):
   config.train.clip = 5.0  # largest gradient norm (DARTS code)
   config.train.auxiliary = 0.4  # weight of the auxiliary head's loss (DARTS code)
   config.train.drop_path = 0.2  # probability at the end, linear from 0 (DARTS code)
+  config.train.policy_smoothing = 1  # epochs over which p_tp of a policy of every epoch is averaged; 1: none (choice)
   config.train.label_smoothing = 0.0  # of the targets; 0: none (DARTS code)
   config.train.ema = 0.0  # decay of averaged weights; 0: none (DARTS code)
 

@@ -49,6 +49,7 @@ def get_config(variant='2x32d'):
   config.train.clip = 5.0  # largest gradient norm (Fast AutoAugment code)
   config.train.auxiliary = 0.0  # a fixed network has no auxiliary head
   config.train.drop_path = 0.0  # a fixed network has no drop-path
+  config.train.policy_smoothing = 1  # epochs over which p_tp of a policy of every epoch is averaged; 1: none (choice)
   config.train.label_smoothing = 0.0  # of the targets; 0: none (Fast AutoAugment code)
   config.train.ema = 0.0  # decay of averaged weights; 0: none (Fast AutoAugment code)
 

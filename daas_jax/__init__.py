@@ -4,16 +4,16 @@
 """
 
 
-def load_policy(path):
-  """A found policy as an augmentation: (key, images [B, H, W, C]) -> images, usable under jit.
+def load_policy(path, smoothing=1):
+  """A found policy as an augmentation: (key, images [B, H, W, C], progress=1.0) -> images, usable under jit.
 
-  See `daas_jax.policies.files.load_policy`.
+  See `daas_jax.policies.found.load_policy`.
 
   Raises:
     daas_jax.errors.BadInput: if the file is not a policy file.
   """
-  from daas_jax.policies import files  # not at the top: `import daas_jax` should not import JAX
-  return files.load_policy(path)
+  from daas_jax.policies import found  # not at the top: `import daas_jax` should not import JAX
+  return found.load_policy(path, smoothing)
 
 
 def load_genotype(path):

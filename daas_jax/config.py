@@ -5,7 +5,9 @@ changes. The defaults are the paper's numbers for CIFAR-10.
 """
 
 import difflib
+import functools
 import json
+import operator
 from typing import Any, Callable, NamedTuple
 
 import ml_collections
@@ -15,6 +17,7 @@ from daas_jax.errors import BadInput
 from daas_jax.lab import estimators
 from daas_jax.nets import fixed
 from daas_jax.nets.primitives import DAAS_PRIMITIVES, PRIMITIVES
+from daas_jax.policies import total
 
 _LARGEST = 3e38  # of a float32
 _SEEDS = 2**32 - 1  # of jax.random.key
@@ -63,6 +66,18 @@ def some_primitives(v):
   return all_of(PRIMITIVES)(v) or (None if set(v) - {'none'} else "must name an operation other than 'none'")
 
 
+def some_candidates(v):
+  try:
+    total.parse(v)
+  except BadInput as error:
+    return f'is wrong: {error}; it must name operations'
+  return None
+
+
+def odd(v):
+  return None if v % 2 and 1 <= v <= _MOST else f'must be odd and in [1, {_MOST}]'
+
+
 def none_or_some(v):
   return None if v == 0 or 2 <= v <= 10**6 else 'must be 0 or in [2, 1000000]'
 
@@ -101,10 +116,11 @@ _LOG = {
     'checkpoint.keep': Key(3, at_least(2), 'checkpoints kept; 2 at least, so a damaged one has one before it'),
 }
 
-SEARCH = {
+# What every search has.
+_SEARCH = {
     'kind': Key('search', one_of('search'), 'which command this config is for'),
     'seed': Key(0, between(0, _SEEDS), 'of everything random'),
-    'method': Key('daas', one_of('daas'), 'search algorithm'),
+    'method': Key('daas', one_of('daas', 'ddas'), 'search algorithm'),
     **_DATA,
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
     'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
@@ -118,14 +134,28 @@ SEARCH = {
     'network.dtype': Key('float32', one_of('float32', 'bfloat16'), "what the supernet computes in; parameters and sums "
                                                                    'over pixels stay float32'),
     'network.genotype': Key('', anything, "held fixed: searched (by --search), random:SEED, or a FILE; '' is none"),
-    'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
+    'search.epochs': Key(50, between(1, _MOST), 'epochs of D_train, warm-up included (DAAS 5)'),
+    'search.batch': Key(64, at_least(2), 'images of D_train and of D_val a step (choice)'),
+    'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
+    'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
+    'theta.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DAAS 5)'),
+    'theta.weight_decay': Key(3e-4, at_least(0), 'L2 (DARTS code)'),
+    'theta.clip': Key(5.0, above(0), 'largest gradient norm (DARTS code)'),
+    'gamma.lr': Key(5e-3, above(0), 'Adam, of pi, p and delta (DADA code)'),
+    'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
+    'adam.b1': Key(0.5, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
+    'adam.b2': Key(0.999, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
+    'parallel.devices': Key(1, at_least(0), 'devices that share the samples by pmap; 0 is all local ones'),
+    **_LOG,
+}
+# What one method has and not all.
+_DAAS = {
+    'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
     'policy.share': Key('policy', one_of('policy', 'slot', 'op'), 'which operations share p and delta (DAAS 3.2)'),
     'policy.p0': Key(0.5, between(0, 1, True, True), 'application probability at the start (choice)'),
-    'search.epochs': Key(50, between(1, _MOST), 'epochs of D_train, warm-up included (DAAS 5)'),
     'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
-    'search.batch': Key(64, at_least(2), 'images of D_train and of D_val a step (choice)'),
     'search.n_arch': Key(5, between(1, _MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
     'search.n_aug': Key(2, between(1, _MOST), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
     'search.n_w': Key(10, between(1, _MOST), 'architectures in Eq. 14 (DAAS 4.2)'),
@@ -139,24 +169,25 @@ SEARCH = {
                           'control variate: none (the paper), or additive, learned from past alignments (README)'),
     'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
     'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
-    'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
-    'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
-    'theta.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DAAS 5)'),
-    'theta.weight_decay': Key(3e-4, at_least(0), 'L2 (DARTS code)'),
-    'theta.clip': Key(5.0, above(0), 'largest gradient norm (DARTS code)'),
     'arch.lr': Key(3e-4, above(0), 'Adam, of alpha and beta (DARTS)'),
     'arch.weight_decay': Key(1e-3, at_least(0), 'L2 (DARTS)'),
-    'gamma.lr': Key(5e-3, above(0), 'Adam, of pi, p and delta (DADA code)'),
-    'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
-    'adam.b1': Key(0.5, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
-    'adam.b2': Key(0.999, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
-    'parallel.devices': Key(1, at_least(0), 'devices that share the samples by pmap; 0 is all local ones'),
-    **_LOG,
 }
+_DDAS = {
+    'policy.candidates': Key((), some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
+                                                  "...); () is the published list of 52"),
+    'policy.p_tp': Key(0.35, between(0, 1, True, True), 'total probability at the start (DDAS 4.2)'),
+    'search.n_policies': Key(3, between(1, _MOST), 'policies a step (DDAS 4.2)'),
+    'search.val_batches': Key(1, between(1, _MOST), 'batches of D_val a step, of search.batch images each'),
+    'search.normalise': Key(True, anything, "divide by Eq. 15's Z_g"),
+    'gamma.lr_total': Key(1e-3, above(0), 'Adam, of alpha_tp (DDAS code)'),
+}
+METHODS = {'daas': _DAAS, 'ddas': _DDAS}
+SEARCH = functools.reduce(operator.or_, METHODS.values(), _SEARCH)
 
 # A point of a search at which its gradients are looked at: every key of the search, and what is done there.
-GRADCHECK = SEARCH | {
+GRADCHECK = _SEARCH | _DAAS | {
     'kind': Key('gradcheck', one_of('gradcheck'), 'which command this config is for'),
+    'method': Key('daas', one_of('daas'), 'search algorithm'),
     'lab.step': Key(0, at_least(0), 'steps of the search before the gradients are compared'),
     'lab.estimators': Key(tuple(estimators.TABLE), all_of(estimators.TABLE), 'which rows of the table'),
     'lab.draws': Key(100, between(2, _MOST), 'draws of every estimator'),
@@ -192,12 +223,19 @@ TRAIN = {
     'train.clip': Key(5.0, above(0), 'largest gradient norm (DARTS)'),
     'train.auxiliary': Key(0.4, at_least(0), 'weight of the auxiliary head; 0 is none (DARTS)'),
     'train.drop_path': Key(0.2, between(0, 1, False, True), 'drop-path probability at the end, from 0 (DARTS)'),
+    'train.policy_smoothing': Key(1, odd, "epochs over which a policy of every epoch has its p_tp averaged; 1 is none"),
     'train.label_smoothing': Key(0.0, between(0, 1, False, True), 'of the training targets'),
     'train.ema': Key(0.0, between(0, 1, False, True), 'decay of averaged weights, which are then what is evaluated and '
                                                       'chosen; 0: no average'),
     **_LOG,
 }
 SCHEMAS = {'search': SEARCH, 'train': TRAIN, 'gradcheck': GRADCHECK}
+"""Every key of a command's configs, of whichever method."""
+
+
+def schema_of(kind, method):
+  """The keys of a command's configs for one method: those of all methods and its own."""
+  return _SEARCH | METHODS[method] if kind == 'search' else SCHEMAS[kind]
 
 
 def default(schema):
@@ -214,14 +252,16 @@ def default(schema):
   return config
 
 
-def search_config():
-  """The default search config: DAAS on CIFAR-10 with the paper's numbers."""
-  return default(SEARCH)
+def search_config(method='daas'):
+  """The default search config of a method; of DAAS, CIFAR-10 with the paper's numbers."""
+  config = default(schema_of('search', method))
+  config.method = method
+  return config
 
 
 def gradcheck_config():
   """The default config of the gradient laboratory: a search config and a point of it to look at."""
-  return default(GRADCHECK)
+  return default(schema_of('gradcheck', 'daas'))
 
 
 def train_config():
@@ -268,20 +308,20 @@ def check(config, kind):
   Raises:
     BadInput: for an unknown or missing key, a wrong type, a value out of range.
   """
-  schema, flat = SCHEMAS[kind], flatten(config)
+  flat = flatten(config)
   if flat.get('kind') in [k for k in SCHEMAS if k != kind]:
     raise BadInput(f"this is a config for `python -m daas_jax.{flat['kind']}`, not for `daas_jax.{kind}`")
+  if kind == 'search' and 'method' in flat:
+    _check_value('method', flat['method'], SEARCH)
+  schema = schema_of(kind, flat.get('method', 'daas'))
   for name, value in flat.items():
     if name not in schema:
-      raise BadInput(unknown_key(name, schema))
-    if not _same_type(value, schema[name].default):
-      raise BadInput(wrong_type(name, value, schema))
-    problem = schema[name].check(value)
-    if problem:
-      raise BadInput(f'config key {name!r} {problem}, not {value!r}')
+      raise BadInput(_foreign_key(name, flat['method']) if name in SCHEMAS[kind] else unknown_key(name, schema))
+    _check_value(name, value, schema)
   missing = [name for name in schema if name not in flat]
   if missing:
-    raise BadInput(f'config key {missing[0]!r} is missing: start the config from daas_jax.config.{kind}_config()')
+    start = f"search_config({flat['method']!r})" if flat.get('method', 'daas') != 'daas' else f'{kind}_config()'
+    raise BadInput(f'config key {missing[0]!r} is missing: start the config from daas_jax.config.{start}')
   if flat['network.channels'] % 2:
     raise BadInput(f"config key 'network.channels' must be even, not {flat['network.channels']}")
   if flat['network.name'] in fixed.FIXED:
@@ -289,7 +329,7 @@ def check(config, kind):
   if 'train.epochs' in flat and flat['train.warmup_epochs'] >= flat['train.epochs']:
     raise BadInput(f"config key 'train.warmup_epochs' ({flat['train.warmup_epochs']}) must be below "
                    f"train.epochs ({flat['train.epochs']})")
-  if 'search.epochs' in flat and flat['search.warmup_epochs'] > flat['search.epochs']:
+  if 'search.warmup_epochs' in flat and flat['search.warmup_epochs'] > flat['search.epochs']:
     raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at most "
                    f"search.epochs ({flat['search.epochs']})")
   if 'theta.lr_min' in flat and flat['theta.lr_min'] > flat['theta.lr']:
@@ -299,6 +339,7 @@ def check(config, kind):
                    "network.name='supernet', and is not for the laboratory")
   if 'search.control' in flat:
     _check_estimator(flat)
+  if 'network.dtype' in flat:
     _check_dtype(flat)
 
 
@@ -312,6 +353,20 @@ def _check_fixed(flat):
     raise BadInput(f'{name} is a fixed network and takes no {asked[0]}={flat[asked[0]]}: set '
                    + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
                    + (' and give no --genotype' if 'genotype' in asked else ''))
+
+
+def _check_value(name, value, schema):
+  if not _same_type(value, schema[name].default):
+    raise BadInput(wrong_type(name, value, schema))
+  problem = schema[name].check(value)
+  if problem:
+    raise BadInput(f'config key {name!r} {problem}, not {value!r}')
+
+
+def _foreign_key(name, method):
+  others = ', '.join(other for other, keys in METHODS.items() if name in keys)
+  return (f'config key {name!r} is not one of method {method!r}, but of {others}: start the config from '
+          f'daas_jax.config.search_config({method!r})')
 
 
 def _check_dtype(flat):

@@ -14,7 +14,7 @@ from daas_jax.augment import apply, preprocess
 from daas_jax.nets import architecture, fixed, kernels as kernel_sets
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.nets.supernet import SuperNet
-from daas_jax.policies import categorical, outcomes
+from daas_jax.policies import categorical, outcomes, total
 from daas_jax.types import Problem
 
 NETWORKS = ('supernet', 'small_cnn', *fixed.FIXED)
@@ -54,7 +54,9 @@ def takes_key(config):
 
 
 def policy_space(config):
-  """The `categorical.Space` of a search config."""
+  """The space of policies of a search config: a `total.Space` for DDAS, a `categorical.Space` for DAAS."""
+  if config.method == 'ddas':
+    return total.Space(total.parse(config.policy.candidates) or total.published(), config.policy.K)
   return categorical.Space(tuple(config.policy.ops), config.policy.K, config.policy.levels, config.policy.share)
 
 
@@ -84,6 +86,33 @@ def _train_input(config, data, space):
       images, policy.o, policy.y, categorical.strength(policy.m, space), key, ops=space.ops, per='batch'))
 
 
+def _categorical(config, data, space):
+  """The fields of a `Problem` that are about policies, for DAAS."""
+  scored = {'event': categorical, 'outcome': outcomes}[config.search.score]
+  return dict(
+      init_gamma=functools.partial(categorical.init, space=space, p0=config.policy.p0),
+      sample_policy=functools.partial(categorical.sample, space=space),
+      log_prob=functools.partial(scored.log_prob, space=space),
+      train_input=_train_input(config, data, space),
+      n_features=outcomes.size(space),
+      features=functools.partial(outcomes.features, space=space),
+      expected_features=functools.partial(outcomes.expected, space=space))
+
+
+def _total(config, data, space):
+  """The same for DDAS."""
+  def augment(images, policy, key):
+    o, strength = space.operations(policy.phi)
+    return apply.apply_policy(images, o, jnp.broadcast_to(policy.y, o.shape), strength, key, ops=space.ops, per='batch')
+
+  return dict(
+      init_gamma=functools.partial(total.init, space=space, p_tp=config.policy.p_tp),
+      sample_policy=lambda key, gamma: total.sample(key, space),
+      log_prob=total.log_prob,
+      train_input=_input(config, data, augment),
+      total_probability=total.total_probability)
+
+
 def mixture_input(config, data, space):
   """(images uint8, `straight_through.Weights`, key) -> the images of `train_input`, differentiable in the weights."""
   return _input(config, data, lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
@@ -104,18 +133,21 @@ def build(config, data, genotype=None):
   Raises:
     BadInput: the genotype has an operation that is not among `network.primitives`.
   """
-  net, space = network(config, len(data.class_names)), policy_space(config)
-  searched = config.network.name == 'supernet' and genotype is None
-  held = {} if genotype is None else architecture.fixed(genotype, tuple(config.network.primitives))
+  net, primitives = network(config, len(data.class_names)), tuple(config.network.primitives)
+  drawn = config.network.name == 'supernet' and genotype is None
+  searched = drawn and config.method != 'ddas'
+  held = {} if genotype is None else architecture.fixed(genotype, primitives)
   needs_key = takes_key(config)
-  scored = {'event': categorical, 'outcome': outcomes}[config.search.score]
+  policies = {'daas': _categorical, 'ddas': _total}[config.method](config, data, policy_space(config))
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
 
   def init_arch(key):
-    return architecture.init(key, tuple(config.network.primitives)) if searched else {}
+    return architecture.init(key, primitives) if searched else {}
 
   def sample_arch(key, arch, tau):
-    return architecture.sample(key, arch, tau) if searched else held
+    if drawn and not searched:  # uniformly
+      arch = jax.tree.map(jnp.zeros_like, architecture.init(key, primitives))
+    return architecture.sample(key, arch, tau) if drawn else held
 
   def init_theta(key):
     z = sample_arch(key, init_arch(key), 1.0)
@@ -134,12 +166,6 @@ def build(config, data, genotype=None):
       init_arch=init_arch,
       sample_arch=sample_arch,
       loss=loss,
-      init_gamma=functools.partial(categorical.init, space=space, p0=config.policy.p0),
-      sample_policy=functools.partial(categorical.sample, space=space),
-      log_prob=functools.partial(scored.log_prob, space=space),
       identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
-      train_input=_train_input(config, data, space),
       val_input=val_input,
-      n_features=outcomes.size(space),
-      features=functools.partial(outcomes.features, space=space),
-      expected_features=functools.partial(outcomes.expected, space=space))
+      **policies)

@@ -2,13 +2,11 @@
 
 import os
 
-import jax
 import numpy as np
 
-from daas_jax import problem as problem_lib
-from daas_jax.augment.ops import OPS
+from daas_jax import metrics as metrics_lib, problem as problem_lib
 from daas_jax.nets import architecture, cells, genotype as genotype_lib
-from daas_jax.policies import categorical, files
+from daas_jax.policies import results as policy_results
 
 
 def skip_share(genotype):
@@ -18,8 +16,10 @@ def skip_share(genotype):
 
 
 def measures(state, config):
-  """Numbers on the distributions that every epoch logs: entropies (nats) of alpha, beta, pi, share of skip_connect."""
-  out = {f'entropy_pi_{k}': float(h) for k, h in enumerate(categorical.entropy_pi(state.gamma))}
+  """Numbers on the distributions that every epoch logs: entropies (nats) of alpha, beta and the policy's, share of
+  skip_connect."""
+  space = problem_lib.policy_space(config)
+  out = policy_results.of(space).measures(state.gamma, space)
   if state.arch:
     alpha, beta = architecture.entropies(state.arch)
     derived = genotype_lib.derive(*_arrays(state), tuple(config.network.primitives))
@@ -37,25 +37,22 @@ def record(state, config):
   Returns:
     {'architecture': {'cells': names of the C cell types, 'edges': the E pairs [source, target], 'operations': names of
     the O candidates, 'alpha': [C, E, O] and 'beta': [C, E] logits}, {} for a fixed network;
-    'policy': {'candidates': names of the N operations, 'probability', 'applied', 'strength': [K, N], as
-    `categorical.marginals` has them; strength None where the operation has no magnitude}}.
+    'policy': as `policies.results.Results` says}.
   """
-  space = problem_lib.policy_space(config)
-  found = {name: _plain(x) for name, x in categorical.marginals(state.gamma, space).items()}
-  found['strength'] = [[x if OPS[op].graded else None for op, x in zip(space.ops, row)] for row in found['strength']]
+  space, plain = problem_lib.policy_space(config), policy_results.plain
   arch = {} if not state.arch else {
       'cells': list(architecture.CELL_TYPES), 'edges': [list(edge) for edge in cells.EDGES],
-      'operations': list(config.network.primitives)} | {name: _plain(x) for name, x in state.arch.items()}
-  return {'architecture': arch, 'policy': {'candidates': list(space.ops)} | found}
-
-
-def _plain(array):
-  """Nested lists of floats of 6 significant digits: as fine as float32, and a third of its length as text."""
-  return [_plain(x) for x in array] if np.ndim(array) else float(f'{float(array):.6g}')
+      'operations': list(config.network.primitives)} | {name: plain(x) for name, x in state.arch.items()}
+  return {'architecture': arch, 'policy': policy_results.of(space).record(state.gamma, space)}
 
 
 def write(workdir, state, config):
   """Writes genotype.json (where an architecture was searched) and policy.json into the workdir.
+
+  Args:
+    workdir: of a search that is over; its history.jsonl holds what `record` returned at the start and at every epoch.
+    state: the last one.
+    config: the search's.
 
   Returns:
     The summary, as text.
@@ -65,9 +62,8 @@ def write(workdir, state, config):
     derived = genotype_lib.derive(*_arrays(state), tuple(config.network.primitives))
     genotype_lib.save(os.path.join(workdir, 'genotype.json'), derived)
     lines += [genotype_lib.describe(derived), '', _alpha_text(state, config), '']
-  table = categorical.table(jax.device_get(state.gamma), space)
-  files.save(os.path.join(workdir, 'policy.json'), table, space)
-  lines += [files.describe(table, space), '']
+  epochs = [row['policy'] for row in metrics_lib.read(os.path.join(workdir, 'history.jsonl')) if row['step']]
+  lines += [policy_results.write(workdir, state.gamma, space, epochs), '']
   lines += [f'{name:16} {value:.4f}' for name, value in measures(state, config).items()]
   return '\n'.join(lines)
 

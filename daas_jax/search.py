@@ -8,9 +8,12 @@ import jax
 from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, results, train,
                       workdir)
 from daas_jax.data import batches as batches_lib, select
-from daas_jax.errors import BadInput
 from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
+
+
+PHASES = {'daas': 'joint', 'ddas': 'policy'}
+"""{method: what metrics.jsonl calls its steps after a warm-up}."""
 
 
 def define_flags(values):
@@ -30,11 +33,9 @@ def job(config, data, genotype=None):
     BadInput: where config, data and devices do not fit each other.
   """
   search = config.search
-  batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction)
+  val_batches, warmup_epochs = search.get('val_batches', 1), search.get('warmup_epochs', 0)
+  batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches)
   placement = parallel.place(config.parallel.devices)
-  for name in ('n_arch', 'n_w'):
-    if search[name] % placement.devices:
-      raise BadInput(f'search.{name}={search[name]} must be a multiple of the {placement.devices} devices')
   problem = problem_lib.build(config, data, genotype)
   method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
   return loop.Job(
@@ -43,8 +44,8 @@ def job(config, data, genotype=None):
       batches=batches,
       total_steps=search.epochs * batches.steps_per_epoch,
       steps_per_epoch=batches.steps_per_epoch,
-      images_per_step=2 * search.batch,
-      phase=lambda epoch: 'warm-up' if epoch < search.warmup_epochs else 'joint',
+      images_per_step=(1 + val_batches) * search.batch,
+      phase=lambda epoch: 'warm-up' if epoch < warmup_epochs else PHASES[config.method],
       on_epoch=lambda state, epoch: (state, results.measures(state, config)),
       record=lambda state: results.record(state, config),
       put=placement.put,
@@ -62,7 +63,7 @@ def main(options):
     if genotype:
       workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
     reporter.note(f'{config.method} on {data.name}: {task.total_steps} steps of {config.search.batch} + '
-                  f'{config.search.batch} images; compiling the step takes up to a minute')
+                  f'{task.images_per_step - config.search.batch} images; compiling the step takes up to a minute')
     state, _ = loop.run(task, folder, config, reporter)
     summary = results.write(folder, state, config)
     found = 'genotype.json, policy.json' if state.arch else 'policy.json'

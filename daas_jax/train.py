@@ -17,7 +17,7 @@ from daas_jax.errors import BadInput
 from daas_jax.nets import count, genotype as genotype_lib
 from daas_jax.nets.derived import count_parameters
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
-from daas_jax.policies import files, fixed
+from daas_jax.policies import fixed, found
 
 
 def define_flags(values):
@@ -58,14 +58,14 @@ def find_genotype(asked, search):
   return genotype_lib.load(asked)
 
 
-def find_policy(asked, search):
-  """(augment, whether crop and flip come before it) of the policy that --policy names."""
+def find_policy(asked, search, smoothing=1):
+  """(augment, whether crop and flip come before it) of the policy that --policy names (see `found.load_policy`)."""
   if asked in fixed.FIXED:
     return fixed.FIXED[asked].make(), fixed.FIXED[asked].standard_preprocessing
   if asked == 'searched':
-    return files.load_policy(_from_search(search, 'policy')), True
+    return found.load_policy(_from_search(search, 'policy'), smoothing), True
   _require_file(asked, 'policy', ('searched', *fixed.FIXED))
-  return files.load_policy(asked), True
+  return found.load_policy(asked, smoothing), True
 
 
 def _claim_inputs(folder, genotype, asked, search):
@@ -108,7 +108,7 @@ def main(options):
     print(size_text(config, genotype))
     return None
   policy_search = options.policy_search or options.search
-  augment, standard = find_policy(config.policy, policy_search)
+  augment, standard = find_policy(config.policy, policy_search, config.train.policy_smoothing)
   data = select.from_config(config)
   train, val = splits.halves(data.train_labels, config.seed, 1 - config.data.val_fraction)
   batches = batches_lib.TrainBatches(data.train_images[train], data.train_labels[train], config.seed,

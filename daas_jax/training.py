@@ -66,20 +66,21 @@ def init_state(net, tx, key, image_shape, ema=0.0):
 
 
 def make_input(config, data, augment, standard):
-  """(images uint8, key) -> preprocessed, augmented, normalised images.
+  """(images uint8, key, progress) -> preprocessed, augmented, normalised images.
 
   Args:
     config: a training config.
     data: a `daas_jax.data.sources.Dataset`, for mean and std.
-    augment: (key, images float) -> images, such as `daas_jax.load_policy` returns.
+    augment: (key, images float, progress) -> images, such as `daas_jax.load_policy` returns; progress is the share of
+      the training that is done.
     standard: whether crop and flip come before it, and Cutout (where the config has it) after; all or none of them.
   """
-  def train_input(images, key):
+  def train_input(images, key, progress=1.0):
     key_standard, key_policy, key_cutout = jax.random.split(key, 3)
     images = preprocess.to_float(images)
     if standard:
       images = problem.standard_preprocessing(images, key_standard, config.preprocess)
-    images = preprocess.normalise(augment(key_policy, images), data.mean, data.std)
+    images = preprocess.normalise(augment(key_policy, images, progress), data.mean, data.std)
     size = config.preprocess.cutout if standard else 0
     return preprocess.cutout(images, key_cutout, size) if size else images
   return train_input
@@ -127,10 +128,10 @@ def make_step(config, net, tx, lr, train_input, total_steps):
   def step(state, batch):
     images, labels = batch
     key_input, key_drop = jax.random.split(jax.random.fold_in(state.key, state.step))
-    drop_path = train.drop_path * state.step / total_steps
+    progress = state.step / total_steps
     (loss, (accuracy, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-        state.variables['params'], state.variables['batch_stats'], train_input(images, key_input), labels, drop_path,
-        key_drop)
+        state.variables['params'], state.variables['batch_stats'], train_input(images, key_input, progress), labels,
+        train.drop_path * progress, key_drop)
     updates, opt = tx.update(gradient, state.opt, state.variables['params'])
     variables = {'params': optax.apply_updates(state.variables['params'], updates), 'batch_stats': batch_stats}
     metrics = {'train_loss': loss, 'train_accuracy': accuracy, 'lr': lr(state.step), 'grad_norm': trees.norm(gradient)}

@@ -23,8 +23,8 @@ class SearchState(NamedTuple):
     arch: {'alpha': [2, E, O], 'beta': [2, E]}, or {} for a fixed network.
     gamma: policy parameters.
     opt_theta, opt_arch, opt_gamma: their optimizers' states.
-    baseline: {'average': [], 'count': []} of the moving-average baseline; 'past', a `control.Past`, where a control
-      variate is learned.
+    baseline: {'average': [], 'count': []} of DAAS's moving-average baseline; 'past', a `control.Past`, where a control
+      variate is learned; {} of other methods.
   """
   step: jax.Array
   key: jax.Array
@@ -58,12 +58,13 @@ class Problem(NamedTuple):
     loss: (theta, z, images float [B, H, W, C], labels [B], key) -> (mean cross-entropy [], accuracy []).
     init_gamma: key -> gamma.
     sample_policy: (key, gamma) -> policy.
-    log_prob: (gamma, policy) -> log p(policy), [] (DAAS Eq. 4, or that of its outcome).
+    log_prob: (gamma, policy) -> log p(policy), [] (DAAS Eq. 4, or that of its outcome; DDAS's P(phi), Eq. 3).
     identity: policy -> the same policy with nothing applied.
     train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images.
     val_input: images uint8 -> normalised images.
     n_features, features, expected_features: D, policy -> [D], (gamma, w [D]) -> E[w . features] []: what an additive
       control variate needs.
+    total_probability: gamma -> p_tp [], DDAS's total probability; None of other policy spaces.
   """
   init_theta: Callable
   init_arch: Callable
@@ -78,3 +79,4 @@ class Problem(NamedTuple):
   n_features: int = 0
   features: Any = None
   expected_features: Any = None
+  total_probability: Any = None

@@ -19,11 +19,10 @@ SamplePairing dm_pix does not have.
 
 Derivatives with respect to the magnitude: the geometric operations, the four blends and SamplePairing have a
 true one; where a source coordinate is whole (so at the identity) it is that towards larger coordinates.
-Solarize, Posterize and Cutout are piecewise constant in it, and AutoContrast, Invert, Equalize, Identity,
-HorizontalFlip and Rotate90 ignore it: theirs is zero. Derivatives with respect to the image: Posterize and
-Equalize pass them straight through and AutoContrast has those of its linear stretch, so that an earlier
-operation of the same policy still learns its magnitude; these are estimates, not derivatives of the rounded
-values.
+Solarize, Posterize and Cutout are piecewise constant in it, and the operations that are not `graded` ignore
+it: theirs is zero. Derivatives with respect to the image: Posterize and Equalize pass them straight through
+and AutoContrast has those of its linear stretch, so that an earlier operation of the same policy still learns
+its magnitude; these are estimates, not derivatives of the rounded values.
 """
 
 import functools
@@ -211,17 +210,35 @@ def brightness(image: chex.Array, factor: chex.Numeric) -> chex.Array:
 def sharpness(image: chex.Array, factor: chex.Numeric) -> chex.Array:
   """Blends with the smoothed image: 0 is smooth, 1 the image, above 1 sharper; clipped.
 
-  Smooth is Pillow's filter SMOOTH, 3x3 ones with 5 in the middle, over 13; the border pixels stay.
+  Smooth is Pillow's filter SMOOTH (see `smooth`).
+  """
+  return _unit(image + (factor - 1) * (image - smooth(image)))
+
+
+def smooth(image: chex.Array) -> chex.Array:
+  """Pillow's filter SMOOTH, 3x3 ones with 5 in the middle, over 13; the border pixels stay."""
+  if min(image.shape[:2]) < 3:
+    return image
+  centre = image[1:-1, 1:-1]
+  return _unit(image + jnp.pad((_box_sum(image, 3) + 4 * centre) / 13 - centre, ((1, 1), (1, 1), (0, 0))))
+
+
+def blur(image: chex.Array) -> chex.Array:
+  """Pillow's filter BLUR, the mean of the 16 pixels on the border of a 5x5 box; the two outermost rows stay."""
+  if min(image.shape[:2]) < 5:
+    return image
+  ring = _box_sum(image, 5) - _box_sum(image[1:-1, 1:-1], 3)
+  return _unit(image + jnp.pad(ring / 16 - image[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0))))
+
+
+def _box_sum(image, size):
+  """Sums over every whole size x size box: [H - size + 1, W - size + 1, C].
+
+  Shifted slices: on a CPU a depthwise convolution of this size is many times slower.
   """
   height, width, _ = image.shape
-  if height < 3 or width < 3:
-    return image
-  # Shifted slices: on a CPU a depthwise convolution of this size is many times slower.
-  columns = image[:, :-2] + image[:, 1:-1] + image[:, 2:]
-  box = columns[:-2] + columns[1:-1] + columns[2:]
-  centre = image[1:-1, 1:-1]
-  detail = jnp.pad(centre - (box + 4 * centre) / 13, ((1, 1), (1, 1), (0, 0)))
-  return _unit(image + (factor - 1) * detail)
+  columns = sum(image[:, i : width - size + 1 + i] for i in range(size))
+  return sum(columns[i : height - size + 1 + i] for i in range(size))
 
 
 def cutout(image: chex.Array, fraction: chex.Numeric, centre: chex.Array) -> chex.Array:
@@ -337,6 +354,9 @@ OPS: dict[str, Operation] = {row.name: row for row in (
     Operation('HorizontalFlip', 0., 1., _no_magnitude(dm_pix.flip_left_right), graded=False),
     Operation('SamplePairing', 0., 0.4, _sample_pairing, pairs=True),  # weight of the second image
     Operation('Rotate90', 0., 1., _no_magnitude(rotate90), graded=False),
+    Operation('VerticalFlip', 0., 1., _no_magnitude(dm_pix.flip_up_down), graded=False),
+    Operation('Blur', 0., 1., _no_magnitude(blur), graded=False),
+    Operation('Smooth', 0., 1., _no_magnitude(smooth), graded=False),
 )}
 
 DAAS_OPS: tuple[str, ...] = tuple(OPS)[:15]

@@ -33,22 +33,24 @@ class SearchBatches:
     seed: decides the halves and the order.
     batch: images of each half in a step.
     val_fraction: share of the training set that is D_val, in (0, 1).
+    val_batches: how many times `batch` images of D_val a step takes.
   """
 
-  def __init__(self, dataset, seed, batch, val_fraction):
+  def __init__(self, dataset, seed, batch, val_fraction, val_batches=1):
     self._train, self._val = splits.halves(dataset.train_labels, seed, 1 - val_fraction)
     self.steps_per_epoch = steps_per_epoch(len(self._train), batch, 'D_train')
-    steps_per_epoch(len(self._val), batch, 'D_val')
-    self._seed, self._batch = seed, batch
+    steps_per_epoch(len(self._val), batch * val_batches, 'D_val')
+    self._seed, self._batches = seed, (batch, batch * val_batches)
     self._images, self._labels = jnp.asarray(dataset.train_images), jnp.asarray(dataset.train_labels)
     self._epoch = None
 
   def _order(self, rows, epoch, stream):
-    """The half's rows in the epoch's order, begun again as often as it takes to fill the epoch."""
-    needed = self.steps_per_epoch * self._batch
+    """The half's rows in the epoch's order, begun again as often as it takes to fill the epoch: [steps, batch]."""
+    batch = self._batches[stream]
+    needed = self.steps_per_epoch * batch
     turns = -(-needed // len(rows))
     orders = [splits.epoch_order(len(rows), self._seed, 2 * (epoch * turns + t) + stream) for t in range(turns)]
-    return rows[np.concatenate(orders)][:needed].reshape(self.steps_per_epoch, self._batch).astype(np.int32)
+    return rows[np.concatenate(orders)][:needed].reshape(self.steps_per_epoch, batch).astype(np.int32)
 
   def __call__(self, step):
     """The `Batch` of a step, whatever was asked for before."""

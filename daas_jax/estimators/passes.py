@@ -21,7 +21,7 @@ class Passes(NamedTuple):
   Attributes:
     inputs: pytree with a leading axis [P], what the gradient function needs to know of each row (indices of samples,
       policies, batches).
-    point: [P, R]; row p is evaluated at theta + sum_r point[p, r] * register_r.
+    point: [P, R]; row p is evaluated at theta + sum_r point[p, r] * register_r, or at what else `run` makes of it.
     store: int32 [P]; the register that receives the row's gradient, or R (or more) for none.
     weight: [P]; the factor with which the row's gradient enters `Results.total`.
   """
@@ -44,7 +44,12 @@ class Results(NamedTuple):
   total: Any
 
 
-def run(gradient, theta, passes, count=None):
+def linear(theta, coefficients, registers):
+  """theta + sum_r coefficients[r] * register_r."""
+  return jax.tree.map(lambda t, r: t + jnp.tensordot(coefficients.astype(r.dtype), r, 1), theta, registers)
+
+
+def run(gradient, theta, passes, count=None, point=linear):
   """Runs the first `count` rows of a table of passes, one after the other.
 
   Args:
@@ -53,6 +58,7 @@ def run(gradient, theta, passes, count=None):
     passes: the table.
     count: int32 [] (may be traced), number of rows to run; all of them by default. Rows that are not run cost
       nothing: phases of an algorithm that need different numbers of passes share one compiled program.
+    point: (theta, row of passes.point, registers [R, ...]) -> where the row is evaluated: an optimizer's step, say.
 
   Returns:
     `Results`. Memory: R + 2 copies of theta and one gradient program, however many rows there are. Not
@@ -70,8 +76,7 @@ def run(gradient, theta, passes, count=None):
   def body(carry):
     p, registers, outputs, dots, total = carry
     this = row(p)
-    point = jax.tree.map(lambda t, r: t + jnp.tensordot(this.point.astype(r.dtype), r, 1), theta, registers)
-    out, g = gradient(point, this.inputs)
+    out, g = gradient(point(theta, this.point, registers), this.inputs)
     outputs = jax.tree.map(lambda a, o: a.at[p].set(o), outputs, out)
     dots = dots.at[p].set(jnp.stack([trees.dot(g, jax.tree.map(lambda a, r=r: a[r], registers))
                                      for r in range(n_registers)]) if n_registers else jnp.zeros(0))

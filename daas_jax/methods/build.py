@@ -4,8 +4,9 @@ import functools
 
 import optax
 
+from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
-from daas_jax.methods import daas
+from daas_jax.methods import daas, ddas
 
 
 def _adam(config, lr, weight_decay):
@@ -13,14 +14,24 @@ def _adam(config, lr, weight_decay):
   return optax.chain(optax.add_decayed_weights(weight_decay), optax.adam(lr, config.adam.b1, config.adam.b2))
 
 
+def theta_optimizer(config, lr):
+  """The optax transformation of theta: SGD with momentum, L2 and clipping; lr is its schedule."""
+  return optax.chain(optax.clip_by_global_norm(config.theta.clip), optax.add_decayed_weights(config.theta.weight_decay),
+                     optax.sgd(lr, config.theta.momentum))
+
+
 def optimizers(config, lr):
-  """{'theta', 'arch', 'gamma'}: the three optax transformations of a search; lr is theta's schedule."""
-  theta = optax.chain(optax.clip_by_global_norm(config.theta.clip),
-                      optax.add_decayed_weights(config.theta.weight_decay),
-                      optax.sgd(lr, config.theta.momentum))
-  return {'theta': theta,
+  """{'theta', 'arch', 'gamma'}: the three optax transformations of DAAS; lr is theta's schedule."""
+  return {'theta': theta_optimizer(config, lr),
           'arch': _adam(config, config.arch.lr, config.arch.weight_decay),
           'gamma': _adam(config, config.gamma.lr, config.gamma.weight_decay)}
+
+
+def total_optimizer(config):
+  """The optax transformation of DDAS's gamma: Adam with a learning rate of its own for alpha_tp (public code)."""
+  lr = {'alpha_o': config.gamma.lr, 'alpha_tp': config.gamma.lr_total}
+  adam = {name: _adam(config, value, config.gamma.weight_decay) for name, value in lr.items()}
+  return optax.partition(adam, {name: name for name in lr})
 
 
 def learning_rate(config, steps_per_epoch):
@@ -38,12 +49,32 @@ def build(config, problem, steps_per_epoch, devices=1, axis=None):
     steps_per_epoch: steps in one pass over D_train.
     devices, axis: how many devices share the samples, and the name of their pmap axis (None for one device).
   """
-  search = config.search
-  total = search.epochs * steps_per_epoch
-  lr = learning_rate(config, steps_per_epoch)
+  return METHODS[config.method](config, problem, steps_per_epoch, devices, axis)
+
+
+def _daas(config, problem, steps_per_epoch, devices, axis):
+  search, lr = config.search, learning_rate(config, steps_per_epoch)
+  for name in ('n_arch', 'n_w'):
+    if search[name] % devices:
+      raise BadInput(f'search.{name}={search[name]} must be a multiple of the {devices} devices')
   return daas.make(problem, daas.Settings(
       n_arch=search.n_arch, n_aug=search.n_aug, n_w=search.n_w, warmup_steps=search.warmup_epochs * steps_per_epoch,
       lr=lr, xi=search.xi or None,
-      tau=functools.partial(gumbel.linear_tau, total_steps=total, start=search.tau_start, end=search.tau_end),
+      tau=functools.partial(gumbel.linear_tau, total_steps=search.epochs * steps_per_epoch, start=search.tau_start,
+                            end=search.tau_end),
       optimizers=optimizers(config, lr), baseline=search.baseline, accumulate=search.accumulate, control=search.control,
       devices=devices, axis=axis))
+
+
+def _ddas(config, problem, steps_per_epoch, devices, axis):
+  del axis
+  if devices > 1:
+    raise BadInput(f"method 'ddas' runs on one device: set parallel.devices=1, not {devices}")
+  search, lr = config.search, learning_rate(config, steps_per_epoch)
+  return ddas.make(problem, ddas.Settings(
+      n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
+      optimizers={'theta': theta_optimizer(config, lr), 'gamma': total_optimizer(config)}, normalise=search.normalise))
+
+
+METHODS = {'daas': _daas, 'ddas': _ddas}
+"""{name: (config, problem, steps_per_epoch, devices, axis) -> `Method`}."""

@@ -103,19 +103,28 @@ def save(path, table, space):
 
 
 def load(path, ops=None):
-  """Reads policy.json.
+  """Reads policy.json; see `from_json`.
+
+  Raises:
+    BadInput: also where the file is missing.
+  """
+  return from_json(read(path), path, ops)
+
+
+def from_json(content, path, ops=None):
+  """The `PolicyTable` in a file's content.
 
   Args:
-    path: the file.
+    content: what `read` returns.
+    path: the file, for what is said of it.
     ops: names of the operations of the space that the policies have to belong to; None for any.
 
   Returns:
     `PolicyTable`, policies in the order of the file, probabilities divided by their sum.
 
   Raises:
-    BadInput: the file is missing, malformed, names an operation that there is not, or one outside of `ops`.
+    BadInput: the content is malformed, names an operation that there is not, or one outside of `ops`.
   """
-  content = _read(path)
   where = f'{path}: '
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise BadInput(f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
@@ -136,7 +145,12 @@ def load(path, ops=None):
                      np.array(strength, np.float64))
 
 
-def _read(path):
+def read(path):
+  """The JSON content of a policy file, unchecked.
+
+  Raises:
+    BadInput: the file cannot be read, or is no JSON.
+  """
   def refuse(word):
     raise ValueError(f'{word} is not a JSON number')
 
@@ -220,7 +234,7 @@ def augmenter(table):
     table: `PolicyTable`.
 
   Returns:
-    augment(key, images) -> images, pure and fit for `jit`; see `contract` for what images it takes.
+    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `contract`.
   """
   # A switch compiles all its branches: only those that some policy takes.
   used, o = np.unique(table.o, return_inverse=True)
@@ -240,37 +254,32 @@ def augmenter(table):
   return contract(augment)
 
 
-def contract(augment):
+def contract(augment, scheduled=False):
   """augment(key, float images) -> float images, for uint8 images too and with its input checked.
 
+  Args:
+    augment: the function; where `scheduled`, it takes a third argument, the progress.
+    scheduled: whether it changes in the course of a training.
+
   Returns:
-    The function (key, images [B, H, W, C]) -> images of the same shape and dtype, C = 1 or 3: floating in
-    [0, 1], or uint8 0 to 255, which is divided by 255 and at the end multiplied and rounded. It raises
-    TypeError for another dtype and ValueError for another shape.
+    The function (key, images [B, H, W, C], progress=1.0) -> images of the same shape and dtype, C = 1 or 3: floating
+    in [0, 1], or uint8 0 to 255, which is divided by 255 and at the end multiplied and rounded. progress [] in [0, 1]
+    is the share of the training that is done. It raises TypeError for another dtype and ValueError for another shape.
   """
-  def checked(key, images):
+  def changed(key, images, progress):
+    return augment(key, images, progress) if scheduled else augment(key, images)
+
+  def checked(key, images, progress=1.0):
     images = jnp.asarray(images)
     if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
       raise TypeError(f'images must be uint8, or floating with values in [0, 1], got {images.dtype}')
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
       raise ValueError(f'images must be [B, H, W, C] with C = 1 or 3, got {images.shape}')
     if images.dtype != jnp.uint8:
-      return augment(key, images)
-    return jnp.round(augment(key, to_float(images)) * 255).astype(jnp.uint8)
+      return changed(key, images, progress)
+    return jnp.round(changed(key, to_float(images), progress) * 255).astype(jnp.uint8)
 
   return checked
-
-
-def load_policy(path):
-  """A policy.json as a function (key, images [B, H, W, C]) -> images, to be used in any training loop.
-
-  One policy is drawn a call, and for every image whether it is applied, signs and places. Images are floating
-  in [0, 1], or uint8; the result has their shape and dtype. The function is pure and fit for `jit`.
-
-  Raises:
-    BadInput: the file is missing or malformed.
-  """
-  return augmenter(load(path))
 
 
 def describe(table, space, top=10):

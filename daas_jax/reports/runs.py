@@ -9,7 +9,7 @@ import numpy as np
 from daas_jax import config as config_lib, metrics as metrics_lib
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
-from daas_jax.policies import files
+from daas_jax.policies import found as found_policies
 
 # Far above any search: a foreign file must not ask for thousands of panels.
 _MOST, _MOST_NODES = 100, 16
@@ -154,7 +154,7 @@ def _load(folder, name):
   if lost or also:
     more.append(f'history.jsonl: passed over, because they do not hold what belongs there: {max(lost, also)} lines.')
   found = {key: load(path(file)) if os.path.exists(path(file)) else None for key, file, load in (
-      ('genotype', 'genotype.json', genotype_lib.load), ('table', 'policy.json', files.load),
+      ('genotype', 'genotype.json', genotype_lib.load), ('table', 'policy.json', found_policies.load_table),
       ('results', 'results.json', _object))}
   return Run(name, folder, kind, config, rows, architecture, policy, **found, finished=finished, notes=notes + more)
 

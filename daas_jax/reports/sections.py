@@ -232,7 +232,7 @@ def _table(report, run):
 
 def _images(run):
   """(images uint8 [N, H, W, C], labels [N], name) of the training set of a run; BadInput where it cannot be had."""
-  schema = config_lib.SCHEMAS[run.kind]
+  schema = config_lib.schema_of(run.kind, run.config.get('method'))
   config = config_lib.default(schema)
   with config.ignore_type():  # a config of another version may lack keys and have others; types are checked below
     config.update_from_flattened_dict({key: value for key, value in run.config.items() if key in schema})

@@ -22,7 +22,7 @@ import daas_jax
 from daas_jax import atomic
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
-from daas_jax.policies import files
+from daas_jax.policies import found
 
 RECORD, OUTPUT, _CLAIM = 'record.json', 'output.txt', '.claim'
 INTERRUPTED = (130, -2, -15)  # by the user, SIGINT, SIGTERM: nothing is wrong with the run
@@ -79,7 +79,7 @@ def result(run, root):
 
 
 def _search_result(folder):
-  files.load(os.path.join(folder, 'policy.json'))
+  found.load(os.path.join(folder, 'policy.json'))
   with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
     if json.load(file)['network']['name'] == 'supernet':
       genotype_lib.load(os.path.join(folder, 'genotype.json'))

@@ -160,8 +160,8 @@ def test_bad_arguments_say_what_is_allowed(images):
   one_line = '[^\n]*$'
   with pytest.raises(ValueError, match="^per must be 'batch' or 'image', got 'pixel'$"):
     apply_policy(images, o, y, strength, key, ops=NAMES, per='pixel')
-  with pytest.raises(ValueError, match="^unknown operations 'Blur'; known are ShearX" + one_line):
-    apply_policy(images, o, y, strength, key, ops=('Rotate', 'Blur'))
+  with pytest.raises(ValueError, match="^unknown operations 'Bluur'; known are ShearX" + one_line):
+    apply_policy(images, o, y, strength, key, ops=('Rotate', 'Bluur'))
   with pytest.raises(ValueError, match='^ops is empty; known are ShearX' + one_line):
     apply_each(images, _tile(o), _tile(y), _tile(strength), key, ops=())
   with pytest.raises(ValueError, match=r'^y must have shape \(4, 2\), got \(2,\)$'):

@@ -6,7 +6,7 @@ from typing import Callable, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 import pytest
 
 from daas_jax.augment import ops as ops_lib
@@ -45,6 +45,7 @@ class Row(NamedTuple):
 
 
 TRUNCATES = "Pillow's bilinear filter and blends truncate to whole levels, less than one"
+ROUNDS = "Pillow's filters round to whole levels"
 EXACT = 'a table over 256 levels, or pixels moved as they are'
 REFERENCE = {
     'ShearX': Row(lambda i, v, _: _affine(i, 1, v, 0, 0, 1, 0), 1, TRUNCATES, ops_lib.shear_x),
@@ -72,6 +73,9 @@ REFERENCE = {
     'HorizontalFlip': Row(lambda i, v, _: ImageOps.mirror(i), 0, EXACT),
     'SamplePairing': Row(Image.blend, 1, TRUNCATES, ops_lib.sample_pairing),
     'Rotate90': Row(lambda i, v, _: i.rotate(90), 0, EXACT),
+    'VerticalFlip': Row(lambda i, v, _: ImageOps.flip(i), 0, EXACT),
+    'Blur': Row(lambda i, v, _: i.filter(ImageFilter.BLUR), 0.5, ROUNDS),
+    'Smooth': Row(lambda i, v, _: i.filter(ImageFilter.SMOOTH), 0.5, ROUNDS),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from daas_jax.augment.ops import OPS
 from daas_jax.errors import BadInput
-from daas_jax.policies import categorical, files
+from daas_jax.policies import categorical, files, found
 from daas_jax.policies.categorical import Space
 
 GOOD = {'format': 'daas_jax.policy', 'version': 1, 'ops': ['Rotate', 'Invert', 'Cutout'], 'K': 2, 'levels': 10,
@@ -323,10 +323,10 @@ def test_images_that_are_no_images(images, error, message):
 
 def test_load_policy_is_the_augmenter_of_the_file(tmp_path):
   content = _changed('policies', value=[{'ops': ['Invert', 'Invert'], 'probability': 1, 'p': [0, 1], 'level': [0, 0]}])
-  augment = files.load_policy(_write(tmp_path, content))
+  augment = found.load_policy(_write(tmp_path, content))
   np.testing.assert_array_equal(augment(jax.random.key(0), IMAGES), 255 - IMAGES)
   with pytest.raises(BadInput):
-    files.load_policy(tmp_path / 'none')
+    found.load_policy(tmp_path / 'none')
 
 
 def test_describe():

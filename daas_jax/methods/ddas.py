@@ -1,0 +1,152 @@
+"""DDAS: search for augmentation policies through the expected training loss over drawn policies (Alg. 1, Eq. 3-17).
+
+One step of Alg. 1, for a batch D_0 of D_train and one of D_val:
+
+  1. g_0 = grad_theta L_train(theta, D_0), the clean batch; n_policies policies phi_l, drawn uniformly, and for each
+     g_l = grad_theta L_train(theta, phi_l(D_0));
+  2. theta <- SGD on sum_l w_l g_l + (1 - sum_l w_l) g_0 with w_l = p_tp P(phi_l) / Z, Z = sum_l P(phi_l) (Eq. 5-6, 12);
+  3. g_val = grad_theta L_val at the new theta, a_l = g_val . (g_0 - g_l)                                   (Eq. 9);
+     alpha_o, alpha_tp <- Adam on eta / (Z Z_g) sum_l a_l grad (p_tp P(phi_l)), Z_g = sum_l |a_l|       (Eq. 15-17).
+
+That is n_policies + 2 gradient passes (one more for each further `batch` images of a larger validation batch). On a
+supernet every step draws one architecture, uniformly, for all its passes: the policy alone is searched.
+"""
+
+from typing import Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from daas_jax import trees
+from daas_jax.estimators import ddas, passes
+from daas_jax.types import Method, SearchState
+
+
+class Settings(NamedTuple):
+  """What DDAS needs besides its problem.
+
+  Attributes:
+    n_policies: L^, policies a step, >= 1.
+    val_batches: validation batches a step, >= 1, each of as many images as the training batch: g_val is their mean.
+    lr: step -> learning rate of theta, eta of Eq. 6.
+    optimizers: {'theta', 'gamma'}: optax transformations.
+    normalise: whether Eq. 15's Z_g divides the gradient.
+  """
+  n_policies: int
+  val_batches: int
+  lr: Callable
+  optimizers: dict
+  normalise: bool = True
+
+
+class Row(NamedTuple):
+  """What one gradient pass needs to know: its policy, and its validation batch or -1."""
+  policy: jax.Array
+  val: jax.Array
+
+
+def schedule(n_policies, val_batches, weights):
+  """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): 1 + n_policies + val_batches rows.
+
+  Row 0 is the clean batch, the next n_policies the augmented ones, each kept in its register; the validation passes are
+  at the theta that `weights` [1 + n_policies] make of the registers.
+  """
+  registers = 1 + n_policies
+  index = jnp.arange(registers + val_batches)
+  training = index < registers
+  return passes.Passes(
+      inputs=Row(jnp.where(training, index, 0), jnp.where(training, -1, index - registers)),
+      point=jnp.where(training[:, None], 0.0, weights),
+      store=jnp.where(training, index, registers),
+      weight=jnp.concatenate([weights, jnp.zeros(val_batches)]))
+
+
+def _gradient(problem, batch, policies, image_key, z, network_key):
+  """(theta, row) -> ((loss, accuracy), gradient of theta), the one gradient program of a step.
+
+  All policies see the same crops and flips, so that g_0 - g_l is the policy's doing alone.
+  """
+  def training(row):
+    policy = jax.tree.map(lambda a: a[row.policy], policies)
+    return problem.train_input(batch.train_images, policy, image_key), batch.train_labels
+
+  def validation(row):
+    part = lambda x: jax.lax.dynamic_slice_in_dim(x, row.val * len(batch.train_images), len(batch.train_images))
+    return problem.val_input(part(batch.val_images)), part(batch.val_labels)
+
+  def gradient(theta, row):
+    images, labels = jax.lax.cond(row.val >= 0, validation, training, row)
+    return jax.value_and_grad(problem.loss, has_aux=True)(theta, z, images, labels, network_key)
+
+  return gradient
+
+
+def _sample(problem, n_policies, state, key):
+  """(policies [1 + n_policies], the first one clean; z; keys of images and of the network)."""
+  key_policy, key_image, key_z, key_network = jax.random.split(key, 4)
+  keys = jax.vmap(jax.random.fold_in, (None, 0))(key_policy, jnp.arange(1 + n_policies))
+  drawn = jax.vmap(problem.sample_policy, (0, None))(keys, state.gamma)
+  clean = problem.identity(drawn)
+  policies = jax.tree.map(lambda c, d: jnp.concatenate([c[:1], d[1:]]), clean, drawn)
+  return policies, problem.sample_arch(key_z, state.arch, 1.0), key_image, key_network
+
+
+def _update(optimizer, gradient, opt_state, parameters):
+  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
+  return optax.apply_updates(parameters, updates), opt_state
+
+
+def make(problem, settings):
+  """Builds DDAS.
+
+  Args:
+    problem: a `daas_jax.types.Problem` with `total_probability`; its sample_policy is uniform and its log_prob that
+      of a policy without the total probability.
+    settings: `Settings`.
+
+  Returns:
+    A `daas_jax.types.Method` whose step is one turn of Alg. 1's inner loop; its metrics are scalars.
+  """
+  optimizers, n_policies = settings.optimizers, settings.n_policies
+
+  def init(key):
+    key_theta, key_gamma, key_run = jax.random.split(key, 3)
+    theta, gamma = problem.init_theta(key_theta), problem.init_gamma(key_gamma)
+    return trees.strongly_typed(SearchState(
+        jnp.int32(0), key_run, theta, {}, gamma, optimizers['theta'].init(theta), {}, optimizers['gamma'].init(gamma),
+        {}))
+
+  def step(state, batch):
+    policies, z, key_image, key_network = _sample(problem, n_policies, state, jax.random.fold_in(state.key, state.step))
+    searched = jax.tree.map(lambda a: a[1:], policies)
+    phi = lambda gamma, policy: jnp.exp(problem.log_prob(gamma, policy))
+    p, p_tp = jax.vmap(phi, (None, 0))(state.gamma, searched), problem.total_probability(state.gamma)
+    Z = jnp.sum(p)
+    weights = jnp.concatenate([1 - p_tp[None], p_tp * p / Z])  # Eq. 12
+
+    def theta_prime(theta, weights, registers):  # Eq. 6; rows of no weight are at theta
+      expected = jax.tree.map(lambda g: jnp.tensordot(weights, g, 1), registers)
+      moved = lambda: _update(optimizers['theta'], expected, state.opt_theta, theta)[0]
+      return jax.lax.cond(jnp.any(weights != 0), moved, lambda: theta)
+
+    ran = passes.run(_gradient(problem, batch, policies, key_image, z, key_network), state.theta,
+                     schedule(n_policies, settings.val_batches, weights), point=theta_prime)
+    dots = jnp.mean(ran.dots[1 + n_policies :], 0)
+    a = dots[0] - dots[1:]  # Eq. 9
+    lr = settings.lr(state.step)
+    probability = lambda gamma, policy: problem.total_probability(gamma) * phi(gamma, policy)
+    g_gamma = ddas.gradient(probability, state.gamma, searched, a, lr, Z, settings.normalise)  # Eq. 16-17
+
+    theta, opt_theta = _update(optimizers['theta'], ran.total, state.opt_theta, state.theta)
+    gamma, opt_gamma = _update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
+    loss, accuracy = ran.outputs
+    val = slice(1 + n_policies, None)
+    metrics = {
+        'train_loss': loss[0], 'train_accuracy': accuracy[0], 'augmented_loss': jnp.mean(loss[1 : 1 + n_policies]),
+        'val_loss': jnp.mean(loss[val]), 'val_accuracy': jnp.mean(accuracy[val]), 'alignment': jnp.mean(dots),
+        'lr': lr, 'grad_norm_theta': trees.norm(ran.total), 'grad_norm_gamma': trees.norm(g_gamma)}
+    return state._replace(step=state.step + 1, theta=theta, gamma=gamma, opt_theta=opt_theta,
+                          opt_gamma=opt_gamma), metrics
+
+  return Method(init, step)

@@ -1,0 +1,97 @@
+"""What a search leaves of its policy, for each space: numbers of every epoch, rows of history.jsonl, policy.json."""
+
+import os
+from typing import Callable, NamedTuple
+
+import jax
+import numpy as np
+
+from daas_jax.augment.ops import OPS
+from daas_jax.policies import categorical, files, schedule, total
+
+
+class Results(NamedTuple):
+  """A row a kind of space; gamma as that space's `init` returns it.
+
+  Attributes:
+    measures: (gamma, space) -> {name: float}, logged every epoch.
+    record: (gamma, space) -> JSON values that history.jsonl keeps: {'candidates': N names, 'probability': [K, N], and
+      what else the distribution has; 'applied', 'strength': [K, N], strength None where there is none}.
+    write: (path, gamma, space, records) -> summary, as text; writes policy.json. `records` is what `record` returned
+      at the end of every epoch.
+  """
+  measures: Callable
+  record: Callable
+  write: Callable
+
+
+def plain(array):
+  """Nested lists of floats of 6 significant digits: as fine as float32, and a third of its length as text."""
+  return [plain(x) for x in array] if np.ndim(array) else float(f'{float(array):.6g}')
+
+
+def _categorical_record(gamma, space):
+  found = {name: plain(x) for name, x in categorical.marginals(gamma, space).items()}
+  found['strength'] = [[x if OPS[op].graded else None for op, x in zip(space.ops, row)] for row in found['strength']]
+  return {'candidates': list(space.ops)} | found
+
+
+def _categorical_write(path, gamma, space, records):
+  del records  # the policy is the last one
+  table = categorical.table(jax.device_get(gamma), space)
+  files.save(path, table, space)
+  return files.describe(table, space)
+
+
+def _total_measures(gamma, space):
+  del space
+  log_p = np.asarray(jax.nn.log_softmax(gamma['alpha_o']), np.float64)
+  return {'p_tp': float(total.total_probability(gamma)), 'entropy_p_o': float(-np.sum(np.exp(log_p) * log_p))}
+
+
+def _total_record(gamma, space):
+  """One distribution for all K places, and one probability for all candidates."""
+  p_o = plain(jax.nn.softmax(gamma['alpha_o']))
+  p_tp = plain(total.total_probability(gamma))
+  strengths = [c.strength if OPS[c.op].graded else None for c in space.candidates]
+  return {'candidates': [str(c) for c in space.candidates], 'probability': [p_o], 'applied': [[p_tp] * len(p_o)],
+          'strength': [strengths]}
+
+
+def _total_write(path, gamma, space, records):
+  records = records or [_total_record(gamma, space)]
+  p_o = np.array([r['probability'][0] for r in records])
+  found = schedule.Schedule(space, np.array([r['applied'][0][0] for r in records]), p_o / p_o.sum(-1, keepdims=True))
+  schedule.save(path, found)
+  return _describe(found)
+
+
+def _describe(found, top=10):
+  """The likeliest candidates at the end, and p_tp over the epochs, as lines of aligned text."""
+  lines = [f'{"probability":13} {"candidate":16} magnitude']
+  for i in np.argsort(-found.p_o[-1], kind='stable')[:top]:
+    c = found.space.candidates[i]
+    value = total.values(c)
+    lines.append(f'{found.p_o[-1][i]:<13.4f} {c.op:16} {"-" if value is None else files.shown(c.op, value)}')
+  shown = found.p_tp if len(found.p_tp) <= 8 else found.p_tp[np.linspace(0, len(found.p_tp) - 1, 8).astype(int)]
+  return '\n'.join([*lines, '', 'p_tp over the epochs: ' + ' '.join(f'{p:.3f}' for p in shown)])
+
+
+CATEGORICAL = Results(
+    lambda gamma, space: {f'entropy_pi_{k}': float(h) for k, h in enumerate(categorical.entropy_pi(gamma))},
+    _categorical_record, _categorical_write)
+TOTAL = Results(_total_measures, _total_record, _total_write)
+
+
+def of(space):
+  """The `Results` of a space.
+
+  Args:
+    space: a `categorical.Space` or a `total.Space`.
+  """
+  return {categorical.Space: CATEGORICAL, total.Space: TOTAL}[type(space)]
+
+
+def write(workdir, gamma, space, records):
+  """Writes policy.json into a workdir; returns the summary."""
+  return of(space).write(os.path.join(workdir, 'policy.json'), gamma, space, records)
