@@ -6,7 +6,10 @@ import jax
 
 
 class Batch(NamedTuple):
-  """One step's images, uint8 [B, H, W, C], and labels, int32 [B], of both halves of the training set."""
+  """One step's images, uint8 [B, H, W, C], and labels, int32 [B], of both halves of the training set.
+
+  Images may be a pytree of arrays [B, ...] where a problem's inputs and loss take one: pixels and their boxes, say.
+  """
   train_images: jax.Array
   train_labels: jax.Array
   val_images: jax.Array

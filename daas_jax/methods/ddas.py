@@ -72,8 +72,10 @@ def _gradient(problem, batch, policies, image_key, z, network_key):
     return problem.train_input(batch.train_images, policy, image_key), batch.train_labels
 
   def validation(row):
-    part = lambda x: jax.lax.dynamic_slice_in_dim(x, row.val * len(batch.train_images), len(batch.train_images))
-    return problem.val_input(part(batch.val_images)), part(batch.val_labels)
+    n = len(batch.train_labels)
+    images, labels = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, row.val * n, n),
+                                  (batch.val_images, batch.val_labels))
+    return problem.val_input(images), labels
 
   def gradient(theta, row):
     images, labels = jax.lax.cond(row.val >= 0, validation, training, row)

@@ -16,7 +16,7 @@ class Results(NamedTuple):
   Attributes:
     measures: (gamma, space) -> {name: float}, logged every epoch.
     record: (gamma, space) -> JSON values that history.jsonl keeps: {'candidates': N names, 'probability': [K, N], and
-      what else the distribution has; 'applied', 'strength': [K, N], strength None where there is none}.
+      where the distribution has them 'applied' and 'strength': [K, N], a strength None where there is none}.
     write: (path, gamma, space, records) -> summary, as text; writes policy.json. `records` is what `record` returned
       at the end of every epoch.
   """
@@ -53,9 +53,7 @@ def _total_record(gamma, space):
   """One distribution for all K places, and one probability for all candidates."""
   p_o = plain(jax.nn.softmax(gamma['alpha_o']))
   p_tp = plain(total.total_probability(gamma))
-  strengths = [c.strength if OPS[c.op].graded else None for c in space.candidates]
-  return {'candidates': [str(c) for c in space.candidates], 'probability': [p_o], 'applied': [[p_tp] * len(p_o)],
-          'strength': [strengths]}
+  return {'candidates': [str(c) for c in space.candidates], 'probability': [p_o], 'applied': [[p_tp] * len(p_o)]}
 
 
 def _total_write(path, gamma, space, records):
