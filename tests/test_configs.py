@@ -18,10 +18,11 @@ from daas_jax.nets import fixed
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 
 CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
-SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2')
+SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10')
 TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
              'train_shake_shake', 'train_pyramidnet')
-QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small')
+QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
+               'ddas_quickstart', 'ddas_rotate90', 'train_ddas_quickstart')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.
 _SEARCH = {
@@ -137,6 +138,25 @@ PAPER = {
         'theta.lr': (0.05, 'DADA: 0.4 for 512 images'),
         'theta.weight_decay': (2e-4, 'DADA'),
     },
+    'ddas_cifar10': {
+        'data.name': ('tfds:cifar10', 'DDAS 4.2'),
+        'data.n_train': (4000, 'DDAS 4.2: 2,000 and 2,000'),
+        'data.val_fraction': (0.5, 'DDAS 4.2'),
+        'data.validation_turns': (0, 'a check of DDAS 4.1 alone'),
+        'network.name': ('wrn_40_2', 'DDAS 4.2'),
+        'policy.candidates': ((), 'DDAS code: the published list'),
+        'policy.K': (2, 'DDAS 4.2'),
+        'policy.p_tp': (0.35, 'DDAS 4.2'),
+        'search.epochs': (20, 'DDAS 4.2'),
+        'search.batch': (32, 'DDAS 4.2'),
+        'search.val_batches': (8, 'DDAS 4.2: 256 images'),
+        'search.n_policies': (3, 'DDAS 4.2'),
+        'search.normalise': (True, 'DDAS Eq. 15'),
+        'gamma.lr': (5e-3, 'DDAS code'),
+        'gamma.lr_total': (1e-3, 'DDAS code'),
+        'adam.b1': (0.5, 'DDAS code'),
+        'adam.b2': (0.999, 'DDAS code'),
+    },
     'train_wrn_40_2': _fixed_train('wrn_40_2', 200, 128, 0.1, 2e-4),
     'train_wrn_28_10': _fixed_train('wrn_28_10', 200, 128, 0.1, 5e-4),
     'train_shake_shake': _fixed_train('shake_shake_26_2x32d', 1800, 128, 0.01, 1e-3),
@@ -181,7 +201,7 @@ def test_the_files_are_those_tested_here():
 @pytest.mark.parametrize('name', CONFIGS)
 def test_loads_and_passes_the_checks(name):
   flat = load(name)
-  assert sorted(flat) == sorted(config_lib.schema_of(kind_of(name), 'daas'))
+  assert sorted(flat) == sorted(config_lib.schema_of(kind_of(name), load(name).get('method')))
   assert flat['kind'] == kind_of(name)
 
 
@@ -205,7 +225,7 @@ def test_every_key_is_written_once_and_commented(name):
       key = ast.unparse(node.targets[0]).removeprefix('config.')
       keys.append(key)
       assert len(node.targets) == 1 and comments.get(node.lineno), f'{key}: no comment in line {node.lineno}'
-  assert sorted(keys) == sorted(config_lib.schema_of(kind_of(name), 'daas'))
+  assert sorted(keys) == sorted(config_lib.schema_of(kind_of(name), load(name).get('method')))
   assert max(map(len, source.splitlines())) <= 120
 
 
@@ -221,7 +241,10 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
     assert 0 < flat['network.depth'] <= 11
   else:
     assert flat['network.layers'] == 3
-  if kind_of(name) == 'search':
+  if flat.get('method') == 'ddas':
+    assert flat['policy.candidates'] == () and flat['policy.K'] == 2
+    assert flat['search.n_policies'] == 3 and min(flat['search.val_batches'], flat['search.epochs']) > 1
+  elif kind_of(name) == 'search':
     assert flat['policy.ops'] == DAAS_OPS and flat['policy.K'] == 2 and flat['policy.share'] == 'policy'
     assert min(flat[f'search.{n}'] for n in ('n_arch', 'n_aug', 'n_w')) > 1
     assert 0 < flat['search.warmup_epochs'] < flat['search.epochs']
