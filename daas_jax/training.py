@@ -75,7 +75,7 @@ def make_input(config, data, augment, standard):
       the training that is done.
     standard: whether crop and flip come before it, and Cutout (where the config has it) after; all or none of them.
   """
-  def train_input(images, key, progress=1.0):
+  def train_input(images, key, progress):
     key_standard, key_policy, key_cutout = jax.random.split(key, 3)
     images = preprocess.to_float(images)
     if standard:

@@ -96,3 +96,18 @@ def test_search_and_train_on_fixed_networks(tmp_path):
     trained = tmp_path / name
     run('train', f'--config=configs/train_{name}.py:smoke', data, f'--search={found}', f'--workdir={trained}')
     check_training(trained, 'none')
+
+
+def test_ddas_then_train_under_the_policies_of_its_epochs(tmp_path):
+  write_arrays(tmp_path / 'data.npz', 32, 2, 40, 5)
+  data = f'--config.data.name=arrays:{tmp_path / "data.npz"}'
+  found, trained = tmp_path / 'search', tmp_path / 'train'
+  run('search', '--config=configs/ddas_cifar10.py:smoke', data, f'--workdir={found}')
+  rows = rows_of(found)
+  assert len(rows) == 4 and {row['phase'] for row in rows} == {'policy'}
+  assert all(row['grad_norm_theta'] > 0 and row['grad_norm_gamma'] > 0 for row in rows)
+  assert {'p_tp', 'entropy_p_o'} <= set(rows[-1]) and not (found / 'genotype.json').exists()
+  policy = json.loads((found / 'policy.json').read_text())
+  assert len(policy['candidates']) == 52 and len(policy['epochs']) == 2
+  run('train', '--config=configs/train_wrn_40_2.py:smoke', data, f'--search={found}', f'--workdir={trained}')
+  check_training(trained, 'none')

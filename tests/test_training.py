@@ -123,7 +123,7 @@ def test_averaged_weights_are_what_is_evaluated_and_a_resumed_training_has_the_s
   config = config_lib.train_config()
   config.train.ema, config.train.drop_path, config.train.lr = 0.9, 0.0, 0.5
   net, (tx, lr) = _Line(), training.optimizer(config, 20)
-  augment = lambda images, key: images / 255.0
+  augment = lambda images, key, progress: images / 255.0
   init = lambda: training.init_state(net, tx, jax.random.key(0), (8, 8, 1), config.train.ema)
   step = jax.jit(training.make_step(config, net, tx, lr, augment, 20))
   four = _steps(init(), step, data, range(4))

@@ -1,9 +1,10 @@
 """Searches with a known answer, on the packaged images: shared by the tests of the planted checks."""
 
+from conftest import ROOT
 import jax
 import numpy as np
 
-from daas_jax import config as config_lib, problem as problem_lib
+from daas_jax import cli, config as config_lib, problem as problem_lib
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data import batches as batches_lib, sources
 from daas_jax.methods import build
@@ -68,7 +69,8 @@ def halved(data):
 
 def _programs(config, data):
   """(compiled init, compiled step, seed -> batches, steps of a whole search)."""
-  batches = lambda seed: batches_lib.SearchBatches(data, seed, config.search.batch, config.data.val_fraction)
+  batches = lambda seed: batches_lib.SearchBatches(
+      data, seed, config.search.batch, config.data.val_fraction, config.search.get('val_batches', 1))
   sizes = batches(0).steps_per_epoch
   method = build.build(config, problem_lib.build(config, data), sizes)
   return jax.jit(method.init), jax.jit(method.step, donate_argnums=0), batches, config.search.epochs * sizes
@@ -106,3 +108,13 @@ def rotate_found(state, ops=ROTATE):
 
 def embedded():
   return sources.load('embedded')
+
+
+def ddas_rotate_config():
+  """The same check for DDAS: configs/ddas_rotate90.py."""
+  return cli.run_config_file(str(ROOT / 'configs' / 'ddas_rotate90.py'))
+
+
+def ddas_rotate_found(state):
+  """(probability of Rotate90, total probability)."""
+  return float(jax.nn.softmax(state.gamma['alpha_o'])[-1]), float(jax.nn.sigmoid(state.gamma['alpha_tp']))
