@@ -7,7 +7,6 @@ changes. The defaults are the paper's numbers for CIFAR-10.
 import difflib
 import functools
 import json
-import operator
 from typing import Any, Callable, NamedTuple
 
 import ml_collections
@@ -16,8 +15,8 @@ from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.errors import BadInput
 from daas_jax.lab import estimators
 from daas_jax.nets import fixed
-from daas_jax.nets.primitives import DAAS_PRIMITIVES, PRIMITIVES
-from daas_jax.policies import total
+from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES, PRIMITIVES
+from daas_jax.policies import relaxed, total
 
 _LARGEST = 3e38  # of a float32
 _SEEDS = 2**32 - 1  # of jax.random.key
@@ -120,7 +119,7 @@ _LOG = {
 _SEARCH = {
     'kind': Key('search', one_of('search'), 'which command this config is for'),
     'seed': Key(0, between(0, _SEEDS), 'of everything random'),
-    'method': Key('daas', one_of('daas', 'ddas'), 'search algorithm'),
+    'method': Key('daas', one_of('daas', 'ddas', 'joint_faa'), 'search algorithm'),
     **_DATA,
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
     'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
@@ -150,6 +149,10 @@ _SEARCH = {
     **_LOG,
 }
 # What one method has and not all.
+_ARCH = {
+    'arch.lr': Key(3e-4, above(0), 'Adam, of alpha and beta (DARTS)'),
+    'arch.weight_decay': Key(1e-3, at_least(0), 'L2 (DARTS)'),
+}
 _DAAS = {
     'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
@@ -169,8 +172,7 @@ _DAAS = {
                           'control variate: none (the paper), or additive, learned from past alignments (README)'),
     'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
     'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
-    'arch.lr': Key(3e-4, above(0), 'Adam, of alpha and beta (DARTS)'),
-    'arch.weight_decay': Key(1e-3, at_least(0), 'L2 (DARTS)'),
+    **_ARCH,
 }
 _DDAS = {
     'policy.candidates': Key((), some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
@@ -181,8 +183,18 @@ _DDAS = {
     'search.normalise': Key(True, anything, "divide by Eq. 15's Z_g"),
     'gamma.lr_total': Key(1e-3, above(0), 'Adam, of alpha_tp (DDAS code)'),
 }
-METHODS = {'daas': _DAAS, 'ddas': _DDAS}
-SEARCH = functools.reduce(operator.or_, METHODS.values(), _SEARCH)
+_JOINT_FAA = {
+    'network.name': Key('supernet', one_of('supernet'), 'dense, all operations computed'),
+    'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of a cell, none among them'),
+    'policy.ops': Key(relaxed.OPERATIONS, all_of(OPS), 'candidate image operations, 16 without Cutout'),
+    'policy.L': Key(10, between(1, 100), 'sub-policies'),
+    'policy.selection_temperature': Key(0.05, above(0), 'eta of the softmax over operations (code)'),
+    'policy.bernoulli_temperature': Key(0.1, above(0), 'of the relaxed Bernoulli variables (code)'),
+    **_ARCH,
+}
+METHODS = {'daas': _DAAS, 'ddas': _DDAS, 'joint_faa': _JOINT_FAA}
+SEARCH = functools.reduce(lambda a, b: b | a, METHODS.values(), _SEARCH)
+"""Every key of a search, of whichever method."""
 
 # A point of a search at which its gradients are looked at: every key of the search, and what is done there.
 GRADCHECK = _SEARCH | _DAAS | {

@@ -14,9 +14,11 @@ from daas_jax.augment import apply, preprocess
 from daas_jax.nets import architecture, fixed, kernels as kernel_sets
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.nets.supernet import SuperNet
-from daas_jax.policies import categorical, outcomes, total
+from daas_jax.policies import categorical, outcomes, relaxed, total
 from daas_jax.types import Problem
 
+DENSE = ('joint_faa',)
+"""The methods whose supernet computes all operations."""
 NETWORKS = ('supernet', 'small_cnn', *fixed.FIXED)
 
 
@@ -44,7 +46,7 @@ def network(config, num_classes, kernels=None):
   if config.network.name == 'small_cnn':
     return SmallCNN(num_classes, config.network.channels, kernels)
   return SuperNet(num_classes, config.network.layers, config.network.channels, tuple(config.network.primitives),
-                  config.network.stem, kernels=kernels, dtype=config.network.dtype)
+                  config.network.stem, dense=config.method in DENSE, kernels=kernels, dtype=config.network.dtype)
 
 
 def takes_key(config):
@@ -54,9 +56,12 @@ def takes_key(config):
 
 
 def policy_space(config):
-  """The space of policies of a search config: a `total.Space` for DDAS, a `categorical.Space` for DAAS."""
+  """The space of policies of a search config: of `total` for DDAS, `relaxed` for the joint search, `categorical`."""
   if config.method == 'ddas':
     return total.Space(total.parse(config.policy.candidates) or total.published(), config.policy.K)
+  if config.method == 'joint_faa':
+    room = config.policy
+    return relaxed.Space(tuple(room.ops), room.K, room.L, room.selection_temperature, room.bernoulli_temperature)
   return categorical.Space(tuple(config.policy.ops), config.policy.K, config.policy.levels, config.policy.share)
 
 
@@ -113,6 +118,19 @@ def _total(config, data, space):
       total_probability=total.total_probability)
 
 
+def _relaxed(config, data, space):
+  """The same for the joint DARTS and Faster AutoAugment search, whose policy is gamma itself."""
+  return dict(
+      init_gamma=functools.partial(relaxed.init, space=space),
+      sample_policy=None,
+      log_prob=None,
+      train_input=_input(config, data, lambda images, gamma, key: relaxed.apply(gamma, space, images, key)),
+      project=relaxed.project)
+
+
+_POLICIES = {'daas': _categorical, 'ddas': _total, 'joint_faa': _relaxed}
+
+
 def mixture_input(config, data, space):
   """(images uint8, `straight_through.Weights`, key) -> the images of `train_input`, differentiable in the weights."""
   return _input(config, data, lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
@@ -135,16 +153,19 @@ def build(config, data, genotype=None):
   """
   net, primitives = network(config, len(data.class_names)), tuple(config.network.primitives)
   drawn = config.network.name == 'supernet' and genotype is None
-  searched = drawn and config.method != 'ddas'
+  searched, dense = drawn and config.method != 'ddas', config.method in DENSE
   held = {} if genotype is None else architecture.fixed(genotype, primitives)
   needs_key = takes_key(config)
-  policies = {'daas': _categorical, 'ddas': _total}[config.method](config, data, policy_space(config))
+  policies = _POLICIES[config.method](config, data, policy_space(config))
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
 
   def init_arch(key):
-    return architecture.init(key, primitives) if searched else {}
+    initial = architecture.init_dense if dense else architecture.init
+    return initial(key, primitives) if searched else {}
 
   def sample_arch(key, arch, tau):
+    if drawn and dense:
+      return architecture.mixture(arch)
     if drawn and not searched:  # uniformly
       arch = jax.tree.map(jnp.zeros_like, architecture.init(key, primitives))
     return architecture.sample(key, arch, tau) if drawn else held

@@ -21,14 +21,15 @@ def measures(state, config):
   space = problem_lib.policy_space(config)
   out = policy_results.of(space).measures(state.gamma, space)
   if state.arch:
-    alpha, beta = architecture.entropies(state.arch)
     derived = genotype_lib.derive(*_arrays(state), tuple(config.network.primitives))
-    out |= {'entropy_alpha': float(alpha), 'entropy_beta': float(beta), 'skip_share': skip_share(derived)}
+    out |= {name: float(h) for name, h in architecture.entropies(state.arch).items()}
+    out['skip_share'] = skip_share(derived)
   return out
 
 
 def _arrays(state):
-  return np.asarray(state.arch['alpha']), np.asarray(state.arch['beta'])
+  beta = state.arch.get('beta')
+  return np.asarray(state.arch['alpha']), None if beta is None else np.asarray(beta)
 
 
 def record(state, config):
@@ -36,7 +37,7 @@ def record(state, config):
 
   Returns:
     {'architecture': {'cells': names of the C cell types, 'edges': the E pairs [source, target], 'operations': names of
-    the O candidates, 'alpha': [C, E, O] and 'beta': [C, E] logits}, {} for a fixed network;
+    the O candidates, 'alpha': [C, E, O] and, where there is one, 'beta': [C, E] logits}, {} for a fixed network;
     'policy': as `policies.results.Results` says}.
   """
   space, plain = problem_lib.policy_space(config), policy_results.plain

@@ -12,7 +12,7 @@ from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
 
 
-PHASES = {'daas': 'joint', 'ddas': 'policy'}
+PHASES = {'daas': 'joint', 'ddas': 'policy', 'joint_faa': 'joint'}
 """{method: what metrics.jsonl calls its steps after a warm-up}."""
 
 

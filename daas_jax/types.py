@@ -23,7 +23,7 @@ class SearchState(NamedTuple):
     step: int32 [], steps done.
     key: PRNG key of the whole search; step n uses fold_in(key, n).
     theta: network weights.
-    arch: {'alpha': [2, E, O], 'beta': [2, E]}, or {} for a fixed network.
+    arch: {'alpha': [2, E, O], 'beta': [2, E]} (a dense supernet has no beta), or {} for a fixed network.
     gamma: policy parameters.
     opt_theta, opt_arch, opt_gamma: their optimizers' states.
     baseline: {'average': [], 'count': []} of DAAS's moving-average baseline; 'past', a `control.Past`, where a control
@@ -57,16 +57,18 @@ class Problem(NamedTuple):
   Attributes:
     init_theta: key -> theta.
     init_arch: key -> arch, {} where the network is fixed.
-    sample_arch: (key, arch, tau) -> z, a straight-through sample, {} where the network is fixed.
+    sample_arch: (key, arch, tau) -> z, a straight-through sample, or the mixture of all operations for methods with a
+      dense supernet; {} where the network is fixed.
     loss: (theta, z, images float [B, H, W, C], labels [B], key) -> (mean cross-entropy [], accuracy []).
     init_gamma: key -> gamma.
     sample_policy: (key, gamma) -> policy.
     log_prob: (gamma, policy) -> log p(policy), [] (DAAS Eq. 4, or that of its outcome; DDAS's P(phi), Eq. 3).
     identity: policy -> the same policy with nothing applied.
-    train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images.
+    train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images. A relaxed policy is gamma.
     val_input: images uint8 -> normalised images.
     n_features, features, expected_features: D, policy -> [D], (gamma, w [D]) -> E[w . features] []: what an additive
       control variate needs.
+    project: gamma -> the nearest one inside its range; None where every gamma is.
     total_probability: gamma -> p_tp [], DDAS's total probability; None of other policy spaces.
   """
   init_theta: Callable
@@ -82,4 +84,5 @@ class Problem(NamedTuple):
   n_features: int = 0
   features: Any = None
   expected_features: Any = None
+  project: Any = None
   total_probability: Any = None

@@ -15,14 +15,16 @@ import pytest
 from daas_jax import cli, config as config_lib
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.nets import fixed
-from daas_jax.nets.primitives import DAAS_PRIMITIVES
+from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES
+from daas_jax.policies import relaxed
 
 CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
-SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10')
+SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10', 'joint_faa_cifar10')
 TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
              'train_shake_shake', 'train_pyramidnet')
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
-               'ddas_quickstart', 'ddas_rotate90', 'train_ddas_quickstart')
+               'ddas_quickstart', 'ddas_rotate90', 'train_ddas_quickstart',
+               'joint_faa_quickstart')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.
 _SEARCH = {
@@ -157,6 +159,25 @@ PAPER = {
         'adam.b1': (0.5, 'DDAS code'),
         'adam.b2': (0.999, 'DDAS code'),
     },
+    'joint_faa_cifar10': {
+        'data.name': ('tfds:cifar10', 'joint search, Table 1'),
+        'data.val_fraction': (0.5, 'DARTS'),
+        'network.name': ('supernet', 'joint search: DARTS'),
+        'network.layers': (8, 'DARTS'),
+        'network.channels': (16, 'DARTS'),
+        'network.primitives': (DARTS_PRIMITIVES, 'DARTS'),
+        'policy.ops': (relaxed.OPERATIONS, 'joint search: 16 operations'),
+        'policy.K': (2, 'joint search'),
+        'policy.L': (10, 'joint search'),
+        'policy.selection_temperature': (0.05, 'Faster AutoAugment code'),
+        'policy.bernoulli_temperature': (0.1, 'Faster AutoAugment code'),
+        'search.epochs': (50, 'joint search, Table 1'),
+        'search.batch': (64, 'DARTS'),
+        'theta.lr': (0.025, 'DARTS'),
+        'arch.lr': (3e-4, 'DARTS'),
+        'gamma.lr': (1e-3, 'Faster AutoAugment code'),
+        'adam.b1': (0.5, 'DARTS'),
+    },
     'train_wrn_40_2': _fixed_train('wrn_40_2', 200, 128, 0.1, 2e-4),
     'train_wrn_28_10': _fixed_train('wrn_28_10', 200, 128, 0.1, 5e-4),
     'train_shake_shake': _fixed_train('shake_shake_26_2x32d', 1800, 128, 0.01, 1e-3),
@@ -244,6 +265,9 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
   if flat.get('method') == 'ddas':
     assert flat['policy.candidates'] == () and flat['policy.K'] == 2
     assert flat['search.n_policies'] == 3 and min(flat['search.val_batches'], flat['search.epochs']) > 1
+  elif flat.get('method') == 'joint_faa':
+    assert flat['policy.ops'] == paper['policy.ops'] and (flat['policy.K'], flat['policy.L']) == (2, 10)
+    assert flat['network.primitives'][0] == 'none'
   elif kind_of(name) == 'search':
     assert flat['policy.ops'] == DAAS_OPS and flat['policy.K'] == 2 and flat['policy.share'] == 'policy'
     assert min(flat[f'search.{n}'] for n in ('n_arch', 'n_aug', 'n_w')) > 1
@@ -341,3 +365,8 @@ def test_the_laboratory_looks_at_the_quickstart_halfway_through_its_warm_up():
   assert {k for k in search if search[k] != lab[k]} <= chosen
   steps = 2000 // search['search.batch']  # of 4,000 images halved
   assert lab['lab.step'] == search['search.warmup_epochs'] * steps // 2
+
+
+def test_the_joint_search_has_its_shorter_variant():
+  short, long = load('joint_faa_cifar10', 'epochs25'), load('joint_faa_cifar10')
+  assert {key for key in long if short[key] != long[key]} == {'search.epochs'} and short['search.epochs'] == 25

@@ -6,7 +6,7 @@ import optax
 
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
-from daas_jax.methods import daas, ddas
+from daas_jax.methods import daas, ddas, joint_faa
 
 
 def _adam(config, lr, weight_decay):
@@ -21,7 +21,7 @@ def theta_optimizer(config, lr):
 
 
 def optimizers(config, lr):
-  """{'theta', 'arch', 'gamma'}: the three optax transformations of DAAS; lr is theta's schedule."""
+  """{'theta', 'arch', 'gamma'}: the three optax transformations; lr is theta's schedule."""
   return {'theta': theta_optimizer(config, lr),
           'arch': _adam(config, config.arch.lr, config.arch.weight_decay),
           'gamma': _adam(config, config.gamma.lr, config.gamma.weight_decay)}
@@ -66,15 +66,26 @@ def _daas(config, problem, steps_per_epoch, devices, axis):
       devices=devices, axis=axis))
 
 
+def _one_device(config, devices):
+  if devices > 1:
+    raise BadInput(f'method {config.method!r} runs on one device: set parallel.devices=1, not {devices}')
+
+
 def _ddas(config, problem, steps_per_epoch, devices, axis):
   del axis
-  if devices > 1:
-    raise BadInput(f"method 'ddas' runs on one device: set parallel.devices=1, not {devices}")
+  _one_device(config, devices)
   search, lr = config.search, learning_rate(config, steps_per_epoch)
   return ddas.make(problem, ddas.Settings(
       n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
       optimizers={'theta': theta_optimizer(config, lr), 'gamma': total_optimizer(config)}, normalise=search.normalise))
 
 
-METHODS = {'daas': _daas, 'ddas': _ddas}
+def _joint_faa(config, problem, steps_per_epoch, devices, axis):
+  del axis
+  _one_device(config, devices)
+  lr = learning_rate(config, steps_per_epoch)
+  return joint_faa.make(problem, joint_faa.Settings(lr=lr, optimizers=optimizers(config, lr)))
+
+
+METHODS = {'daas': _daas, 'ddas': _ddas, 'joint_faa': _joint_faa}
 """{name: (config, problem, steps_per_epoch, devices, axis) -> `Method`}."""

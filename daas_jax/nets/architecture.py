@@ -20,6 +20,23 @@ def init(key, primitives):
           'beta': 1e-3 * jax.random.normal(key_beta, (2, edges))}
 
 
+def init_dense(key, primitives):
+  """alpha [2, E, O] of a dense mixture at the start, 1e-3 * normal: there are no edge logits (DARTS)."""
+  return {'alpha': 1e-3 * jax.random.normal(key, (2, len(cells.EDGES), len(primitives)))}
+
+
+def mixture(arch):
+  """The z of DARTS's continuous relaxation (Eq. 5 of the joint-search paper): every operation, every edge.
+
+  Args:
+    arch: {'alpha': [2, E, O]}.
+
+  Returns:
+    {'A': [2, E, O] softmax(alpha), 'B': [2, E] ones}.
+  """
+  return {'A': jax.nn.softmax(arch['alpha']), 'B': jnp.ones(arch['alpha'].shape[:2])}
+
+
 def sample(key, arch, tau):
   """One straight-through architecture z (DAAS Eq. 7-8).
 
@@ -69,9 +86,13 @@ def _entropy(logits):
 
 
 def entropies(arch):
-  """Mean entropy, in nats, of softmax(alpha) over all edges and of softmax(beta) over all nodes: two scalars."""
-  beta = jnp.stack([jnp.mean(_entropy(arch['beta'][:, e[0]:e[-1] + 1])) for e in cells.NODE_EDGES])
-  return jnp.mean(_entropy(arch['alpha'])), jnp.mean(beta)
+  """Mean entropies, in nats: {'entropy_alpha': of softmax(alpha) over all edges, 'entropy_beta': of softmax(beta) over
+  all nodes, where there is a beta}; scalars []."""
+  out = {'entropy_alpha': jnp.mean(_entropy(arch['alpha']))}
+  if 'beta' in arch:
+    nodes = [jnp.mean(_entropy(arch['beta'][:, e[0]:e[-1] + 1])) for e in cells.NODE_EDGES]
+    out['entropy_beta'] = jnp.mean(jnp.stack(nodes))
+  return out
 
 
 def mean_probabilities(arch):

@@ -37,15 +37,23 @@ def _candidates(primitives):
   return columns
 
 
+def _edge_logits(alpha, columns):
+  """log softmax(alpha) of each edge's best operation among `columns`: [2, E]."""
+  largest = alpha.max(-1, keepdims=True)
+  log_p = alpha - largest - np.log(np.sum(np.exp(alpha - largest), -1, keepdims=True))
+  return log_p[..., columns].max(-1)
+
+
 def derive(alpha, beta, primitives):
-  """The most probable architecture (DAAS 4.3).
+  """The most probable architecture (DAAS 4.3, DARTS).
 
   Per node the 2 edges of largest softmax(beta) over the node's edges, and on each the operation of largest
-  softmax(alpha), 'none' left out. Equal logits: the lower edge, the earlier operation.
+  softmax(alpha), 'none' left out. Without beta an edge counts as much as that operation's softmax(alpha), in which
+  'none' has its share (DARTS). Equal numbers: the lower edge, the earlier operation.
 
   Args:
     alpha: [2, E, O] operation logits of the normal and the reduction cell.
-    beta: [2, E] edge logits.
+    beta: [2, E] edge logits, or None.
     primitives: names of the O operations.
 
   Returns:
@@ -55,13 +63,14 @@ def derive(alpha, beta, primitives):
     ValueError: wrong shapes, or a logit that is not a number.
     BadInput: no operation other than 'none'.
   """
-  alpha, beta = np.asarray(alpha, np.float64), np.asarray(beta, np.float64)
-  if alpha.shape != (2, len(EDGES), len(primitives)) or beta.shape != (2, len(EDGES)):
-    raise ValueError(f'alpha {alpha.shape} and beta {beta.shape} are not [2, {len(EDGES)}, {len(primitives)}] and '
+  alpha, beta = np.asarray(alpha, np.float64), None if beta is None else np.asarray(beta, np.float64)
+  if alpha.shape != (2, len(EDGES), len(primitives)) or (beta is not None and beta.shape != (2, len(EDGES))):
+    raise ValueError(f'alpha {alpha.shape} and beta {np.shape(beta)} are not [2, {len(EDGES)}, {len(primitives)}] and '
                      f'[2, {len(EDGES)}]')
-  if np.isnan(alpha).any() or np.isnan(beta).any():
+  if np.isnan(alpha).any() or (beta is not None and np.isnan(beta).any()):
     raise ValueError('alpha or beta holds NaN')
   columns = np.array(_candidates(primitives))
+  beta = _edge_logits(alpha, columns) if beta is None else beta
 
   def cell(alpha, beta):
     pairs = []

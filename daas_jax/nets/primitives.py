@@ -10,6 +10,8 @@ from daas_jax.nets import kernels as k
 DAAS_PRIMITIVES = (
     'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'dil_conv_3x3', 'dil_conv_5x5')
 """O = 7, in this order: the columns of alpha."""
+DARTS_PRIMITIVES = ('none', *DAAS_PRIMITIVES)
+"""O = 8 of the dense DARTS space: 'none' outputs zeros and is never derived."""
 
 
 class Primitive(NamedTuple):

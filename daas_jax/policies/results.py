@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from daas_jax.augment.ops import OPS
-from daas_jax.policies import categorical, files, schedule, total
+from daas_jax.policies import categorical, files, relaxed, schedule, total
 
 
 class Results(NamedTuple):
@@ -30,15 +30,14 @@ def plain(array):
   return [plain(x) for x in array] if np.ndim(array) else float(f'{float(array):.6g}')
 
 
-def _categorical_record(gamma, space):
-  found = {name: plain(x) for name, x in categorical.marginals(gamma, space).items()}
+def _record(marginals, space):
+  """A record of numpy {'probability', 'applied', 'strength'}: [K, N] each."""
+  found = {name: plain(x) for name, x in marginals.items()}
   found['strength'] = [[x if OPS[op].graded else None for op, x in zip(space.ops, row)] for row in found['strength']]
   return {'candidates': list(space.ops)} | found
 
 
-def _categorical_write(path, gamma, space, records):
-  del records  # the policy is the last one
-  table = categorical.table(jax.device_get(gamma), space)
+def _write(path, table, space):
   files.save(path, table, space)
   return files.describe(table, space)
 
@@ -77,17 +76,21 @@ def _describe(found, top=10):
 
 CATEGORICAL = Results(
     lambda gamma, space: {f'entropy_pi_{k}': float(h) for k, h in enumerate(categorical.entropy_pi(gamma))},
-    _categorical_record, _categorical_write)
+    lambda gamma, space: _record(categorical.marginals(gamma, space), space),
+    lambda path, gamma, space, records: _write(path, categorical.table(jax.device_get(gamma), space), space))
 TOTAL = Results(_total_measures, _total_record, _total_write)
+RELAXED = Results(
+    relaxed.measures, lambda gamma, space: _record(relaxed.marginals(gamma, space), space),
+    lambda path, gamma, space, records: _write(path, relaxed.table(gamma, space), relaxed.table_space(space)))
 
 
 def of(space):
   """The `Results` of a space.
 
   Args:
-    space: a `categorical.Space` or a `total.Space`.
+    space: a `categorical.Space`, `total.Space` or `relaxed.Space`.
   """
-  return {categorical.Space: CATEGORICAL, total.Space: TOTAL}[type(space)]
+  return {categorical.Space: CATEGORICAL, total.Space: TOTAL, relaxed.Space: RELAXED}[type(space)]
 
 
 def write(workdir, gamma, space, records):

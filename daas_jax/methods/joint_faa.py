@@ -1,0 +1,86 @@
+"""Joint DARTS and Faster AutoAugment: policy and architecture by gradients through the augmented images (Alg. 1).
+
+Kashima et al., Joint Search of Data Augmentation Policies and Network Architectures. One step of Alg. 1, for a batch of
+D_val and one of D_train:
+
+  1. X' = the relaxed policy on the validation batch (Eq. 2);
+     gamma, alpha <- Adam on the gradients of L_val(theta, alpha, X'), first order: xi = 0 in Eq. 8;
+  2. X' = the relaxed policy, as it is now, on the training batch;
+     theta <- SGD on the gradient of L_train(theta, alpha, X').
+
+Two gradient passes of the dense supernet. On a clean validation batch gamma would have no gradient at all: the
+augmented one is what gives it a say. That is another question than DAAS's, though: gamma makes the loss small on the
+images that it made itself, so it is drawn to those that the network already knows.
+"""
+
+from typing import Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from daas_jax import trees
+from daas_jax.types import Method, SearchState
+
+
+class Settings(NamedTuple):
+  """What the joint search needs besides its problem.
+
+  Attributes:
+    lr: step -> learning rate of theta.
+    optimizers: {'theta', 'arch', 'gamma'}: optax transformations.
+    augment_validation: whether the validation batch is augmented, as in Alg. 1; False is the clean batch, for a test.
+  """
+  lr: Callable
+  optimizers: dict
+  augment_validation: bool = True
+
+
+def _update(optimizer, gradient, opt_state, parameters):
+  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
+  return optax.apply_updates(parameters, updates), opt_state
+
+
+def make(problem, settings):
+  """Builds the joint search.
+
+  Args:
+    problem: a `daas_jax.types.Problem` whose train_input takes gamma for a policy and is differentiable in it, with
+      `project`; its sample_arch gives the mixture of all operations, differentiable in arch.
+    settings: `Settings`.
+
+  Returns:
+    A `daas_jax.types.Method` whose step is one turn of Alg. 1; its metrics are scalars.
+  """
+  optimizers = settings.optimizers
+
+  def init(key):
+    key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
+    theta, arch, gamma = problem.init_theta(key_theta), problem.init_arch(key_arch), problem.init_gamma(key_gamma)
+    return trees.strongly_typed(SearchState(
+        jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta), optimizers['arch'].init(arch),
+        optimizers['gamma'].init(gamma), {}))
+
+  def loss(theta, arch, gamma, images, labels, key, augmented=True):
+    key_arch, key_image, key_network = jax.random.split(key, 3)
+    images = problem.train_input(images, gamma, key_image) if augmented else problem.val_input(images)
+    return problem.loss(theta, problem.sample_arch(key_arch, arch, 1.0), images, labels, key_network)
+
+  def step(state, batch):
+    key_val, key_train = jax.random.split(jax.random.fold_in(state.key, state.step))
+    (val_loss, val_accuracy), (g_arch, g_gamma) = jax.value_and_grad(loss, (1, 2), has_aux=True)(
+        state.theta, state.arch, state.gamma, batch.val_images, batch.val_labels, key_val, settings.augment_validation)
+    arch, opt_arch = _update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
+    gamma, opt_gamma = _update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
+    gamma = problem.project(gamma)
+
+    (train_loss, train_accuracy), g_theta = jax.value_and_grad(loss, has_aux=True)(
+        state.theta, arch, gamma, batch.train_images, batch.train_labels, key_train)
+    theta, opt_theta = _update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
+    metrics = {
+        'train_loss': train_loss, 'train_accuracy': train_accuracy, 'val_loss': val_loss, 'val_accuracy': val_accuracy,
+        'lr': settings.lr(state.step), 'grad_norm_theta': trees.norm(g_theta), 'grad_norm_arch': trees.norm(g_arch),
+        'grad_norm_gamma': trees.norm(g_gamma)}
+    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma, {}), metrics
+
+  return Method(init, step)
