@@ -1,7 +1,7 @@
 """The joint search of DARTS and Faster AutoAugment on CIFAR-10, each number with its source.
 
 Kashima et al., Joint Search of Data Augmentation Policies and Network Architectures ("joint"); what it does not say is
-DARTS's and Faster AutoAugment's code. After the file name: ':epochs25' is its shorter search, ':smoke' tries it out. For
+DARTS's and Faster AutoAugment's code. ':epochs25' after the file name is its shorter search, ':smoke' tries it out. For
 CIFAR-100: --config.data.name=tfds:cifar100; for SVHN: tfds:svhn_cropped.
 """
 

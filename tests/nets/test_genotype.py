@@ -9,7 +9,7 @@ import pytest
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as gt
 from daas_jax.nets.cells import EDGES, NODE_EDGES
-from daas_jax.nets.primitives import DAAS_PRIMITIVES, PRIMITIVES
+from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES, PRIMITIVES
 
 WITH_NONE = ('none', *DAAS_PRIMITIVES)
 
@@ -310,3 +310,16 @@ def test_describe_shows_every_edge():
     for n in range(4):
       (a, i), (b, j) = pairs[2 * n : 2 * n + 2]
       assert lines[first + n] == f'  node {n + 2} = {a}(node {i}) + {b}(node {j})'
+
+
+def test_without_beta_edges_are_ranked_by_their_best_operation_beside_none():
+  """DARTS: 'none' takes its share of the softmax, so an edge on which it is strong ranks lower; it is never chosen."""
+  alpha = np.zeros((2, 14, 8))
+  alpha[:, :, DARTS_PRIMITIVES.index('skip_connect')] = 1.0
+  alpha[:, 3, 0] = 5.0  # 'none' on the second edge into node 3
+  alpha[:, 4, DARTS_PRIMITIVES.index('sep_conv_5x5')] = 2.0
+  found = gt.derive(alpha, None, DARTS_PRIMITIVES)
+  assert found.normal[2:4] == (('skip_connect', 0), ('sep_conv_5x5', 2))
+  assert found.normal == found.reduce and 'none' not in {name for name, _ in found.normal}
+  by_hand = np.log(np.exp(alpha) / np.exp(alpha).sum(-1, keepdims=True))[..., 1:].max(-1)
+  assert found == gt.derive(alpha, by_hand, DARTS_PRIMITIVES)
