@@ -12,10 +12,10 @@ the public code has the identity at 0.
 
 Derivatives with respect to mu: the chain rule for ShearX, ShearY, TranslateX, TranslateY, Rotate, Contrast, Color,
 Brightness, Sharpness and SamplePairing. AutoContrast, HorizontalFlip, Invert, Equalize (no magnitude), Solarize and
-Posterize (piecewise constant) are straight-through, `straight_through` names them: there dO(X; mu) / dmu is set to 1
-for every value of the image, as Hataya et al. do, on top of a true derivative of zero. mu_n of those without a magnitude
-thus moves, and changes nothing. Derivatives with respect to z and p are exact for the noise that was drawn. Derivatives
-with respect to the image, through which the parameters of an earlier slot learn, are those of `daas_jax.augment.ops`:
+Posterize (piecewise constant) are straight-through, `straight_through` names them: their true derivative is zero, and
+dO(X; mu) / dmu is set to 1 for every value of the image, as Hataya et al. do. The mu of those without a magnitude thus
+moves, and changes nothing. Derivatives with respect to z and p are exact for the noise that was drawn. Derivatives with
+respect to the image, through which the parameters of an earlier slot learn, are those of `daas_jax.augment.ops`:
 estimates for Posterize, Equalize and AutoContrast, the chain rule elsewhere.
 """
 
@@ -159,7 +159,7 @@ def _slot(images, weight, mu, key, ops):
   for n, name in enumerate(ops):
     mixed += scale(weight[:, n], jax.vmap(_on_image(name))(images, partner, mu[:, n], keys))
   # By rounding alone is a mean of values in [0, 1] outside of it: the clipping must not stop a gradient.
-  return gumbel.straight_through(jnp.clip(mixed, 0, 1), mixed)
+  return gumbel.straight_through(lax.stop_gradient(jnp.clip(mixed, 0, 1)), mixed)
 
 
 def _on_image(name):
