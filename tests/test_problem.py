@@ -92,3 +92,26 @@ def test_a_genotype_of_other_operations_is_refused(data):
   config.network.primitives = ('skip_connect',)
   with pytest.raises(BadInput, match='not among network.primitives'):
     problem.build(config, data, genotype_lib.random_genotype(3, ('max_pool_3x3', 'skip_connect')))
+
+
+def test_a_policy_search_on_the_supernet_draws_architectures_uniformly(data):
+  """DDAS searches the policy alone: no alpha, an architecture a step, every operation as likely as the next."""
+  config = config_lib.search_config('ddas')
+  config.network.layers, config.network.channels = 3, 2
+  built = problem.build(config, data)
+  arch = built.init_arch(jax.random.key(0))
+  z = jax.vmap(lambda key: built.sample_arch(key, arch, 1.0))(jax.random.split(jax.random.key(0), 500))
+  assert arch == {}
+  np.testing.assert_array_equal(np.sort(z['A'], -1)[..., -2:], np.broadcast_to([0, 1], (500, 2, 14, 2)))
+  assert np.abs(np.mean(z['A'], (0, 1, 2)) * 7 - 1).max() < 0.1
+  np.testing.assert_array_equal(np.sum(z['B'], -1), 8)
+
+
+def test_a_dense_search_mixes_every_operation(data):
+  config = config_lib.search_config('joint_faa')
+  built = problem.build(config, data)
+  arch = built.init_arch(jax.random.key(0))
+  assert set(arch) == {'alpha'} and arch['alpha'].shape == (2, 14, 8)
+  z = built.sample_arch(jax.random.key(1), arch, 1.0)
+  np.testing.assert_allclose(z['A'], 1 / 8, atol=1e-3)
+  assert problem.network(config, 10).dense and not problem.network(config_lib.search_config(), 10).dense

@@ -111,3 +111,20 @@ def test_ddas_then_train_under_the_policies_of_its_epochs(tmp_path):
   assert len(policy['candidates']) == 52 and len(policy['epochs']) == 2
   run('train', '--config=configs/train_wrn_40_2.py:smoke', data, f'--search={found}', f'--workdir={trained}')
   check_training(trained, 'none')
+
+
+def test_joint_search_of_darts_and_faster_autoaugment(tmp_path):
+  write_arrays(tmp_path / 'data.npz', 32, 2, 50, 5)
+  data = f'--config.data.name=arrays:{tmp_path / "data.npz"}'
+  found, trained = tmp_path / 'search', tmp_path / 'train'
+  run('search', '--config=configs/joint_faa_cifar10.py:smoke', data, f'--workdir={found}')
+  rows = rows_of(found)
+  assert len(rows) == 4 and {row['phase'] for row in rows} == {'joint'}
+  assert all(min(row['grad_norm_theta'], row['grad_norm_arch'], row['grad_norm_gamma']) > 0 for row in rows)
+  assert {'entropy_alpha', 'entropy_z', 'skip_share'} <= set(rows[-1]) and 'entropy_beta' not in rows[-1]
+  genotype = json.loads((found / 'genotype.json').read_text())
+  assert 'none' not in {name for cell in ('normal', 'reduce') for node in genotype[cell] for name, _ in node}
+  policies = json.loads((found / 'policy.json').read_text())['policies']
+  assert abs(sum(row['probability'] for row in policies) - 1) < 1e-4
+  run('train', '--config=configs/train_cifar10.py:smoke', data, f'--search={found}', f'--workdir={trained}')
+  check_training(trained)
