@@ -1,4 +1,4 @@
-"""One sampled augmentation policy, K operations in sequence, onto a batch of images.
+"""One sampled augmentation policy, K operations in sequence, onto a batch of images and the boxes in them.
 
 Which operations a policy may name is the caller's tuple `ops` of keys of `ops.OPS`; a policy refers to them
 by their position in it. Random signs, places and the like come from the key: slot k uses fold_in(key, k).
@@ -11,11 +11,13 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
+from daas_jax.augment import boxes as boxes_lib
 from daas_jax.augment.ops import OPS, magnitude
 
 
 def apply_policy(images: chex.Array, o: chex.Array, y: chex.Array, strength: chex.Array, key: chex.PRNGKey, *,
-                 ops: Sequence[str], per: str = 'batch') -> chex.Array:
+                 ops: Sequence[str], per: str = 'batch',
+                 boxes: chex.Array | None = None) -> chex.Array | tuple[chex.Array, chex.Array]:
   """Applies one policy to a batch (DAAS, Sec. 3.2).
 
   Only the operation that is taken is computed: `o` selects a branch of `lax.switch`. That holds under
@@ -31,9 +33,12 @@ def apply_policy(images: chex.Array, o: chex.Array, y: chex.Array, strength: che
     key: typed or raw PRNG key.
     ops: names of operations.
     per: 'batch' (one sign and one place for the whole batch) or 'image' (y, signs and places of each image).
+    boxes: [B, N, 4], float, the boxes of each image (`boxes`), which then move with its pixels; or None. SamplePairing
+      leaves an image its own boxes: those of the fainter second image are not added. Cutout leaves them too, even
+      those of what it covers.
 
   Returns:
-    [B, H, W, C], float in [0, 1], of the dtype of `images`.
+    [B, H, W, C], float in [0, 1], of the dtype of `images`; with boxes the pair of that and the boxes [B, N, 4].
 
   Raises:
     ValueError: for an unknown operation, another `per`, or shapes that do not fit.
@@ -45,10 +50,13 @@ def apply_policy(images: chex.Array, o: chex.Array, y: chex.Array, strength: che
   _check_images(images, ops)
   _check_shapes(o=(o, slots), strength=(strength, slots),
                 y=(y, slots if per == 'batch' else images.shape[:1] + slots))
+  if boxes is not None:
+    boxes = jnp.asarray(boxes)
+    _check_boxes(boxes, images)
   slot = _slot_per_batch if per == 'batch' else _slot_per_image
   for k in range(o.shape[0]):
-    images = slot(images, o[k], y[..., k], strength[k], jax.random.fold_in(key, k), ops)
-  return images
+    images, boxes = slot(images, boxes, o[k], y[..., k], strength[k], jax.random.fold_in(key, k), ops)
+  return images if boxes is None else (images, boxes)
 
 
 def apply_each(images: chex.Array, o: chex.Array, y: chex.Array, strength: chex.Array, key: chex.PRNGKey, *,
@@ -121,27 +129,40 @@ def apply_mixture(images: chex.Array, o: chex.Array, y: chex.Array, m: chex.Arra
   return images
 
 
-def _slot_per_batch(images, o, y, strength, key, ops):
-  """One operation on the whole batch; y = 0 takes the last branch, which does nothing."""
+def _slot_per_batch(images, boxes, o, y, strength, key, ops):
+  """One operation on the whole batch and its boxes (or None); y = 0 takes the last branch, which does nothing."""
   def branch(name):
     # The magnitude and the key are the same for all images, so vmap computes coordinates and the like once.
-    over_images = jax.vmap(_on_image(name), in_axes=(0, 0, None, None))
-    return lambda images: over_images(images, jnp.roll(images, 1, axis=0), strength, key)
+    over_images = jax.vmap(_on_image_and_boxes(name), in_axes=(0, 0, 0, None, None))
+    return lambda images, boxes: over_images(images, boxes, jnp.roll(images, 1, axis=0), strength, key)
 
-  branches = [branch(name) for name in ops] + [lambda images: images]
-  return lax.switch(jnp.where(y.astype(bool), o, len(ops)), branches, images)
+  branches = [branch(name) for name in ops] + [lambda images, boxes: (images, boxes)]
+  return lax.switch(jnp.where(y.astype(bool), o, len(ops)), branches, images, boxes)
 
 
-def _slot_per_image(images, o, y, strength, key, ops):
+def _slot_per_image(images, boxes, o, y, strength, key, ops):
   """One operation on the batch; y, sign and place are of each image. The switch is outside the vmap."""
   def branch(name):
-    over_images = jax.vmap(_on_image(name), in_axes=(0, 0, None, 0))
+    over_images = jax.vmap(_on_image_and_boxes(name), in_axes=(0, 0, 0, None, 0))
     # Keys are split inside the branch: most operations need none, and then nothing is split.
-    return lambda images: over_images(images, jnp.roll(images, 1, axis=0), strength,
-                                      jax.random.split(key, images.shape[0]))
+    return lambda images, boxes: over_images(images, boxes, jnp.roll(images, 1, axis=0), strength,
+                                             jax.random.split(key, images.shape[0]))
 
-  changed = lax.switch(o, [branch(name) for name in ops], images)
-  return jnp.where(y.astype(bool)[:, None, None, None], changed, images)
+  changed = lax.switch(o, [branch(name) for name in ops], images, boxes)
+  applied = lambda new, old: jnp.where(y.astype(bool).reshape(-1, *(1,) * (old.ndim - 1)), new, old)
+  return jax.tree.map(applied, changed, (images, boxes))
+
+
+def _on_image_and_boxes(name):
+  """(image, boxes or None, partner, strength, key) -> (image, boxes or None), for the operation `name`."""
+  on_image = _on_image(name)
+
+  def apply(image, boxes, partner, strength, key):
+    if boxes is not None:
+      value = magnitude(name, strength.astype(boxes.dtype))
+      boxes = boxes_lib.move(name, boxes, value, key, *image.shape[:2])
+    return on_image(image, partner, strength, key), boxes
+  return apply
 
 
 def _on_image(name):
@@ -159,6 +180,11 @@ def _check_images(images, ops):
     raise ValueError(f'{what}; known are {", ".join(OPS)}')
   if images.ndim != 4 or images.shape[-1] not in (1, 3) or not jnp.issubdtype(images.dtype, jnp.floating):
     raise ValueError(f'images must be float [B, H, W, C] with C = 1 or 3, got {images.dtype} {images.shape}')
+
+
+def _check_boxes(boxes, images):
+  if boxes.ndim != 3 or boxes.shape[::2] != (images.shape[0], 4) or not jnp.issubdtype(boxes.dtype, jnp.floating):
+    raise ValueError(f'boxes must be float [{images.shape[0]}, N, 4], got {boxes.dtype} {boxes.shape}')
 
 
 def _check_shapes(**wanted):

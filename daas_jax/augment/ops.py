@@ -49,6 +49,8 @@ class Operation(NamedTuple):
     signed: whether `fn` gives the magnitude a random sign drawn from the key.
     pairs: whether `fn` needs a second image.
     graded: whether the magnitude changes anything.
+    source: where content comes from, `source(y, x, magnitude, height, width) -> (y, x)`: the affine map, in pixels,
+      from points of the output to points of the input; None where content stays where it is.
   """
   name: str
   low: float
@@ -57,6 +59,7 @@ class Operation(NamedTuple):
   signed: bool = False
   pairs: bool = False
   graded: bool = True
+  source: Callable[..., tuple[chex.Array, chex.Array]] | None = None
 
 
 # --- geometry -----------------------------------------------------------------------------------------------
@@ -64,41 +67,89 @@ class Operation(NamedTuple):
 
 def shear_x(image: chex.Array, slope: chex.Numeric) -> chex.Array:
   """Output (y, x) is input (y, x + slope * y), with the origin at the top-left corner; outside is 0."""
-  y, x = _centres(image)
-  return _bilinear(image, y, x + slope * y)
+  return _warp(image, _shear_x_source, slope)
 
 
 def shear_y(image: chex.Array, slope: chex.Numeric) -> chex.Array:
   """Output (y, x) is input (y + slope * x, x), with the origin at the top-left corner; outside is 0."""
-  y, x = _centres(image)
-  return _bilinear(image, y + slope * x, x)
+  return _warp(image, _shear_y_source, slope)
 
 
 def translate_x(image: chex.Array, fraction: chex.Numeric) -> chex.Array:
   """Moves the content to the left by `fraction` of the width (to the right if negative); outside is 0."""
-  y, x = _centres(image)
-  return _bilinear(image, y, x + fraction * image.shape[1])
+  return _warp(image, _translate_x_source, fraction)
 
 
 def translate_y(image: chex.Array, fraction: chex.Numeric) -> chex.Array:
   """Moves the content up by `fraction` of the height (down if negative); outside is 0."""
-  y, x = _centres(image)
-  return _bilinear(image, y + fraction * image.shape[0], x)
+  return _warp(image, _translate_y_source, fraction)
 
 
 def rotate(image: chex.Array, degrees: chex.Numeric) -> chex.Array:
   """Turns the content counter-clockwise by `degrees` about the centre of the image; outside is 0."""
-  angle = degrees * (np.pi / 180)
-  cos, sin = jnp.cos(angle), jnp.sin(angle)
-  y, x = _centres(image)
-  middle_y, middle_x = image.shape[0] / 2, image.shape[1] / 2
-  dy, dx = y - middle_y, x - middle_x
-  return _bilinear(image, middle_y + sin * dx + cos * dy, middle_x + cos * dx - sin * dy)
+  return _warp(image, _rotate_source, degrees)
 
 
 def rotate90(image: chex.Array) -> chex.Array:
   """Turns the image counter-clockwise by 90 degrees; one that is not square is cropped and padded with 0."""
   return dm_pix.resize_with_crop_or_pad(dm_pix.rot90(image), image.shape[0], image.shape[1])
+
+
+def _shear_x_source(y, x, slope, height, width):
+  del height, width
+  return y, x + slope * y
+
+
+def _shear_y_source(y, x, slope, height, width):
+  del height, width
+  return y + slope * x, x
+
+
+def _translate_x_source(y, x, fraction, height, width):
+  del height
+  return y, x + fraction * width
+
+
+def _translate_y_source(y, x, fraction, height, width):
+  del width
+  return y + fraction * height, x
+
+
+def _rotate_source(y, x, degrees, height, width):
+  angle = degrees * (np.pi / 180)
+  cos, sin = jnp.cos(angle), jnp.sin(angle)
+  middle_y, middle_x = height / 2, width / 2
+  dy, dx = y - middle_y, x - middle_x
+  return middle_y + sin * dx + cos * dy, middle_x + cos * dx - sin * dy
+
+
+# dm_pix moves the pixels of these three, so here only a test (of boxes against pixels) holds the two together.
+
+
+def _rotate90_source(y, x, magnitude, height, width):
+  del magnitude
+  turned_y, turned_x = y + _kept_from(width, height), x + _kept_from(height, width)
+  return turned_x, width - turned_y
+
+
+def _kept_from(before, after):
+  """Where dm_pix begins to keep a side of `before` pixels that it crops or pads to `after`, in pixels."""
+  return before // 2 - after // 2 if before > after else -((after - before) // 2)
+
+
+def _horizontal_flip_source(y, x, magnitude, height, width):
+  del magnitude, height
+  return y, width - x
+
+
+def _vertical_flip_source(y, x, magnitude, height, width):
+  del magnitude, width
+  return height - y, x
+
+
+def _warp(image, source, magnitude):
+  """The image whose point (y, x) is the input's at `source(y, x, magnitude, height, width)`."""
+  return _bilinear(image, *source(*_centres(image), magnitude, *image.shape[:2]))
 
 
 def _centres(image):
@@ -299,11 +350,15 @@ def _straight_through_jvp(primals, tangents):
 # --- keyed twins and the table ------------------------------------------------------------------------------
 
 
+def random_sign(magnitude: chex.Array, key: chex.PRNGKey) -> chex.Array:
+  """`magnitude` [] or -`magnitude`, each with probability 1/2: what a `signed` operation does with its key."""
+  return jnp.where(jax.random.bernoulli(key), magnitude, -magnitude)
+
+
 def _random_sign(fn):
   @functools.wraps(fn)
   def keyed(image, magnitude, key):
-    magnitude = jnp.asarray(magnitude, image.dtype)
-    return fn(image, jnp.where(jax.random.bernoulli(key), magnitude, -magnitude))
+    return fn(image, random_sign(jnp.asarray(magnitude, image.dtype), key))
   return keyed
 
 
@@ -335,11 +390,13 @@ def _sample_pairing(image, magnitude, key, partner):
 
 
 OPS: dict[str, Operation] = {row.name: row for row in (
-    Operation('ShearX', -0.3, 0.3, _random_sign(shear_x), signed=True),  # pixels per pixel
-    Operation('ShearY', -0.3, 0.3, _random_sign(shear_y), signed=True),
-    Operation('TranslateX', -0.45, 0.45, _random_sign(translate_x), signed=True),  # of the width
-    Operation('TranslateY', -0.45, 0.45, _random_sign(translate_y), signed=True),  # of the height
-    Operation('Rotate', -30., 30., _random_sign(rotate), signed=True),  # degrees
+    Operation('ShearX', -0.3, 0.3, _random_sign(shear_x), signed=True, source=_shear_x_source),  # pixels per pixel
+    Operation('ShearY', -0.3, 0.3, _random_sign(shear_y), signed=True, source=_shear_y_source),
+    Operation('TranslateX', -0.45, 0.45, _random_sign(translate_x), signed=True,
+              source=_translate_x_source),  # of the width
+    Operation('TranslateY', -0.45, 0.45, _random_sign(translate_y), signed=True,
+              source=_translate_y_source),  # of the height
+    Operation('Rotate', -30., 30., _random_sign(rotate), signed=True, source=_rotate_source),  # degrees
     Operation('AutoContrast', 0., 1., _no_magnitude(autocontrast), graded=False),
     Operation('Invert', 0., 1., _no_magnitude(invert), graded=False),
     Operation('Equalize', 0., 1., _no_magnitude(equalize), graded=False),
@@ -351,10 +408,11 @@ OPS: dict[str, Operation] = {row.name: row for row in (
     Operation('Sharpness', 0.1, 1.9, _no_key(sharpness)),
     Operation('Cutout', 0., 0.2, _random_cutout),  # of the width
     Operation('Identity', 0., 1., _no_magnitude(lambda image: image), graded=False),
-    Operation('HorizontalFlip', 0., 1., _no_magnitude(dm_pix.flip_left_right), graded=False),
+    Operation('HorizontalFlip', 0., 1., _no_magnitude(dm_pix.flip_left_right), graded=False,
+              source=_horizontal_flip_source),
     Operation('SamplePairing', 0., 0.4, _sample_pairing, pairs=True),  # weight of the second image
-    Operation('Rotate90', 0., 1., _no_magnitude(rotate90), graded=False),
-    Operation('VerticalFlip', 0., 1., _no_magnitude(dm_pix.flip_up_down), graded=False),
+    Operation('Rotate90', 0., 1., _no_magnitude(rotate90), graded=False, source=_rotate90_source),
+    Operation('VerticalFlip', 0., 1., _no_magnitude(dm_pix.flip_up_down), graded=False, source=_vertical_flip_source),
     Operation('Blur', 0., 1., _no_magnitude(blur), graded=False),
     Operation('Smooth', 0., 1., _no_magnitude(smooth), graded=False),
 )}
