@@ -1,0 +1,90 @@
+"""Detection as a problem of DDAS: what its callables give, a few steps of the method, overfitting of few scenes."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from daas_jax.detection import scenes as scenes_lib, task
+from daas_jax.methods import ddas
+
+LAYOUT = scenes_lib.Layout(side=32, most=2, scale=(0.5, 0.6), noise=5)
+CONFIG = task.Config(candidates=('Rotate:0.9', 'VerticalFlip', 'Invert'), channels=16, blocks=1)
+N = 8
+
+
+@pytest.fixture(name='data', scope='module')
+def data_fixture():
+  return scenes_lib.load(N, N, 2, 0, LAYOUT)
+
+
+@pytest.fixture(name='problem', scope='module')
+def problem_fixture(data):
+  return task.problem(CONFIG, data)
+
+
+def _batch(data):
+  return task.batch(data.train, np.arange(N // 2), data.val, np.arange(N // 2))
+
+
+def test_inputs_keep_boxes_on_objects(data, problem):
+  """The nothing-applied input is the image or its mirror, and so are the boxes; a policy moves both."""
+  inputs = _batch(data).train_images
+  policy = problem.sample_policy(jax.random.key(0), problem.init_gamma(jax.random.key(0)))
+  train_input = jax.jit(problem.train_input)
+  plain = train_input(inputs, problem.identity(policy), jax.random.key(1))
+  flipped = 0
+  clean = problem.val_input(inputs)
+  for image, boxes, old_image, old_boxes in zip(plain['images'], plain['boxes'], clean['images'], clean['boxes']):
+    if np.allclose(image, old_image, atol=1e-5):
+      np.testing.assert_array_equal(boxes, old_boxes)
+      continue
+    flipped += 1
+    np.testing.assert_allclose(image, old_image[:, ::-1], atol=1e-5)
+    there = old_boxes[:, 2] > old_boxes[:, 0]
+    mirrored = np.stack([old_boxes[:, 0], 32 - old_boxes[:, 3], old_boxes[:, 2], 32 - old_boxes[:, 1]], 1)
+    np.testing.assert_allclose(boxes, np.where(there[:, None], mirrored, 0), atol=1e-4)
+  assert 0 < flipped < len(plain['boxes'])
+  moved = train_input(inputs, policy._replace(phi=jnp.array([1, 1])), jax.random.key(1))
+  np.testing.assert_allclose(moved['images'], plain['images'], atol=1e-5)  # upside down twice
+  once = train_input(inputs, policy._replace(phi=jnp.array([1, 2])), jax.random.key(1))
+  np.testing.assert_allclose(once['boxes'][:, 0, 0], 32 - plain['boxes'][:, 0, 2], atol=1e-4)
+
+
+def test_the_method_runs_on_boxes_as_it_is(data, problem):
+  lr = lambda step: 0.01
+  optimizers = {'theta': optax.sgd(lr, 0.9), 'gamma': optax.adam(0.05)}
+  method = ddas.make(problem, ddas.Settings(n_policies=2, val_batches=1, lr=lr, optimizers=optimizers))
+  state = start = jax.jit(method.init)(jax.random.key(0))
+  step = jax.jit(method.step)
+  for _ in range(3):
+    state, metrics = step(state, _batch(data))
+    assert all(np.isfinite(value) and np.shape(value) == () for value in metrics.values())
+    assert 0 < metrics['train_accuracy'] < 1 and metrics['train_loss'] > 0
+  assert np.ptp(state.gamma['alpha_o']) > 0  # all equal at the start
+  assert state.gamma['alpha_tp'] != start.gamma['alpha_tp']
+  assert any(jax.tree.leaves(jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.theta, start.theta)))
+  assert state.arch == {}
+
+
+def test_a_few_scenes_are_learned_by_heart(data, problem):
+  optimizer = optax.adam(5e-3)
+  batch = task.batch(data.train, np.arange(N), data.val, np.arange(N))
+  inputs, labels = problem.val_input(batch.train_images), batch.train_labels
+
+  @jax.jit
+  def step(theta, opt):
+    slope = jax.grad(lambda theta: problem.loss(theta, {}, inputs, labels, None)[0])(theta)
+    updates, opt = optimizer.update(slope, opt, theta)
+    return optax.apply_updates(theta, updates), opt
+
+  theta = jax.jit(problem.init_theta)(jax.random.key(0))
+  evaluate = functools.partial(task.evaluate, CONFIG, data, scenes=data.train)
+  before, opt = evaluate(theta=theta), optimizer.init(theta)
+  for _ in range(100):
+    theta, opt = step(theta, opt)
+  after = evaluate(theta=theta)
+  assert before.ap50 < 0.2 and after.ap50 > 0.5 and 0 < after.mean <= after.ap50
