@@ -292,5 +292,5 @@ def test_magnitude():
   assert magnitude('Rotate', 0.) == -30 and magnitude('Rotate', 1.) == 30
   assert magnitude('Posterize', 1.) == 8 and magnitude('Solarize', 0.5) == 128
   assert magnitude('SamplePairing', 0.5) == pytest.approx(0.2)
-  with pytest.raises(ValueError, match='^unknown operation .Blur.; known are ShearX, [^\n]*Rotate90$'):
-    magnitude('Blur', 0.5)
+  with pytest.raises(ValueError, match='^unknown operation .Bluur.; known are ShearX, [^\n]*Smooth$'):
+    magnitude('Bluur', 0.5)
