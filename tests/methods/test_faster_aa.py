@@ -8,10 +8,12 @@ import numpy as np
 import optax
 import pytest
 
+from daas_jax import trees
 from daas_jax.augment import preprocess
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
 from daas_jax.methods import faster_aa
+from daas_jax.nets import kernels as k
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.policies import relaxed
 from daas_jax.types import Batch
@@ -51,7 +53,8 @@ def _batch(size, seed=0, low=0, high=256, shape=SHAPE):
   return Batch(images(), labels(), images(), labels())
 
 
-SPACE = relaxed.Space(('Brightness', 'Invert'), K=1, L=2)
+# Warm: at the temperatures of the paper most draws leave p without a gradient.
+SPACE = relaxed.Space(('Brightness', 'Invert'), 1, 2, selection_temperature=0.5, bernoulli_temperature=0.7)
 
 
 def _written_out(problem, settings, state, batch):
@@ -94,14 +97,15 @@ def test_a_step_is_the_algorithm():
     moved = jax.tree.map(jnp.subtract, getattr(state, name), getattr(new, name))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6), moved, gradient)
     assert all(np.abs(leaf).max() > 1e-4 for leaf in jax.tree.leaves(gradient)), name
-    np.testing.assert_allclose(metrics[f'grad_norm_{name}'], optax.global_norm(gradient), rtol=1e-4)
+    np.testing.assert_allclose(metrics[f'grad_norm_{name}'], trees.norm(gradient), rtol=1e-4)
   assert new.step == 1 and new.arch == {} and new.baseline == {}
   assert all(np.shape(value) == () and np.isfinite(value) for value in metrics.values())
   assert {'train_loss', 'train_accuracy', 'val_loss', 'val_accuracy', 'distance', 'penalty'} <= set(metrics)
 
 
 def test_a_constant_critic_gives_the_policy_no_gradient():
-  constant = lambda theta, images, key: (jnp.full(len(images), theta['c']), images.reshape(len(images), -1)[:, :CLASSES])
+  logits = lambda images: images.reshape(len(images), -1)[:, :CLASSES]
+  constant = lambda theta, images, key: (jnp.full(len(images), theta['c']), logits(images))
   problem = _problem(SPACE, critic=constant, init_theta=lambda key: {'c': jnp.float32(2)}, project=lambda gamma: gamma)
   state = faster_aa.make(problem, faster_aa.Settings(SGD)).init(jax.random.key(0))
   for classification, still in ((0.0, True), (1.0, False)):
@@ -112,31 +116,33 @@ def test_a_constant_critic_gives_the_policy_no_gradient():
     assert metrics['penalty'] == 10 and new.theta['c'] == 2  # a gradient of zero is penalised, and none is NaN
 
 
-def test_the_policy_stays_in_its_bounds():
-  method = faster_aa.make(_problem(SPACE), faster_aa.Settings(SGD | {'gamma': optax.sgd(1e4)}))
+def test_the_policy_is_projected_after_its_step():
+  still = lambda gamma: {name: jnp.full_like(x, 0.125) for name, x in gamma.items()}
+  constant = lambda theta, images, key: (jnp.full(len(images), theta['c']), jnp.zeros((len(images), CLASSES)))
+  problem = _problem(SPACE, critic=constant, init_theta=lambda key: {'c': jnp.float32(2)}, project=still)
+  method = faster_aa.make(problem, faster_aa.Settings(SGD))
   new, _ = jax.jit(method.step)(method.init(jax.random.key(0)), _batch(6))
-  p, mu = np.asarray(new.gamma['p']), np.asarray(new.gamma['mu'])
-  assert p.min() == np.float32(1e-3) and p.max() == np.float32(0.999)
-  assert mu.min() >= 0 and mu.max() <= 1 and {0.0, 1.0} & set(mu.ravel())
+  assert all((x == 0.125).all() for x in new.gamma.values())
 
 
 def test_the_policy_learns_not_to_be_seen():
   """All images are dark: the critic sees the inverted ones and not the mirrored ones."""
   space = relaxed.Space(('HorizontalFlip', 'Invert'), K=1, L=1)
   adam = lambda lr: optax.adam(lr, 0.0, 0.999)
-  method = faster_aa.make(_problem(space), faster_aa.Settings({'theta': adam(3e-3), 'gamma': adam(1e-2)}))
-  state = method.init(jax.random.key(1))
+  method = faster_aa.make(_problem(space), faster_aa.Settings({'theta': adam(1e-2), 'gamma': adam(5e-3)}))
+  state = method.init(jax.random.key(5))  # a critic that begins with the wrong sign
   state = state._replace(gamma={name: jnp.full((1, 1, 2), 0.5) for name in state.gamma})
-  batches = jax.tree.map(lambda *x: jnp.stack(x), *[_batch(32, i, 0, 80) for i in range(150)])
+  batches = jax.tree.map(lambda *x: jnp.stack(x), *[_batch(32, i, 0, 80) for i in range(200)])
   state, metrics = jax.jit(lambda state: jax.lax.scan(method.step, state, batches))(state)
-  measures = relaxed.marginals(state.gamma, space)
-  flip, invert = measures['probability'][0]
-  assert invert < 0.02 and flip > 0.98
-  assert metrics['distance'][:20].max() > 2 * np.abs(metrics['distance'][-20:]).max()
+  flip, invert = relaxed.marginals(state.gamma, space)['probability'][0]
+  assert invert < 0.03 and flip > 0.97
+  start, end = (np.abs(np.mean(metrics['distance'][part])) for part in (slice(20), slice(-20, None)))
+  assert start > 0.5 and end < 0.1
 
 
-def test_on_a_network_of_the_house_and_all_operations():
-  space, shape = relaxed.Space(L=3), (8, 8, 3)
+def test_on_a_network_of_the_house():
+  """Half of the operations have a derivative in the magnitude, half are straight-through; every parameter moves."""
+  space, shape = relaxed.Space(('Rotate', 'Solarize', 'Color', 'Invert'), K=1, L=2), (8, 8, 3)
   net = SmallCNN(CLASSES + 1, 2)
   problem = _problem(
       space, shape,
@@ -144,24 +150,30 @@ def test_on_a_network_of_the_house_and_all_operations():
       critic=lambda theta, images, key: faster_aa.two_heads(net.apply({'params': theta}, {}, images)))
   adam = optax.adam(1e-3, 0.0, 0.999)
   method = faster_aa.make(problem, faster_aa.Settings({'theta': adam, 'gamma': adam}))
-  state = method.init(jax.random.key(2))
+  state = jax.jit(method.init)(jax.random.key(2))
   new, metrics = jax.jit(method.step)(state, _batch(16, shape=shape))
   assert jax.tree.map(jnp.shape, new) == jax.tree.map(jnp.shape, state)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves((new.theta, new.gamma, metrics)))
-  for old, moved in zip(*map(jax.tree.leaves, ((state.theta, state.gamma), (new.theta, new.gamma)))):
+  for old, moved in zip(*map(jax.tree.leaves, (state.theta, new.theta))):
     assert np.abs(moved - old).max() > 1e-5
+  for old, moved in zip(*map(jax.tree.leaves, (state.gamma, new.gamma))):
+    assert (np.abs(moved - old).max((0, 1)) > 1e-5).all()
 
 
 def test_the_penalty_differentiates_the_fast_kernels_twice(x64):
-  x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 8, 8, 2)))
-  slopes = []
+  rng = np.random.default_rng(0)
+  x, slopes = jnp.asarray(rng.normal(size=(2, 9, 9, 2))), []
+  theta = {'conv': jnp.asarray(rng.normal(size=(3, 3, 2, 2))), 'pointwise': jnp.asarray(rng.normal(size=(2, 2)))}
+
+  def critic(theta, x, set_of):
+    x = jax.nn.relu(set_of.batch_norm(set_of.conv(x, theta['conv'])))
+    return jnp.sum(jnp.tanh(set_of.pointwise(x, theta['pointwise'])), (1, 2, 3))
+
   for kernels in ('fast', 'plain'):
-    net = SmallCNN(CLASSES + 1, 2, kernels)
-    theta = jax.tree.map(lambda a: a.astype(x.dtype), net.init(jax.random.key(0), {}, x)['params'])
-    critic = lambda theta, x: faster_aa.two_heads(net.apply({'params': theta}, {}, x))[0]
-    slopes.append(jax.jit(jax.grad(lambda theta: wgan.gradient_penalty(lambda x: critic(theta, x), x)))(theta))
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-9), *slopes)
-  assert np.abs(slopes[0]['conv0']).max() > 1e-4
+    penalty = lambda theta: wgan.gradient_penalty(lambda x: critic(theta, x, k.KERNELS[kernels]), x)
+    slopes.append(jax.jit(jax.grad(penalty))(theta))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), *slopes)
+  assert all(np.abs(leaf).min() > 1e-4 for leaf in slopes[0].values())
 
 
 def test_two_heads():
