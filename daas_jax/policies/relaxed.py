@@ -96,9 +96,9 @@ def init(key, space):
 def project(gamma):
   """gamma with mu clipped to [0, 1] and p to [0.001, 0.999]: call it after every optimizer step.
 
-  The public code keeps the parameters free and clamps them in the forward pass; a parameter that has left then has no
-  gradient and never comes back. The margin of p is for the same reason: at p = 0 and p = 1 the derivative of a relaxed
-  Bernoulli variable is zero for temperatures below 1.
+  The public code has no such step: it clamps p in the forward pass, where one that has left has no gradient and never
+  comes back, and lets mu go anywhere. The margin of p is for the same reason: at p = 0 and p = 1 the derivative of a
+  relaxed Bernoulli variable is zero for temperatures below 1.
   """
   return gamma | {'p': jnp.clip(gamma['p'], _P_MARGIN, 1 - _P_MARGIN), 'mu': jnp.clip(gamma['mu'], 0, 1)}
 
