@@ -119,7 +119,7 @@ _LOG = {
 _SEARCH = {
     'kind': Key('search', one_of('search'), 'which command this config is for'),
     'seed': Key(0, between(0, _SEEDS), 'of everything random'),
-    'method': Key('daas', one_of('daas', 'ddas', 'joint_faa'), 'search algorithm'),
+    'method': Key('daas', one_of('daas', 'ddas', 'joint_faa', 'faster_aa'), 'search algorithm'),
     **_DATA,
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
     'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
@@ -136,11 +136,6 @@ _SEARCH = {
     'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
     'search.epochs': Key(50, between(1, _MOST), 'epochs of D_train, warm-up included (DAAS 5)'),
     'search.batch': Key(64, at_least(2), 'images of D_train and of D_val a step (choice)'),
-    'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
-    'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
-    'theta.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DAAS 5)'),
-    'theta.weight_decay': Key(3e-4, at_least(0), 'L2 (DARTS code)'),
-    'theta.clip': Key(5.0, above(0), 'largest gradient norm (DARTS code)'),
     'gamma.lr': Key(5e-3, above(0), 'Adam, of pi, p and delta (DADA code)'),
     'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
     'adam.b1': Key(0.5, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
@@ -149,11 +144,19 @@ _SEARCH = {
     **_LOG,
 }
 # What one method has and not all.
+_SGD = {
+    'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
+    'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
+    'theta.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DAAS 5)'),
+    'theta.weight_decay': Key(3e-4, at_least(0), 'L2 (DARTS code)'),
+    'theta.clip': Key(5.0, above(0), 'largest gradient norm (DARTS code)'),
+}
 _ARCH = {
     'arch.lr': Key(3e-4, above(0), 'Adam, of alpha and beta (DARTS)'),
     'arch.weight_decay': Key(1e-3, at_least(0), 'L2 (DARTS)'),
 }
 _DAAS = {
+    **_SGD,
     'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
     'policy.share': Key('policy', one_of('policy', 'slot', 'op'), 'which operations share p and delta (DAAS 3.2)'),
@@ -175,6 +178,7 @@ _DAAS = {
     **_ARCH,
 }
 _DDAS = {
+    **_SGD,
     'policy.candidates': Key((), some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
                                                   "...); () is the published list of 52"),
     'policy.p_tp': Key(0.35, between(0, 1, True, True), 'total probability at the start (DDAS 4.2)'),
@@ -183,16 +187,30 @@ _DDAS = {
     'search.normalise': Key(True, anything, "divide by Eq. 15's Z_g"),
     'gamma.lr_total': Key(1e-3, above(0), 'Adam, of alpha_tp (DDAS code)'),
 }
-_JOINT_FAA = {
-    'network.name': Key('supernet', one_of('supernet'), 'dense, all operations computed'),
-    'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of a cell, none among them'),
+_RELAXED = {
     'policy.ops': Key(relaxed.OPERATIONS, all_of(OPS), 'candidate image operations, 16 without Cutout'),
     'policy.L': Key(10, between(1, 100), 'sub-policies'),
     'policy.selection_temperature': Key(0.05, above(0), 'eta of the softmax over operations (code)'),
     'policy.bernoulli_temperature': Key(0.1, above(0), 'of the relaxed Bernoulli variables (code)'),
+}
+_JOINT_FAA = {
+    **_SGD,
+    'network.name': Key('supernet', one_of('supernet'), 'dense, all operations computed'),
+    'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of a cell, none among them'),
+    **_RELAXED,
     **_ARCH,
 }
-METHODS = {'daas': _DAAS, 'ddas': _DDAS, 'joint_faa': _JOINT_FAA}
+_FASTER_AA = {
+    'network.name': Key('wrn_40_2', one_of('small_cnn', *fixed.FIXED), 'the critic, with one output more'),
+    **_RELAXED,
+    'search.penalty': Key(10.0, at_least(0), 'lambda of the gradient penalty (WGAN-GP)'),
+    'search.classification': Key(0.1, at_least(0), 'epsilon, weight of the cross-entropy (Faster AutoAugment code)'),
+    'theta.lr': Key(1e-3, above(0), 'Adam, of the critic (Faster AutoAugment code)'),
+    'theta.weight_decay': Key(0.0, at_least(0), 'L2 (Faster AutoAugment code)'),
+    'gamma.lr': Key(1e-3, above(0), 'Adam, of z, p and mu (Faster AutoAugment code)'),
+    'adam.b1': Key(0.0, between(0, 1, False, True), 'of both Adams (Faster AutoAugment code)'),
+}
+METHODS = {'daas': _DAAS, 'ddas': _DDAS, 'joint_faa': _JOINT_FAA, 'faster_aa': _FASTER_AA}
 SEARCH = functools.reduce(lambda a, b: b | a, METHODS.values(), _SEARCH)
 """Every key of a search, of whichever method."""
 
@@ -351,6 +369,8 @@ def check(config, kind):
                    "network.name='supernet', and is not for the laboratory")
   if 'search.control' in flat:
     _check_estimator(flat)
+  if 'search.penalty' in flat and flat['search.batch'] % 2:
+    raise BadInput(f"config key 'search.batch' must be even, not {flat['search.batch']}: a critic compares its halves")
   if 'network.dtype' in flat:
     _check_dtype(flat)
 

@@ -15,7 +15,7 @@ from daas_jax.nets import architecture, fixed, kernels as kernel_sets
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.nets.supernet import SuperNet
 from daas_jax.policies import categorical, outcomes, relaxed, total
-from daas_jax.types import Problem
+from daas_jax.types import CriticProblem, Problem
 
 DENSE = ('joint_faa',)
 """The methods whose supernet computes all operations."""
@@ -56,10 +56,10 @@ def takes_key(config):
 
 
 def policy_space(config):
-  """The space of policies of a search config: of `total` for DDAS, `relaxed` for the joint search, `categorical`."""
+  """The space of policies of a search config, of the module that its method uses."""
   if config.method == 'ddas':
     return total.Space(total.parse(config.policy.candidates) or total.published(), config.policy.K)
-  if config.method == 'joint_faa':
+  if config.method in ('joint_faa', 'faster_aa'):
     room = config.policy
     return relaxed.Space(tuple(room.ops), room.K, room.L, room.selection_temperature, room.bernoulli_temperature)
   return categorical.Space(tuple(config.policy.ops), config.policy.K, config.policy.levels, config.policy.share)
@@ -136,8 +136,47 @@ def mixture_input(config, data, space):
   return _input(config, data, lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
 
 
+def two_heads(outputs):
+  """(D [B], logits [B, n]) of a classifier's outputs [B, n + 1]: a classifier of one class more is a critic.
+
+  The critic's head is linear in the features; in Faster AutoAugment's code it is a perceptron with one hidden layer.
+  """
+  return outputs[:, -1], outputs[:, :-1]
+
+
+def build_critic(config, data):
+  """Builds the `CriticProblem` of Faster AutoAugment: the network has one output more, the critic's value.
+
+  Args:
+    config: a search config of method 'faster_aa'.
+    data: a `daas_jax.data.sources.Dataset`.
+  """
+  net, space, needs_key = network(config, len(data.class_names) + 1), policy_space(config), takes_key(config)
+  normalise = lambda images: preprocess.normalise(images, data.mean, data.std)
+  image = jnp.zeros((1, *data.train_images.shape[1:]))
+
+  def critic(theta, images, key):
+    return two_heads(net.apply({'params': theta}, {}, images, key if needs_key else None))
+
+  return CriticProblem(
+      init_theta=lambda key: net.init(key, {}, image, key if needs_key else None)['params'],
+      init_gamma=functools.partial(relaxed.init, space=space),
+      critic=critic,
+      prepare=lambda images, key: standard_preprocessing(preprocess.to_float(images), key, config.preprocess),
+      augment=lambda gamma, images, key: relaxed.apply(gamma, space, images, key),
+      normalise=normalise,
+      val_input=lambda images: normalise(preprocess.to_float(_turned(images, config))),
+      project=relaxed.project)
+
+
+def _turned(images, config):
+  """Validation images, turned where the check of DDAS 4.1 asks for it."""
+  turns = config.data.validation_turns
+  return jnp.rot90(images, turns, (1, 2)) if turns else images
+
+
 def build(config, data, genotype=None):
-  """Builds the `Problem` of a search.
+  """Builds the `Problem` of a search (`build_critic` that of Faster AutoAugment).
 
   Args:
     config: a search config (`daas_jax.config.SEARCH`).
@@ -179,8 +218,7 @@ def build(config, data, genotype=None):
     return cross_entropy(logits, labels), accuracy(logits, labels)
 
   def val_input(images):
-    turned = jnp.rot90(images, config.data.validation_turns, (1, 2)) if config.data.validation_turns else images
-    return preprocess.normalise(preprocess.to_float(turned), data.mean, data.std)
+    return preprocess.normalise(preprocess.to_float(_turned(images, config)), data.mean, data.std)
 
   return Problem(
       init_theta=init_theta,

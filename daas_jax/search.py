@@ -12,7 +12,7 @@ from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
 
 
-PHASES = {'daas': 'joint', 'ddas': 'policy', 'joint_faa': 'joint'}
+PHASES = {'daas': 'joint', 'ddas': 'policy', 'joint_faa': 'joint', 'faster_aa': 'policy'}
 """{method: what metrics.jsonl calls its steps after a warm-up}."""
 
 
@@ -36,7 +36,8 @@ def job(config, data, genotype=None):
   val_batches, warmup_epochs = search.get('val_batches', 1), search.get('warmup_epochs', 0)
   batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches)
   placement = parallel.place(config.parallel.devices)
-  problem = problem_lib.build(config, data, genotype)
+  critic = config.method == 'faster_aa'
+  problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype)
   method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
   return loop.Job(
       init=lambda: jax.jit(method.init)(jax.random.key(config.seed)),

@@ -86,3 +86,26 @@ class Problem(NamedTuple):
   expected_features: Any = None
   project: Any = None
   total_probability: Any = None
+
+
+class CriticProblem(NamedTuple):
+  """What Faster AutoAugment searches over and what it measures: a `Problem` of a critic and images in two stages.
+
+  Attributes:
+    init_theta: key -> theta.
+    init_gamma: key -> gamma.
+    critic: (theta, images as `normalise` gives them, key) -> (values D [B], logits [B, n]).
+    prepare: (images uint8 [B, H, W, C], key) -> cropped and flipped images, float in [0, 1].
+    augment: (gamma, images float in [0, 1], key) -> images float in [0, 1], differentiable in gamma.
+    normalise: images float in [0, 1] -> the network's input.
+    val_input: images uint8 -> the network's input.
+    project: gamma -> gamma within its bounds.
+  """
+  init_theta: Callable
+  init_gamma: Callable
+  critic: Callable
+  prepare: Callable
+  augment: Callable
+  normalise: Callable
+  val_input: Callable
+  project: Callable

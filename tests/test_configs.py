@@ -19,7 +19,8 @@ from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES
 from daas_jax.policies import relaxed
 
 CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
-SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10', 'joint_faa_cifar10')
+SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10', 'joint_faa_cifar10',
+            'faster_aa_cifar10')
 TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
              'train_shake_shake', 'train_pyramidnet')
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
@@ -178,6 +179,20 @@ PAPER = {
         'gamma.lr': (1e-3, 'Faster AutoAugment code'),
         'adam.b1': (0.5, 'DARTS'),
     },
+    'faster_aa_cifar10': {
+        'data.name': ('tfds:cifar10', 'joint search, Table 1'),
+        'network.name': ('wrn_40_2', 'joint search'),
+        'policy.ops': (relaxed.OPERATIONS, 'joint search: 16 operations'),
+        'policy.K': (2, 'joint search'),
+        'policy.L': (10, 'joint search'),
+        'search.epochs': (20, 'joint search'),
+        'search.batch': (128, 'Faster AutoAugment code'),
+        'search.penalty': (10.0, 'WGAN-GP'),
+        'search.classification': (0.1, 'Faster AutoAugment code'),
+        'theta.lr': (1e-3, 'Faster AutoAugment code'),
+        'gamma.lr': (1e-3, 'Faster AutoAugment code'),
+        'adam.b1': (0.0, 'Faster AutoAugment code'),
+    },
     'train_wrn_40_2': _fixed_train('wrn_40_2', 200, 128, 0.1, 2e-4),
     'train_wrn_28_10': _fixed_train('wrn_28_10', 200, 128, 0.1, 5e-4),
     'train_shake_shake': _fixed_train('shake_shake_26_2x32d', 1800, 128, 0.01, 1e-3),
@@ -265,9 +280,9 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
   if flat.get('method') == 'ddas':
     assert flat['policy.candidates'] == () and flat['policy.K'] == 2
     assert flat['search.n_policies'] == 3 and min(flat['search.val_batches'], flat['search.epochs']) > 1
-  elif flat.get('method') == 'joint_faa':
+  elif flat.get('method') in ('joint_faa', 'faster_aa'):
     assert flat['policy.ops'] == paper['policy.ops'] and (flat['policy.K'], flat['policy.L']) == (2, 10)
-    assert flat['network.primitives'][0] == 'none'
+    assert flat['network.primitives'][0] == 'none' or flat['method'] == 'faster_aa'
   elif kind_of(name) == 'search':
     assert flat['policy.ops'] == DAAS_OPS and flat['policy.K'] == 2 and flat['policy.share'] == 'policy'
     assert min(flat[f'search.{n}'] for n in ('n_arch', 'n_aug', 'n_w')) > 1

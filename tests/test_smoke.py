@@ -128,3 +128,13 @@ def test_joint_search_of_darts_and_faster_autoaugment(tmp_path):
   assert abs(sum(row['probability'] for row in policies) - 1) < 1e-4
   run('train', '--config=configs/train_cifar10.py:smoke', data, f'--search={found}', f'--workdir={trained}')
   check_training(trained)
+
+
+def test_faster_autoaugment_alone(tmp_path):
+  write_arrays(tmp_path / 'data.npz', 32, 2, 40, 5)
+  run('search', '--config=configs/faster_aa_cifar10.py:smoke', f'--config.data.name=arrays:{tmp_path / "data.npz"}',
+      f'--workdir={tmp_path / "search"}')
+  rows = rows_of(tmp_path / 'search')
+  assert len(rows) == 4 and all(row['penalty'] > 0 and row['grad_norm_gamma'] > 0 for row in rows)
+  assert not (tmp_path / 'search' / 'genotype.json').exists()
+  assert len(json.loads((tmp_path / 'search' / 'policy.json').read_text())['policies'][0]['ops']) == 2

@@ -6,7 +6,7 @@ import optax
 
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
-from daas_jax.methods import daas, ddas, joint_faa
+from daas_jax.methods import daas, ddas, faster_aa, joint_faa
 
 
 def _adam(config, lr, weight_decay):
@@ -45,7 +45,7 @@ def build(config, problem, steps_per_epoch, devices=1, axis=None):
 
   Args:
     config: a checked search config.
-    problem: a `daas_jax.types.Problem`.
+    problem: a `daas_jax.types.Problem`, or the `CriticProblem` of Faster AutoAugment.
     steps_per_epoch: steps in one pass over D_train.
     devices, axis: how many devices share the samples, and the name of their pmap axis (None for one device).
   """
@@ -87,5 +87,12 @@ def _joint_faa(config, problem, steps_per_epoch, devices, axis):
   return joint_faa.make(problem, joint_faa.Settings(lr=lr, optimizers=optimizers(config, lr)))
 
 
-METHODS = {'daas': _daas, 'ddas': _ddas, 'joint_faa': _joint_faa}
+def _faster_aa(config, problem, steps_per_epoch, devices, axis):
+  del steps_per_epoch, axis
+  _one_device(config, devices)
+  adam = {name: _adam(config, config[name].lr, config[name].weight_decay) for name in ('theta', 'gamma')}
+  return faster_aa.make(problem, faster_aa.Settings(adam, config.search.penalty, config.search.classification))
+
+
+METHODS = {'daas': _daas, 'ddas': _ddas, 'joint_faa': _joint_faa, 'faster_aa': _faster_aa}
 """{name: (config, problem, steps_per_epoch, devices, axis) -> `Method`}."""

@@ -12,7 +12,7 @@ the public code, the critic takes one step to each of the policy's, and the norm
 accuracy.
 """
 
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,29 +22,6 @@ from daas_jax import trees
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
 from daas_jax.types import Method, SearchState
-
-
-class Problem(NamedTuple):
-  """What Faster AutoAugment searches over and what it measures.
-
-  Attributes:
-    init_theta: key -> theta.
-    init_gamma: key -> gamma.
-    critic: (theta, images as `normalise` gives them, key) -> (values D [B], logits [B, n]); see `two_heads`.
-    prepare: (images uint8 [B, H, W, C], key) -> cropped and flipped images, float in [0, 1].
-    augment: (gamma, images float in [0, 1], key) -> images float in [0, 1], differentiable in gamma.
-    normalise: images float in [0, 1] -> the network's input.
-    val_input: images uint8 -> the network's input.
-    project: gamma -> gamma within its bounds.
-  """
-  init_theta: Callable
-  init_gamma: Callable
-  critic: Callable
-  prepare: Callable
-  augment: Callable
-  normalise: Callable
-  val_input: Callable
-  project: Callable
 
 
 class Settings(NamedTuple):
@@ -60,14 +37,6 @@ class Settings(NamedTuple):
   classification: float = 0.1
 
 
-def two_heads(outputs):
-  """(D [B], logits [B, n]) of a classifier's outputs [B, n + 1]: a classifier of one class more is a critic.
-
-  The critic's head is linear in the features; in the public code it is a perceptron with one hidden layer.
-  """
-  return outputs[:, -1], outputs[:, :-1]
-
-
 def _cross_entropy(logits, labels):
   return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
@@ -80,7 +49,7 @@ def critic_loss(problem, settings, theta, real, labels, fake, eps, key):
   """(loss [], {metric: scalar}) of the first part of a step; differentiable in theta.
 
   Args:
-    problem, settings: `Problem`, `Settings`.
+    problem, settings: `daas_jax.types.CriticProblem`, `Settings`.
     theta: weights.
     real, labels: half B, the network's input [B, H, W, C], and its labels [B].
     fake: half A', the network's input [B, H, W, C].
@@ -102,7 +71,7 @@ def policy_loss(problem, settings, gamma, theta, images, labels, key_augment, ke
   """(loss [], {metric: scalar}) of the second part of a step; differentiable in gamma.
 
   Args:
-    problem, settings: `Problem`, `Settings`.
+    problem, settings: `daas_jax.types.CriticProblem`, `Settings`.
     gamma, theta: parameters of the policy, weights of the critic.
     images, labels: half A as `prepare` gives it, [B, H, W, C], and its labels [B].
     key_augment, key: PRNG keys of the policy and of the network.
@@ -123,7 +92,7 @@ def make(problem, settings):
   """Builds Faster AutoAugment.
 
   Args:
-    problem: a `Problem`.
+    problem: a `daas_jax.types.CriticProblem`.
     settings: `Settings`.
 
   Returns:
