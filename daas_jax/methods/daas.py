@@ -16,10 +16,10 @@ from typing import Any, Callable, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from daas_jax import trees
 from daas_jax.estimators import control, passes, score, unrolled
+from daas_jax.methods.update import update
 from daas_jax.types import Method, SearchState
 
 
@@ -174,11 +174,6 @@ def _policy_gradient(problem, settings, state, policies, s, xi):
   return gradient, baseline
 
 
-def _update(optimizer, gradient, opt_state, parameters):
-  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-  return optax.apply_updates(parameters, updates), opt_state
-
-
 def make(problem, settings):
   """Builds DAAS.
 
@@ -235,9 +230,9 @@ def make(problem, settings):
 
     # Eq. 14, and the three updates.
     g_theta = mean(ran.total)
-    theta, opt_theta = _update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
-    arch, opt_arch = _update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
-    gamma, opt_gamma = trees.select(joint, _update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
+    theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
+    arch, opt_arch = update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
+    gamma, opt_gamma = trees.select(joint, update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
                                     (state.gamma, state.opt_gamma))
     baseline = trees.select(joint, baseline, state.baseline)
 

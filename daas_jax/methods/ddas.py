@@ -16,10 +16,10 @@ from typing import Callable, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from daas_jax import trees
 from daas_jax.estimators import ddas, passes
+from daas_jax.methods.update import update
 from daas_jax.types import Method, SearchState
 
 
@@ -94,11 +94,6 @@ def _sample(problem, n_policies, state, key):
   return policies, problem.sample_arch(key_z, state.arch, 1.0), key_image, key_network
 
 
-def _update(optimizer, gradient, opt_state, parameters):
-  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-  return optax.apply_updates(parameters, updates), opt_state
-
-
 def make(problem, settings):
   """Builds DDAS.
 
@@ -129,7 +124,7 @@ def make(problem, settings):
 
     def theta_prime(theta, weights, registers):  # Eq. 6; rows of no weight are at theta
       expected = jax.tree.map(lambda g: jnp.tensordot(weights, g, 1), registers)
-      moved = lambda: _update(optimizers['theta'], expected, state.opt_theta, theta)[0]
+      moved = lambda: update(optimizers['theta'], expected, state.opt_theta, theta)[0]
       return jax.lax.cond(jnp.any(weights != 0), moved, lambda: theta)
 
     ran = passes.run(_gradient(problem, batch, policies, key_image, z, key_network), state.theta,
@@ -140,8 +135,8 @@ def make(problem, settings):
     probability = lambda gamma, policy: problem.total_probability(gamma) * phi(gamma, policy)
     g_gamma = ddas.gradient(probability, state.gamma, searched, a, lr, Z, settings.normalise)  # Eq. 16-17
 
-    theta, opt_theta = _update(optimizers['theta'], ran.total, state.opt_theta, state.theta)
-    gamma, opt_gamma = _update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
+    theta, opt_theta = update(optimizers['theta'], ran.total, state.opt_theta, state.theta)
+    gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
     loss, accuracy = ran.outputs
     val = slice(1 + n_policies, None)
     metrics = {

@@ -21,6 +21,7 @@ import optax
 from daas_jax import trees
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
+from daas_jax.methods.update import update
 from daas_jax.types import Method, SearchState
 
 
@@ -83,11 +84,6 @@ def policy_loss(problem, settings, gamma, theta, images, labels, key_augment, ke
       'augmented_loss': classification, 'augmented_accuracy': _accuracy(logits, labels)}
 
 
-def _update(optimizer, gradient, opt_state, parameters):
-  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-  return optax.apply_updates(parameters, updates), opt_state
-
-
 def make(problem, settings):
   """Builds Faster AutoAugment.
 
@@ -124,12 +120,12 @@ def make(problem, settings):
     g_theta, found = jax.grad(
         lambda theta: critic_loss(problem, settings, theta, real, labels[half:], fake, eps, keys[4]),
         has_aux=True)(state.theta)
-    theta, opt_theta = _update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
+    theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
 
     g_gamma, augmented = jax.grad(
         lambda gamma: policy_loss(problem, settings, gamma, theta, images[:half], labels[:half], keys[3], keys[4]),
         has_aux=True)(state.gamma)
-    gamma, opt_gamma = _update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
+    gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
 
     logits = problem.critic(theta, problem.val_input(batch.val_images), keys[4])[1]
     metrics = found | augmented | {

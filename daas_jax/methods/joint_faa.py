@@ -17,9 +17,9 @@ from typing import Callable, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from daas_jax import trees
+from daas_jax.methods.update import update
 from daas_jax.types import Method, SearchState
 
 
@@ -34,11 +34,6 @@ class Settings(NamedTuple):
   lr: Callable
   optimizers: dict
   augment_validation: bool = True
-
-
-def _update(optimizer, gradient, opt_state, parameters):
-  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-  return optax.apply_updates(parameters, updates), opt_state
 
 
 def make(problem, settings):
@@ -70,13 +65,13 @@ def make(problem, settings):
     key_val, key_train = jax.random.split(jax.random.fold_in(state.key, state.step))
     (val_loss, val_accuracy), (g_arch, g_gamma) = jax.value_and_grad(loss, (1, 2), has_aux=True)(
         state.theta, state.arch, state.gamma, batch.val_images, batch.val_labels, key_val, settings.augment_validation)
-    arch, opt_arch = _update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
-    gamma, opt_gamma = _update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
+    arch, opt_arch = update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
+    gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
     gamma = problem.project(gamma)
 
     (train_loss, train_accuracy), g_theta = jax.value_and_grad(loss, has_aux=True)(
         state.theta, arch, gamma, batch.train_images, batch.train_labels, key_train)
-    theta, opt_theta = _update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
+    theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
     metrics = {
         'train_loss': train_loss, 'train_accuracy': train_accuracy, 'val_loss': val_loss, 'val_accuracy': val_accuracy,
         'lr': settings.lr(state.step), 'grad_norm_theta': trees.norm(g_theta), 'grad_norm_arch': trees.norm(g_arch),

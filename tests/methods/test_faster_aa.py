@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from daas_jax import trees
-from daas_jax import problem
+from daas_jax import problem as problem_lib
 from daas_jax.augment import preprocess
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
@@ -26,7 +26,7 @@ SGD = {'theta': optax.sgd(1.0), 'gamma': optax.sgd(1.0)}  # so that an update is
 
 def _critic(theta, images, key):
   del key
-  return problem.two_heads(jnp.tanh(images.reshape(len(images), -1) @ theta['v']) @ theta['w'])
+  return problem_lib.two_heads(jnp.tanh(images.reshape(len(images), -1) @ theta['v']) @ theta['w'])
 
 
 def _problem(space, shape=SHAPE, **changes):
@@ -148,7 +148,7 @@ def test_on_a_network_of_the_house():
   problem = _problem(
       space, shape,
       init_theta=lambda key: net.init(key, {}, jnp.zeros((1, *shape)))['params'],
-      critic=lambda theta, images, key: problem.two_heads(net.apply({'params': theta}, {}, images)))
+      critic=lambda theta, images, key: problem_lib.two_heads(net.apply({'params': theta}, {}, images)))
   adam = optax.adam(1e-3, 0.0, 0.999)
   method = faster_aa.make(problem, faster_aa.Settings({'theta': adam, 'gamma': adam}))
   state = jax.jit(method.init)(jax.random.key(2))
@@ -178,7 +178,7 @@ def test_the_penalty_differentiates_the_fast_kernels_twice(x64):
 
 
 def test_two_heads():
-  d, logits = problem.two_heads(jnp.arange(8.0).reshape(2, 4))
+  d, logits = problem_lib.two_heads(jnp.arange(8.0).reshape(2, 4))
   np.testing.assert_array_equal(d, [3, 7])
   np.testing.assert_array_equal(logits, [[0, 1, 2], [4, 5, 6]])
 
