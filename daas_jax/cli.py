@@ -1,10 +1,10 @@
 """Flags, exit statuses and the compilation cache of the commands `search` and `train`."""
 
-from importlib import machinery, util
 import os
 import re
 import sys
 import traceback
+import types
 
 from absl import flags, logging
 import jax
@@ -74,10 +74,14 @@ def run_config_file(argument):
 
 
 def _load(path):
-  loader = machinery.SourceFileLoader('daas_jax_config', path)
-  module = util.module_from_spec(util.spec_from_loader(loader.name, loader))
-  sys.modules[loader.name] = module  # dataclasses look themselves up there
-  loader.exec_module(module)
+  """Runs a file from its source. Python's own loader takes a compilation that it kept for an edit of the same size in
+  the same second, and leaves __pycache__ beside the user's file."""
+  with open(path, 'rb') as file:
+    source = file.read()
+  module = types.ModuleType('daas_jax_config')
+  module.__file__ = path
+  sys.modules[module.__name__] = module  # dataclasses look themselves up there
+  exec(compile(source, path, 'exec'), module.__dict__)
   return module
 
 

@@ -13,6 +13,15 @@ jax.config.update('jax_compilation_cache_dir', CACHE)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
+# Minutes each: begun first, so that no worker has one left when the other has nothing to do.
+SLOW = ('test_planted_noise', 'test_planted', 'test_smoke', 'test_study', 'test_exact', 'test_parallel', 'test_search')
+
+
+def pytest_collection_modifyitems(items):
+  order = {name: i for i, name in enumerate(SLOW)}
+  items.sort(key=lambda item: order.get(item.path.stem, len(SLOW)))  # stable
+
+
 @pytest.fixture
 def x64():
   """float64 for the length of a test."""

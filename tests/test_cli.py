@@ -450,3 +450,14 @@ def test_diverged_process_ends_with_status_3(command):
   assert one.returncode == 3 and err.count('\n') == 1
   assert 'nan at step 5; the checkpoint of step 4 is kept' in err
   assert (command.folder / 'run' / 'checkpoints' / '4').is_dir()
+
+
+def test_an_edit_of_the_same_size_in_the_same_second_is_seen(tmp_path):
+  """A study of three edited configs found them unchanged: Python's loader had kept the first one's compilation."""
+  path = tmp_path / 'config.py'
+  for seed in (3, 4):
+    path.write_text(f'from daas_jax.config import search_config\ndef get_config():\n  config = search_config()\n'
+                    f'  config.seed = {seed}\n  return config\n')
+    os.utime(path, (1e9, 1e9))
+    assert cli.run_config_file(str(path)).seed == seed
+  assert [p.name for p in tmp_path.iterdir()] == ['config.py']

@@ -32,8 +32,9 @@ def _field(field, case):
   return lambda rows: rows[case][field]
 
 
-def _passes(rows):
-  return rows['daas_step']['step_ms'] / (rows['daas_step']['floor'][1] * rows['single_path_grad']['step_ms'])
+def _passes(case):
+  """Its step in passes, over the number of those that it is made of."""
+  return lambda rows: rows[case]['step_ms'] / (rows[case]['floor'][1] * rows[rows[case]['floor'][0]]['step_ms'])
 
 
 BARS = (
@@ -48,7 +49,8 @@ BARS = (
     Bar('dense amended / first-order step', _ratio('step_ms', 'dense_amended', 'dense_first_order'), 4),
     Bar('DAAS step, seconds to compile, cold', _field('compile_cold_s', 'daas_step'), 60),
     Bar('DAAS step, seconds to compile, warm', _field('compile_warm_s', 'daas_step'), 10),
-    Bar('DAAS step / its passes one by one', _passes, 1.15),
+    Bar('DAAS step / its passes one by one', _passes('daas_step'), 1.15),
+    Bar('DDAS step / n_policies + 2 passes', _passes('ddas_step'), 1),
     Bar("DAAS step's memory, 20 / 2 samples", _ratio('program_mb', 'daas_memory_20', 'daas_memory_2'), 1.1),
     Bar("single path's memory / dense as JAX differentiates it",
         _ratio('program_mb', 'single_path_grad', 'dense_plain_memory'), 1 / 8),

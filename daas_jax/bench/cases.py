@@ -91,11 +91,9 @@ def _arch_step(batch, dtype):
   return Case(step, samples, batch, ('single_path_grad', 1))
 
 
-def _search(batch, dtype, n_arch, n_aug, n_w):
-  """(compiled-to-be step, its arguments) of a whole DAAS search's joint phase."""
-  config = config_lib.search_config()
-  config.search.batch, config.search.warmup_epochs, config.network.dtype = batch, 0, dtype
-  config.search.n_arch, config.search.n_aug, config.search.n_w = n_arch, n_aug, n_w
+def _search(batch, config):
+  """(compiled-to-be step, its arguments) of a search."""
+  config.search.batch = batch
   method = build.build(config, problem_lib.build(config, _data()), steps_per_epoch=100)
   state = jax.jit(method.init)(jax.random.key(0))
   images = lambda seed: jnp.asarray(np.random.default_rng(seed).integers(0, 256, (batch, SIDE, SIDE, 3)), jnp.uint8)
@@ -104,7 +102,10 @@ def _search(batch, dtype, n_arch, n_aug, n_w):
 
 
 def _daas_step(batch, dtype, n_arch=5, n_aug=2, n_w=10, runs=True):
-  step, arguments = _search(batch, dtype, n_arch, n_aug, n_w)
+  config = config_lib.search_config()
+  config.search.warmup_epochs, config.network.dtype = 0, dtype
+  config.search.n_arch, config.search.n_aug, config.search.n_w = n_arch, n_aug, n_w
+  step, arguments = _search(batch, config)
   passes = n_arch + n_w + n_arch * (n_aug + 1)
   return Case(step, arguments, 2 * batch, ('single_path_grad', passes) if runs else None, runs)
 
@@ -112,6 +113,14 @@ def _daas_step(batch, dtype, n_arch=5, n_aug=2, n_w=10, runs=True):
 def _policy_step(batch, dtype):
   """The smallest DAAS step: n_arch = 1, n_aug = 2, n_w = 1, so 5 passes of which 3 are Eq. 10-13's."""
   return _daas_step(batch, dtype, 1, 2, 1)
+
+
+def _ddas_step(batch, dtype):
+  """DDAS on its network, with a validation batch of the training batch's size: n_policies + 2 passes."""
+  _only_float32(dtype)
+  config = config_lib.search_config('ddas')
+  config.network.name = 'wrn_40_2'
+  return Case(*_search(batch, config), 2 * batch, ('wrn_40_2', config.search.n_policies + 2))
 
 
 def _mixture(arch):
@@ -176,6 +185,7 @@ CASES = {
     'arch_step': _arch_step,
     'policy_step': _policy_step,
     'daas_step': _daas_step,
+    'ddas_step': _ddas_step,
     'daas_memory_2': functools.partial(_daas_step, n_arch=2, n_w=2, runs=False),
     'daas_memory_20': functools.partial(_daas_step, n_arch=20, n_w=20, runs=False),
     **{name: functools.partial(_dense, gradient=gradient, floor=None if name == 'dense_first_order' else
