@@ -49,7 +49,7 @@ def linear(theta, coefficients, registers):
   return jax.tree.map(lambda t, r: t + jnp.tensordot(coefficients.astype(r.dtype), r, 1), theta, registers)
 
 
-def run(gradient, theta, passes, count=None, point=linear):
+def run(gradient, theta, passes, count=None, point=linear, unroll=False):
   """Runs the first `count` rows of a table of passes, one after the other.
 
   Args:
@@ -59,6 +59,8 @@ def run(gradient, theta, passes, count=None, point=linear):
     count: int32 [] (may be traced), number of rows to run; all of them by default. Rows that are not run cost
       nothing: phases of an algorithm that need different numbers of passes share one compiled program.
     point: (theta, row of passes.point, registers [R, ...]) -> where the row is evaluated: an optimizer's step, say.
+    unroll: compile every row anew instead of one loop of them all; takes no `count`. On CPU XLA's convolutions are
+      several times slower inside a loop.
 
   Returns:
     `Results`. Memory: R + 2 copies of theta and one gradient program, however many rows there are. Not
@@ -84,5 +86,11 @@ def run(gradient, theta, passes, count=None, point=linear):
     return p + 1, registers, outputs, dots, trees.axpy(this.weight, g, total)
 
   start = (jnp.int32(0), registers, outputs, dots, trees.scale(0, theta))
-  _, _, outputs, dots, total = lax.while_loop(lambda c: c[0] < count, body, start)
+  if unroll:
+    carry = start
+    for _ in range(n_passes):
+      carry = body(carry)
+  else:
+    carry = lax.while_loop(lambda c: c[0] < count, body, start)
+  _, _, outputs, dots, total = carry
   return Results(outputs, dots, total)

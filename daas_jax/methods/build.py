@@ -2,11 +2,13 @@
 
 import functools
 
+import jax
 import optax
 
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
 from daas_jax.methods import daas, ddas, faster_aa, joint_faa
+from daas_jax.nets import fixed
 
 
 def _adam(config, lr, weight_decay):
@@ -77,7 +79,8 @@ def _ddas(config, problem, steps_per_epoch, devices, axis):
   search, lr = config.search, learning_rate(config, steps_per_epoch)
   return ddas.make(problem, ddas.Settings(
       n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
-      optimizers={'theta': theta_optimizer(config, lr), 'gamma': total_optimizer(config)}, normalise=search.normalise))
+      optimizers={'theta': theta_optimizer(config, lr), 'gamma': total_optimizer(config)}, normalise=search.normalise,
+      unroll=config.network.name in fixed.FIXED and jax.default_backend() == 'cpu'))
 
 
 def _joint_faa(config, problem, steps_per_epoch, devices, axis):

@@ -32,12 +32,14 @@ class Settings(NamedTuple):
     lr: step -> learning rate of theta, eta of Eq. 6.
     optimizers: {'theta', 'gamma'}: optax transformations.
     normalise: whether Eq. 15's Z_g divides the gradient.
+    unroll: see `passes.run`.
   """
   n_policies: int
   val_batches: int
   lr: Callable
   optimizers: dict
   normalise: bool = True
+  unroll: bool = False
 
 
 class Row(NamedTuple):
@@ -128,7 +130,7 @@ def make(problem, settings):
       return jax.lax.cond(jnp.any(weights != 0), moved, lambda: theta)
 
     ran = passes.run(_gradient(problem, batch, policies, key_image, z, key_network), state.theta,
-                     schedule(n_policies, settings.val_batches, weights), point=theta_prime)
+                     schedule(n_policies, settings.val_batches, weights), point=theta_prime, unroll=settings.unroll)
     dots = jnp.mean(ran.dots[1 + n_policies :], 0)
     a = dots[0] - dots[1:]  # Eq. 9
     lr = settings.lr(state.step)

@@ -95,9 +95,9 @@ def _expected(settings, state, batch, normalise):
   return theta, trees.scale(1 / jnp.sum(jnp.abs(a)) if normalise else 1.0, g_gamma)
 
 
-@pytest.mark.parametrize('normalise', [False, True])
-def test_a_step_is_alg_1_and_its_gradient_that_of_autodiff_through_it(batch, normalise):
-  settings = _settings(normalise=normalise)
+@pytest.mark.parametrize('normalise, unroll', [(False, False), (True, False), (True, True)])
+def test_a_step_is_alg_1_and_its_gradient_that_of_autodiff_through_it(batch, normalise, unroll):
+  settings = _settings(normalise=normalise, unroll=unroll)
   state = _state(settings)
   new, metrics = jax.jit(ddas.make(PROBLEM, settings).step)(state, batch)
   theta, g_gamma = _expected(settings, state, batch, normalise)
