@@ -119,7 +119,8 @@ _LOG = {
 _SEARCH = {
     'kind': Key('search', one_of('search'), 'which command this config is for'),
     'seed': Key(0, between(0, _SEEDS), 'of everything random'),
-    'method': Key('daas', one_of('daas', 'ddas', 'joint_faa', 'faster_aa'), 'search algorithm'),
+    'method': Key('daas', one_of('daas', 'ddas', 'joint_faa', 'faster_aa', 'amended_darts'),
+                  'search algorithm'),
     **_DATA,
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
     'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
@@ -133,17 +134,19 @@ _SEARCH = {
     'network.dtype': Key('float32', one_of('float32', 'bfloat16'), "what the supernet computes in; parameters and sums "
                                                                    'over pixels stay float32'),
     'network.genotype': Key('', anything, "held fixed: searched (by --search), random:SEED, or a FILE; '' is none"),
-    'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
     'search.epochs': Key(50, between(1, _MOST), 'epochs of D_train, warm-up included (DAAS 5)'),
     'search.batch': Key(64, at_least(2), 'images of D_train and of D_val a step (choice)'),
-    'gamma.lr': Key(5e-3, above(0), 'Adam, of pi, p and delta (DADA code)'),
-    'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
     'adam.b1': Key(0.5, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
     'adam.b2': Key(0.999, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
     'parallel.devices': Key(1, at_least(0), 'devices that share the samples by pmap; 0 is all local ones'),
     **_LOG,
 }
 # What one method has and not all.
+_POLICY = {
+    'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
+    'gamma.lr': Key(5e-3, above(0), 'Adam, of pi, p and delta (DADA code)'),
+    'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
+}
 _SGD = {
     'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
     'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
@@ -154,9 +157,17 @@ _SGD = {
 _ARCH = {
     'arch.lr': Key(3e-4, above(0), 'Adam, of alpha and beta (DARTS)'),
     'arch.weight_decay': Key(1e-3, at_least(0), 'L2 (DARTS)'),
+    'arch.eigenvalue_every': Key(0, at_least(0), 'epochs between two measurements of the dominant eigenvalue of '
+                                                 'grad2_alpha L_val; 0: none (Amended-DARTS, RobustDARTS)'),
+    'arch.stop_skip': Key(1.0, between(0, 1), 'the search stops where a larger share of the derived edges is '
+                                              'skip_connect; 1: never (DARTS+)'),
+    'arch.stop_eigenvalue': Key(0.0, between(0, 1, False, True), 'the search stops where the eigenvalue, a mean of '
+                                'five measurements, is more than 1 / this of that of five before; 0: never; 0.75 in '
+                                'RobustDARTS'),
 }
 _DAAS = {
     **_SGD,
+    **_POLICY,
     'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
     'policy.share': Key('policy', one_of('policy', 'slot', 'op'), 'which operations share p and delta (DAAS 3.2)'),
@@ -179,6 +190,7 @@ _DAAS = {
 }
 _DDAS = {
     **_SGD,
+    **_POLICY,
     'policy.candidates': Key((), some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
                                                   "...); () is the published list of 52"),
     'policy.p_tp': Key(0.35, between(0, 1, True, True), 'total probability at the start (DDAS 4.2)'),
@@ -188,6 +200,7 @@ _DDAS = {
     'gamma.lr_total': Key(1e-3, above(0), 'Adam, of alpha_tp (DDAS code)'),
 }
 _RELAXED = {
+    **_POLICY,
     'policy.ops': Key(relaxed.OPERATIONS, all_of(OPS), 'candidate image operations, 16 without Cutout'),
     'policy.L': Key(10, between(1, 100), 'sub-policies'),
     'policy.selection_temperature': Key(0.05, above(0), 'eta of the softmax over operations (code)'),
@@ -210,7 +223,25 @@ _FASTER_AA = {
     'gamma.lr': Key(1e-3, above(0), 'Adam, of z, p and mu (Faster AutoAugment code)'),
     'adam.b1': Key(0.0, between(0, 1, False, True), 'of both Adams (Faster AutoAugment code)'),
 }
-METHODS = {'daas': _DAAS, 'ddas': _DDAS, 'joint_faa': _JOINT_FAA, 'faster_aa': _FASTER_AA}
+_AMENDED_DARTS = {
+    **_SGD,
+    'network.name': Key('supernet', one_of('supernet'), 'dense, all operations computed'),
+    'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of an edge'),
+    'network.edges': Key('all', one_of('all', 'fixed'), 'all 14, of which 8 are derived (DARTS), or 8 fixed ones: from '
+                                                        'the node before and the first input (Amended-DARTS 4.1.2)'),
+    'network.cells': Key('shared', one_of('shared', 'own'), 'alpha: one for normal and one for reduction cells, or one '
+                                                            'a cell (Amended-DARTS, S2)'),
+    'policy.name': Key('standard', anything, 'of the training images, not searched: none, standard, trivial_augment, '
+                                             'rand_augment, searched (by --search), or a policy FILE'),
+    'search.second_term': Key('amended', one_of('amended', 'darts'), "of alpha's gradient: Eq. 7, or DARTS's"),
+    'search.eta': Key(0.1, at_least(0), 'amending coefficient; 0 is first-order DARTS (Amended-DARTS 3.4)'),
+    'search.xi': Key(0.0, at_least(0), "inner step of DARTS's term; 0 is the current learning rate of theta"),
+    'search.auxiliary': Key(0.0, at_least(0), 'weight of the auxiliary head in L_train; 0 is none'),
+    'search.drop_path': Key(0.0, between(0, 1, False, True), 'drop-path probability in L_train at the end, from 0'),
+    **_ARCH,
+}
+METHODS = {'daas': _DAAS, 'ddas': _DDAS, 'joint_faa': _JOINT_FAA, 'faster_aa': _FASTER_AA,
+           'amended_darts': _AMENDED_DARTS}
 SEARCH = functools.reduce(lambda a, b: b | a, METHODS.values(), _SEARCH)
 """Every key of a search, of whichever method."""
 
@@ -371,6 +402,8 @@ def check(config, kind):
     _check_estimator(flat)
   if 'search.penalty' in flat and flat['search.batch'] % 2:
     raise BadInput(f"config key 'search.batch' must be even, not {flat['search.batch']}: a critic compares its halves")
+  if 'arch.stop_eigenvalue' in flat and flat['arch.stop_eigenvalue'] and not flat['arch.eigenvalue_every']:
+    raise BadInput("config key 'arch.stop_eigenvalue' needs measurements: set arch.eigenvalue_every=1, say")
   if 'network.dtype' in flat:
     _check_dtype(flat)
 

@@ -26,6 +26,8 @@ class Job(NamedTuple):
     phase: epoch -> its name in the log.
     on_epoch: (state, epoch) -> (state, {name: float}) at the end of an epoch; joins the epoch's last line. The state
       is not placed: as `get` returns it.
+    stop: rows of metrics.jsonl -> why the run is to end after the last of them, or None; asked at the end of every
+      epoch and when a run is resumed. None never ends one.
     record: state (as `get` returns it) -> dict of JSON values that history.jsonl keeps of it, before the first step and
       at the end of every epoch; None keeps none.
     put, get: state -> placed state and back (`daas_jax.parallel`).
@@ -38,6 +40,7 @@ class Job(NamedTuple):
   images_per_step: int
   phase: Callable
   on_epoch: Any = None
+  stop: Any = None
   record: Any = None
   put: Callable = lambda state: state
   get: Callable = lambda state: state
@@ -93,6 +96,8 @@ def _record(job, history, state, done):
 def _steps(job, config, checkpoints, log, history, state, start, progress):
   window, since, saved = [], time.perf_counter(), start
   progress.begin(start, job)
+  if start and _stopped(job, log, progress):
+    return state
   for step in range(start, job.total_steps):
     state, metrics = job.step(state, job.batches(step))
     window.append(metrics)
@@ -115,8 +120,17 @@ def _steps(job, config, checkpoints, log, history, state, start, progress):
         _record(job, history, unplaced, done)
       checkpoints.save(done, unplaced)
       saved = done
+    if last_of_epoch and _stopped(job, log, progress):
+      break
     window, since = [], time.perf_counter()
   return state
+
+
+def _stopped(job, log, progress):
+  why = job.stop(metrics_lib.read(log.path)) if job.stop else None
+  if why:
+    progress.note(f'the search stops here: {why}')
+  return bool(why)
 
 
 def _diverged(name, value, step, checkpoints):

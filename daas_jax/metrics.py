@@ -19,6 +19,7 @@ class MetricsFile:
   def __init__(self, path, last_step):
     kept = [line for line in read(path) if line['step'] <= last_step]
     atomic.write(path, ''.join(_line(row) for row in kept))
+    self.path = path
     self._file = open(path, 'a', encoding='utf-8')
 
   def write(self, row):

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax.augment import apply, preprocess
-from daas_jax.nets import architecture, fixed, kernels as kernel_sets
+from daas_jax.nets import architecture, cells, fixed, kernels as kernel_sets
+from daas_jax.nets.derived import keep_factors
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.nets.supernet import SuperNet
 from daas_jax.policies import categorical, outcomes, relaxed, total
 from daas_jax.types import CriticProblem, Problem
 
-DENSE = ('joint_faa',)
+DENSE = ('joint_faa', 'amended_darts')
 """The methods whose supernet computes all operations."""
 NETWORKS = ('supernet', 'small_cnn', *fixed.FIXED)
 
@@ -45,8 +46,18 @@ def network(config, num_classes, kernels=None):
     return fixed.InSearch(fixed.make(room.name, num_classes, room.depth, room.width, kernels))
   if config.network.name == 'small_cnn':
     return SmallCNN(num_classes, config.network.channels, kernels)
-  return SuperNet(num_classes, config.network.layers, config.network.channels, tuple(config.network.primitives),
-                  config.network.stem, dense=config.method in DENSE, kernels=kernels, dtype=config.network.dtype)
+  space = arch_space(config)
+  return SuperNet(num_classes, config.network.layers, config.network.channels, space.primitives, config.network.stem,
+                  dense=config.method in DENSE, kernels=kernels, dtype=config.network.dtype, edges=space.edges,
+                  own_cells=space.cells != architecture.CELL_TYPES, auxiliary=config.search.get('auxiliary', 0) > 0)
+
+
+def arch_space(config):
+  """The `architecture.DenseSpace` of a search config's supernet, which names its cells, edges and operations."""
+  room = config.network
+  return architecture.DenseSpace(
+      tuple(room.primitives), cells.CHAIN_EDGES if room.get('edges') == 'fixed' else cells.ALL_EDGES,
+      architecture.own_cells(room.layers) if room.get('cells') == 'own' else architecture.CELL_TYPES)
 
 
 def takes_key(config):
@@ -56,7 +67,9 @@ def takes_key(config):
 
 
 def policy_space(config):
-  """The space of policies of a search config, of the module that its method uses."""
+  """The space of policies of a search config, of the module that its method uses; None where none is searched."""
+  if config.method == 'amended_darts':
+    return None
   if config.method == 'ddas':
     return total.Space(total.parse(config.policy.candidates) or total.published(), config.policy.K)
   if config.method in ('joint_faa', 'faster_aa'):
@@ -75,19 +88,28 @@ def standard_preprocessing(images, key, config):
   return preprocess.random_flip(images, key_flip) if config.flip else images
 
 
-def _input(config, data, augment):
-  """(images uint8, policy, key) -> crop and flip, augment(images, policy, key), normalisation, Cutout."""
+def make_input(config, data, augment, standard=True):
+  """(images uint8, policy, key) -> preprocessed, augmented, normalised images.
+
+  Args:
+    config: a search or training config.
+    data: a `daas_jax.data.sources.Dataset`, for mean and std.
+    augment: (images float, policy, key) -> images float.
+    standard: whether crop and flip come before it, and Cutout (where the config has it) after; all or none of them.
+  """
   def train_input(images, policy, key):
     key_standard, key_policy, key_cutout = jax.random.split(key, 3)
-    images = standard_preprocessing(preprocess.to_float(images), key_standard, config.preprocess)
+    images = preprocess.to_float(images)
+    if standard:
+      images = standard_preprocessing(images, key_standard, config.preprocess)
     images = preprocess.normalise(augment(images, policy, key_policy), data.mean, data.std)
-    size = config.preprocess.cutout
+    size = config.preprocess.cutout if standard else 0
     return preprocess.cutout(images, key_cutout, size) if size else images
   return train_input
 
 
 def _train_input(config, data, space):
-  return _input(config, data, lambda images, policy, key: apply.apply_policy(
+  return make_input(config, data, lambda images, policy, key: apply.apply_policy(
       images, policy.o, policy.y, categorical.strength(policy.m, space), key, ops=space.ops, per='batch'))
 
 
@@ -114,7 +136,7 @@ def _total(config, data, space):
       init_gamma=functools.partial(total.init, space=space, p_tp=config.policy.p_tp),
       sample_policy=lambda key, gamma: total.sample(key, space),
       log_prob=total.log_prob,
-      train_input=_input(config, data, augment),
+      train_input=make_input(config, data, augment),
       total_probability=total.total_probability)
 
 
@@ -124,8 +146,25 @@ def _relaxed(config, data, space):
       init_gamma=functools.partial(relaxed.init, space=space),
       sample_policy=None,
       log_prob=None,
-      train_input=_input(config, data, lambda images, gamma, key: relaxed.apply(gamma, space, images, key)),
+      train_input=make_input(config, data, lambda images, gamma, key: relaxed.apply(gamma, space, images, key)),
       project=relaxed.project)
+
+
+def given_input(config, data, augment, standard):
+  """(images uint8, progress, key) -> images under a policy that is given: `make_input`.
+
+  Args:
+    config, data, standard: as for `make_input`.
+    augment: (key, images float, progress) -> images, such as `daas_jax.load_policy` returns; progress in [0, 1] is the
+      share of the run that is done.
+  """
+  return make_input(config, data, lambda images, progress, key: augment(key, images, progress), standard)
+
+
+def _given(config, data, augment, standard):
+  """The fields of a `Problem` that are about policies, where none is searched."""
+  return dict(init_gamma=lambda key: {}, sample_policy=None, log_prob=None,
+              train_input=given_input(config, data, augment, standard))
 
 
 _POLICIES = {'daas': _categorical, 'ddas': _total, 'joint_faa': _relaxed}
@@ -133,7 +172,8 @@ _POLICIES = {'daas': _categorical, 'ddas': _total, 'joint_faa': _relaxed}
 
 def mixture_input(config, data, space):
   """(images uint8, `straight_through.Weights`, key) -> the images of `train_input`, differentiable in the weights."""
-  return _input(config, data, lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
+  return make_input(config, data,
+                    lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
 
 
 def two_heads(outputs):
@@ -175,7 +215,24 @@ def _turned(images, config):
   return jnp.rot90(images, turns, (1, 2)) if turns else images
 
 
-def build(config, data, genotype=None):
+def _train_loss(config, net, needs_key):
+  """`Problem.train_loss` of a dense supernet: drop-path, and the auxiliary head's loss."""
+  search, shape = config.search, (net.layers, len(net.edges))
+
+  def train_loss(theta, z, images, labels, key, progress):
+    key_keep, key_network = jax.random.split(key)
+    keep = keep_factors(key_keep, search.drop_path * progress, (*shape, len(labels))) if search.drop_path else None
+    out = net.apply({'params': theta}, z, images, key_network if needs_key else None, keep)
+    logits, auxiliary = out if net.auxiliary else (out, None)
+    value = cross_entropy(logits, labels)
+    if auxiliary is not None:
+      value += search.auxiliary * cross_entropy(auxiliary, labels)
+    return value, accuracy(logits, labels)
+
+  return train_loss
+
+
+def build(config, data, genotype=None, policy=None):
   """Builds the `Problem` of a search (`build_critic` that of Faster AutoAugment).
 
   Args:
@@ -183,6 +240,8 @@ def build(config, data, genotype=None):
     data: a `daas_jax.data.sources.Dataset`, of which only shapes, class names, mean and std are used.
     genotype: the `Genotype` whose path through the supernet is held fixed (the second stage of DAAS 5.2's independent
       search), or None: the architecture is searched.
+    policy: of a method that searches none, (augment, whether crop and flip come before it), as
+      `daas_jax.train.find_policy` gives them.
 
   Returns:
     A `daas_jax.types.Problem`.
@@ -195,12 +254,15 @@ def build(config, data, genotype=None):
   searched, dense = drawn and config.method != 'ddas', config.method in DENSE
   held = {} if genotype is None else architecture.fixed(genotype, primitives)
   needs_key = takes_key(config)
-  policies = _POLICIES[config.method](config, data, policy_space(config))
+  policies = _given(config, data, *policy) if policy else _POLICIES[config.method](config, data, policy_space(config))
+  plain = net.clone(auxiliary=False) if drawn else net  # L_val has no auxiliary head
+  regularised = 'drop_path' in config.search
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
 
   def init_arch(key):
-    initial = architecture.init_dense if dense else architecture.init
-    return initial(key, primitives) if searched else {}
+    if not searched:
+      return {}
+    return architecture.init_dense(key, arch_space(config)) if dense else architecture.init(key, primitives)
 
   def sample_arch(key, arch, tau):
     if drawn and dense:
@@ -214,8 +276,13 @@ def build(config, data, genotype=None):
     return net.init(key, z, jnp.zeros(image.shape), key if needs_key else None)['params']
 
   def loss(theta, z, images, labels, key):
-    logits = net.apply({'params': theta}, z, images, key if needs_key else None)
+    logits = plain.apply({'params': theta}, z, images, key if needs_key else None)
     return cross_entropy(logits, labels), accuracy(logits, labels)
+
+  def relaxed_loss(theta, arch, images, labels, key):
+    logits = plain.clone(dense=True).apply({'params': theta}, architecture.mixture(arch), images,
+                                           key if needs_key else None)
+    return cross_entropy(logits, labels)
 
   def val_input(images):
     return preprocess.normalise(preprocess.to_float(_turned(images, config)), data.mean, data.std)
@@ -227,4 +294,6 @@ def build(config, data, genotype=None):
       loss=loss,
       identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
       val_input=val_input,
+      train_loss=_train_loss(config, net, needs_key) if regularised else None,
+      relaxed_loss=relaxed_loss if searched else None,
       **policies)

@@ -2,7 +2,7 @@
 
 import os
 
-import numpy as np
+import jax
 
 from daas_jax import metrics as metrics_lib, problem as problem_lib
 from daas_jax.nets import architecture, cells, genotype as genotype_lib
@@ -10,8 +10,8 @@ from daas_jax.policies import results as policy_results
 
 
 def skip_share(genotype):
-  """Share of skip_connect among a genotype's 16 edges, in [0, 1]."""
-  names = [name for name, _ in (*genotype.normal, *genotype.reduce)]
+  """Share of skip_connect among the edges of a genotype's cells, in [0, 1]."""
+  names = [name for _, pairs in genotype_lib.cells_of(genotype) for name, _ in pairs]
   return names.count('skip_connect') / len(names)
 
 
@@ -19,17 +19,16 @@ def measures(state, config):
   """Numbers on the distributions that every epoch logs: entropies (nats) of alpha, beta and the policy's, share of
   skip_connect."""
   space = problem_lib.policy_space(config)
-  out = policy_results.of(space).measures(state.gamma, space)
+  out = policy_results.of(space).measures(state.gamma, space) if space else {}
   if state.arch:
-    derived = genotype_lib.derive(*_arrays(state), tuple(config.network.primitives))
+    derived = _derived(state, config)
     out |= {name: float(h) for name, h in architecture.entropies(state.arch).items()}
     out['skip_share'] = skip_share(derived)
   return out
 
 
-def _arrays(state):
-  beta = state.arch.get('beta')
-  return np.asarray(state.arch['alpha']), None if beta is None else np.asarray(beta)
+def _derived(state, config):
+  return architecture.derive(jax.device_get(state.arch), problem_lib.arch_space(config))
 
 
 def record(state, config):
@@ -38,17 +37,17 @@ def record(state, config):
   Returns:
     {'architecture': {'cells': names of the C cell types, 'edges': the E pairs [source, target], 'operations': names of
     the O candidates, 'alpha': [C, E, O] and, where there is one, 'beta': [C, E] logits}, {} for a fixed network;
-    'policy': as `policies.results.Results` says}.
+    'policy': as `policies.results.Results` says, {} where none is searched}.
   """
-  space, plain = problem_lib.policy_space(config), policy_results.plain
+  space, plain, of = problem_lib.policy_space(config), policy_results.plain, problem_lib.arch_space(config)
   arch = {} if not state.arch else {
-      'cells': list(architecture.CELL_TYPES), 'edges': [list(edge) for edge in cells.EDGES],
-      'operations': list(config.network.primitives)} | {name: plain(x) for name, x in state.arch.items()}
-  return {'architecture': arch, 'policy': policy_results.of(space).record(state.gamma, space)}
+      'cells': list(of.cells), 'edges': [list(cells.EDGES[edge]) for edge in of.edges],
+      'operations': list(of.primitives)} | {name: plain(x) for name, x in state.arch.items()}
+  return {'architecture': arch, 'policy': policy_results.of(space).record(state.gamma, space) if space else {}}
 
 
 def write(workdir, state, config):
-  """Writes genotype.json (where an architecture was searched) and policy.json into the workdir.
+  """Writes genotype.json and policy.json into the workdir: each where it was searched.
 
   Args:
     workdir: of a search that is over; its history.jsonl holds what `record` returned at the start and at every epoch.
@@ -60,11 +59,12 @@ def write(workdir, state, config):
   """
   lines, space = [], problem_lib.policy_space(config)
   if state.arch:
-    derived = genotype_lib.derive(*_arrays(state), tuple(config.network.primitives))
+    derived = _derived(state, config)
     genotype_lib.save(os.path.join(workdir, 'genotype.json'), derived)
     lines += [genotype_lib.describe(derived), '', _alpha_text(state, config), '']
-  epochs = [row['policy'] for row in metrics_lib.read(os.path.join(workdir, 'history.jsonl')) if row['step']]
-  lines += [policy_results.write(workdir, state.gamma, space, epochs), '']
+  if space:
+    epochs = [row['policy'] for row in metrics_lib.read(os.path.join(workdir, 'history.jsonl')) if row['step']]
+    lines += [policy_results.write(workdir, state.gamma, space, epochs), '']
   lines += [f'{name:16} {value:.4f}' for name, value in measures(state, config).items()]
   return '\n'.join(lines)
 
@@ -73,6 +73,6 @@ def _alpha_text(state, config):
   """Mean probability of every candidate operation, a row a cell type."""
   mean = architecture.mean_probabilities(state.arch)
   rows = [f"{'mean probability':16} " + ' '.join(f'{n:>12}' for n in config.network.primitives)]
-  for name, row in zip(architecture.CELL_TYPES, mean):
+  for name, row in zip(problem_lib.arch_space(config).cells, mean):
     rows.append(f'{name:16} ' + ' '.join(f'{float(p):12.4f}' for p in row))
   return '\n'.join(rows)

@@ -1,33 +1,37 @@
 """`python -m daas_jax.search --config=configs/quickstart.py --workdir=runs/quickstart`: one search, start to end."""
 
+import os
 import sys
 
 from absl import flags
 import jax
 
-from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, results, train,
-                      workdir)
+from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, results, stability,
+                      train, workdir)
 from daas_jax.data import batches as batches_lib, select
 from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
 
 
-PHASES = {'daas': 'joint', 'ddas': 'policy', 'joint_faa': 'joint', 'faster_aa': 'policy'}
+PHASES = {'daas': 'joint', 'ddas': 'policy', 'joint_faa': 'joint', 'faster_aa': 'policy',
+          'amended_darts': 'architecture'}
 """{method: what metrics.jsonl calls its steps after a warm-up}."""
 
 
 def define_flags(values):
-  flags.DEFINE_string('search', None, 'The workdir of the search whose architecture is held fixed '
-                      '(network.genotype=searched).', flag_values=values)
+  flags.DEFINE_string('search', None, 'The workdir of the search whose result is given to this one: its '
+                      'architecture (network.genotype=searched), its policy (policy.name=searched).',
+                      flag_values=values)
 
 
-def job(config, data, genotype=None):
+def job(config, data, genotype=None, policy=None):
   """The `loop.Job` of a search.
 
   Args:
     config: a checked search config.
     data: a `daas_jax.data.sources.Dataset`.
     genotype: the `Genotype` that is held fixed, or None.
+    policy: (augment, standard) as `train.find_policy` gives them, or None: it is searched.
 
   Raises:
     BadInput: where config, data and devices do not fit each other.
@@ -37,7 +41,8 @@ def job(config, data, genotype=None):
   batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches)
   placement = parallel.place(config.parallel.devices)
   critic = config.method == 'faster_aa'
-  problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype)
+  problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype, policy)
+  eigenvalue = stability.measure(problem, config, data) if not critic else lambda state, epoch: {}
   method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
   return loop.Job(
       init=lambda: jax.jit(method.init)(jax.random.key(config.seed)),
@@ -47,7 +52,8 @@ def job(config, data, genotype=None):
       steps_per_epoch=batches.steps_per_epoch,
       images_per_step=(1 + val_batches) * search.batch,
       phase=lambda epoch: 'warm-up' if epoch < warmup_epochs else PHASES[config.method],
-      on_epoch=lambda state, epoch: (state, results.measures(state, config)),
+      on_epoch=lambda state, epoch: (state, results.measures(state, config) | eigenvalue(state, epoch)),
+      stop=stability.rule(config),
       record=lambda state: results.record(state, config),
       put=placement.put,
       get=placement.get)
@@ -59,16 +65,19 @@ def main(options):
   fixed = config.network.genotype
   genotype = train.find_genotype(fixed, options.search) if fixed else None
   data = select.from_config(config)
-  task = job(config, data, genotype)
+  given = config.policy.get('name')
+  task = job(config, data, genotype, train.find_policy(given, options.search) if given else None)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
     if genotype:
       workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
+    train.keep_policy(folder, given, options.search)
     reporter.note(f'{config.method} on {data.name}: {task.total_steps} steps of {config.search.batch} + '
                   f'{task.images_per_step - config.search.batch} images; compiling the step takes up to a minute')
     state, _ = loop.run(task, folder, config, reporter)
     summary = results.write(folder, state, config)
-    found = 'genotype.json, policy.json' if state.arch else 'policy.json'
-    reporter.note(f'\n{summary}\n\nwritten: {found}, metrics.jsonl, history.jsonl, checkpoints/ in {folder}')
+    found = ''.join(f'{name}, ' for name in ('genotype.json', 'policy.json')
+                    if os.path.exists(os.path.join(folder, name)))
+    reporter.note(f'\n{summary}\n\nwritten: {found}metrics.jsonl, history.jsonl, checkpoints/ in {folder}')
   return summary
 
 

@@ -11,7 +11,7 @@ from absl import flags
 import jax
 import jax.numpy as jnp
 
-from daas_jax import atomic, cli, config as config_lib, loop, progress, training, workdir
+from daas_jax import atomic, cli, config as config_lib, loop, problem, progress, training, workdir
 from daas_jax.data import batches as batches_lib, select, sources, splits
 from daas_jax.errors import BadInput
 from daas_jax.nets import count, genotype as genotype_lib
@@ -68,11 +68,9 @@ def find_policy(asked, search, smoothing=1):
   return found.load_policy(asked, smoothing), True
 
 
-def _claim_inputs(folder, genotype, asked, search):
-  """Keeps copies of what is trained in the workdir; a resumed training must be given the same."""
-  if genotype is not None:
-    workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
-  if asked not in fixed.FIXED:
+def keep_policy(folder, asked, search):
+  """Keeps a copy of a policy that is read from a file in the workdir; a resumed run must be given the same."""
+  if asked and asked not in fixed.FIXED:
     with open(_from_search(search, 'policy') if asked == 'searched' else asked, encoding='utf-8') as file:
       workdir.keep_input(folder, 'policy.json', file.read())
 
@@ -116,7 +114,7 @@ def main(options):
   total = config.train.epochs * batches.steps_per_epoch
   net = training.network(config, genotype, len(data.class_names))
   tx, lr = training.optimizer(config, total)
-  step = training.make_step(config, net, tx, lr, training.make_input(config, data, augment, standard), total)
+  step = training.make_step(config, net, tx, lr, problem.given_input(config, data, augment, standard), total)
   evaluate = training.make_evaluate(net, data)
 
   def start(key):
@@ -132,7 +130,9 @@ def main(options):
       steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch, phase=lambda epoch: 'train',
       on_epoch=on_epoch)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
-    _claim_inputs(folder, genotype, config.policy, policy_search)
+    if genotype is not None:
+      workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
+    keep_policy(folder, config.policy, policy_search)
     reporter.note(f'{_title(config)} on {data.name}, policy {config.policy}: {total} steps of {config.train.batch} '
                   'images')
     state, _ = loop.run(job, folder, config, reporter)

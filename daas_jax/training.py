@@ -65,27 +65,6 @@ def init_state(net, tx, key, image_shape, ema=0.0):
   return trees.strongly_typed(TrainState(jnp.int32(0), key_run, variables, opt, average, best))
 
 
-def make_input(config, data, augment, standard):
-  """(images uint8, key, progress) -> preprocessed, augmented, normalised images.
-
-  Args:
-    config: a training config.
-    data: a `daas_jax.data.sources.Dataset`, for mean and std.
-    augment: (key, images float, progress) -> images, such as `daas_jax.load_policy` returns; progress is the share of
-      the training that is done.
-    standard: whether crop and flip come before it, and Cutout (where the config has it) after; all or none of them.
-  """
-  def train_input(images, key, progress):
-    key_standard, key_policy, key_cutout = jax.random.split(key, 3)
-    images = preprocess.to_float(images)
-    if standard:
-      images = problem.standard_preprocessing(images, key_standard, config.preprocess)
-    images = preprocess.normalise(augment(key_policy, images, progress), data.mean, data.std)
-    size = config.preprocess.cutout if standard else 0
-    return preprocess.cutout(images, key_cutout, size) if size else images
-  return train_input
-
-
 def averaged(average, variables, step, decay):
   """One step of the moving average of the weights, running averages of the normalisations included.
 
@@ -130,7 +109,7 @@ def make_step(config, net, tx, lr, train_input, total_steps):
     key_input, key_drop = jax.random.split(jax.random.fold_in(state.key, state.step))
     progress = state.step / total_steps
     (loss, (accuracy, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-        state.variables['params'], state.variables['batch_stats'], train_input(images, key_input, progress), labels,
+        state.variables['params'], state.variables['batch_stats'], train_input(images, progress, key_input), labels,
         train.drop_path * progress, key_drop)
     updates, opt = tx.update(gradient, state.opt, state.variables['params'])
     variables = {'params': optax.apply_updates(state.variables['params'], updates), 'batch_stats': batch_stats}

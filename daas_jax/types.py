@@ -70,6 +70,10 @@ class Problem(NamedTuple):
       control variate needs.
     project: gamma -> the nearest one inside its range; None where every gamma is.
     total_probability: gamma -> p_tp [], DDAS's total probability; None of other policy spaces.
+    train_loss: (theta, z, images, labels, key, progress) -> as `loss`, with what regularises the training of a
+      supernet, which may grow with the share of the search that is done, progress in [0, 1]; None: `loss`.
+    relaxed_loss: (theta, arch, images, labels, key) -> mean cross-entropy [] of the mixture of all operations, twice
+      differentiable in arch; None where no architecture is searched.
   """
   init_theta: Callable
   init_arch: Callable
@@ -86,6 +90,8 @@ class Problem(NamedTuple):
   expected_features: Any = None
   project: Any = None
   total_probability: Any = None
+  train_loss: Any = None
+  relaxed_loss: Any = None
 
 
 class CriticProblem(NamedTuple):

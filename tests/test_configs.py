@@ -20,12 +20,12 @@ from daas_jax.policies import relaxed
 
 CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
 SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10', 'joint_faa_cifar10',
-            'faster_aa_cifar10')
+            'faster_aa_cifar10', 'darts_cifar10', 'amended_cifar10')
 TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
              'train_shake_shake', 'train_pyramidnet')
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
                'ddas_quickstart', 'ddas_rotate90', 'train_ddas_quickstart',
-               'joint_faa_quickstart')
+               'joint_faa_quickstart', 'amended_quickstart')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.
 _SEARCH = {
@@ -193,6 +193,46 @@ PAPER = {
         'gamma.lr': (1e-3, 'Faster AutoAugment code'),
         'adam.b1': (0.0, 'Faster AutoAugment code'),
     },
+    'darts_cifar10': {
+        'data.name': ('tfds:cifar10', 'joint search, Table 1'),
+        'data.val_fraction': (0.5, 'DARTS'),
+        'network.name': ('supernet', 'DARTS'),
+        'network.layers': (8, 'DARTS'),
+        'network.channels': (16, 'DARTS'),
+        'network.primitives': (DARTS_PRIMITIVES, 'DARTS'),
+        'network.edges': ('all', 'DARTS'),
+        'network.cells': ('shared', 'DARTS'),
+        'policy.name': ('searched', 'joint search: the policy of Faster AutoAugment'),
+        'search.epochs': (50, 'joint search, Table 1'),
+        'search.batch': (64, 'DARTS'),
+        'search.eta': (0.0, 'first order'),
+        'search.auxiliary': (0.0, 'DARTS'),
+        'search.drop_path': (0.0, 'DARTS'),
+        'theta.lr': (0.025, 'DARTS'),
+        'arch.lr': (3e-4, 'DARTS'),
+        'adam.b1': (0.5, 'DARTS'),
+    },
+    'amended_cifar10': {
+        'data.name': ('tfds:cifar10', 'Amended-DARTS 4.1'),
+        'network.name': ('supernet', 'Amended-DARTS 4.1.3'),
+        'network.layers': (8, 'Amended-DARTS 4.1.3: S1'),
+        'network.channels': (36, 'Amended-DARTS 4.1.2'),
+        'network.primitives': (DAAS_PRIMITIVES, 'Amended-DARTS 4.1.3: all seven operators'),
+        'network.edges': ('fixed', 'Amended-DARTS 4.1.2'),
+        'network.cells': ('shared', 'Amended-DARTS 4.1.3'),
+        'preprocess.cutout': (16, 'Amended-DARTS 4.1.2; DARTS'),
+        'policy.name': ('standard', 'Amended-DARTS'),
+        'search.epochs': (100, 'Amended-DARTS 4.1.1'),
+        'search.batch': (96, 'Amended-DARTS 4.1.1'),
+        'search.eta': (0.1, 'Amended-DARTS 4.1.1'),
+        'search.second_term': ('amended', 'Amended-DARTS Eq. 7'),
+        'search.auxiliary': (0.4, 'Amended-DARTS 4.1.2; DARTS'),
+        'search.drop_path': (0.2, 'Amended-DARTS 4.1.2; DARTS'),
+        'arch.lr': (3e-4, 'Amended-DARTS 4.1.1'),
+        'arch.weight_decay': (1e-3, 'Amended-DARTS 4.1.1'),
+        'adam.b1': (0.5, 'Amended-DARTS 4.1.1'),
+        'adam.b2': (0.999, 'Amended-DARTS 4.1.1'),
+    },
     'train_wrn_40_2': _fixed_train('wrn_40_2', 200, 128, 0.1, 2e-4),
     'train_wrn_28_10': _fixed_train('wrn_28_10', 200, 128, 0.1, 5e-4),
     'train_shake_shake': _fixed_train('shake_shake_26_2x32d', 1800, 128, 0.01, 1e-3),
@@ -283,6 +323,10 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
   elif flat.get('method') in ('joint_faa', 'faster_aa'):
     assert flat['policy.ops'] == paper['policy.ops'] and (flat['policy.K'], flat['policy.L']) == (2, 10)
     assert flat['network.primitives'][0] == 'none' or flat['method'] == 'faster_aa'
+  elif flat.get('method') == 'amended_darts':
+    same = ('network.edges', 'network.cells', 'search.second_term', 'search.eta', 'search.auxiliary',
+            'search.drop_path', 'policy.name')
+    assert [flat[key] for key in same] == [paper[key] for key in same] and flat['arch.eigenvalue_every']
   elif kind_of(name) == 'search':
     assert flat['policy.ops'] == DAAS_OPS and flat['policy.K'] == 2 and flat['policy.share'] == 'policy'
     assert min(flat[f'search.{n}'] for n in ('n_arch', 'n_aug', 'n_w')) > 1
@@ -291,6 +335,16 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
     assert (flat['train.auxiliary'] > 0) == (name not in FIXED)
     assert flat['train.drop_path'] == paper['train.drop_path'] and flat['train.nesterov'] == paper['train.nesterov']
     assert (flat['train.warmup_epochs'] > 0) == (paper['train.warmup_epochs'] > 0)
+
+
+def test_the_second_space_of_amended_darts():
+  flat = load('amended_cifar10', 's2')
+  assert flat['network.layers'] == 20 and flat['network.cells'] == 'own'
+  assert flat['network.primitives'] == ('skip_connect', 'sep_conv_3x3')
+  small = load('amended_cifar10', 's2_smoke')
+  assert small['network.layers'] == 3 and small['network.cells'] == 'own'
+  assert load('darts_cifar10', 'epochs25')['search.epochs'] == 25
+  assert load('darts_cifar10', 'second')['search.second_term'] == 'darts'
 
 
 @pytest.mark.parametrize('size, decay', [('2x32d', 1e-3), ('2x96d', 1e-3), ('2x112d', 2e-3)])

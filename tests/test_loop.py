@@ -59,7 +59,7 @@ def init():
   return {'step': jnp.int32(0), 'key': jax.random.key(3), 'x': jnp.arange(3.0), 'best': jnp.float32(-1)}
 
 
-def job(until=None, nan_at=None, name='loss', value=jnp.nan, on_epoch=None):
+def job(until=None, nan_at=None, name='loss', value=jnp.nan, on_epoch=None, stop=None):
   """Runs to the end; `until`: killed when that step is asked for; `nan_at`: that step's metric is `value`."""
   def step(state, batch):
     state, found = advance(state, batch)
@@ -71,7 +71,7 @@ def job(until=None, nan_at=None, name='loss', value=jnp.nan, on_epoch=None):
     return jnp.float32(number)
 
   return loop.Job(init=init, step=step, batches=batches, total_steps=STEPS, steps_per_epoch=PER_EPOCH,
-                  images_per_step=4, phase=lambda epoch: f'phase {epoch}', on_epoch=on_epoch)
+                  images_per_step=4, phase=lambda epoch: f'phase {epoch}', on_epoch=on_epoch, stop=stop)
 
 
 def remember(state, epoch):
@@ -282,3 +282,19 @@ def test_history_after_an_older_checkpoint_repeats_no_epoch(tmp_path, kept):
     file.write('{"step": 21, "epo')
   run(tmp_path / 'run', recorded())
   assert history(tmp_path / 'run') == before
+
+
+def test_a_run_that_stops_early_has_stopped_for_good(tmp_path):
+  """Also when it is begun again; one that was killed before it was to stop still stops there."""
+  def stop(rows):
+    return 'enough' if rows[-1]['epoch'] >= 2 else None
+  reporter = Silent()
+  state, rows = loop.run(job(stop=stop), str(tmp_path / 'a'), config(), reporter)
+  assert state['step'] == 2 * PER_EPOCH and rows[-1]['epoch'] == 2 and any('enough' in note for note in reporter.notes)
+  again, rows_again = loop.run(job(stop=stop), str(tmp_path / 'a'), config(), Silent())
+  np.testing.assert_array_equal(again['x'], state['x'])
+  assert rows_again == rows
+  with pytest.raises(Killed):
+    loop.run(job(until=PER_EPOCH + 3, stop=stop), str(tmp_path / 'b'), config(), Silent())
+  resumed, _ = loop.run(job(stop=stop), str(tmp_path / 'b'), config(), Silent())
+  np.testing.assert_array_equal(resumed['x'], state['x'])

@@ -130,11 +130,36 @@ def test_joint_search_of_darts_and_faster_autoaugment(tmp_path):
   check_training(trained)
 
 
-def test_faster_autoaugment_alone(tmp_path):
+def test_faster_autoaugment_alone_then_darts_under_its_policy(tmp_path):
   write_arrays(tmp_path / 'data.npz', 32, 2, 40, 5)
-  run('search', '--config=configs/faster_aa_cifar10.py:smoke', f'--config.data.name=arrays:{tmp_path / "data.npz"}',
-      f'--workdir={tmp_path / "search"}')
+  data = f'--config.data.name=arrays:{tmp_path / "data.npz"}'
+  run('search', '--config=configs/faster_aa_cifar10.py:smoke', data, f'--workdir={tmp_path / "search"}')
   rows = rows_of(tmp_path / 'search')
   assert len(rows) == 4 and all(row['penalty'] > 0 and row['grad_norm_gamma'] > 0 for row in rows)
   assert not (tmp_path / 'search' / 'genotype.json').exists()
   assert len(json.loads((tmp_path / 'search' / 'policy.json').read_text())['policies'][0]['ops']) == 2
+  run('search', '--config=configs/darts_cifar10.py:smoke', data, f'--search={tmp_path / "search"}',
+      f'--workdir={tmp_path / "darts"}')
+  rows = rows_of(tmp_path / 'darts')
+  assert len(rows) == 4 and all(row['grad_norm_arch'] > 0 and row['grad_norm_second'] == 0 for row in rows)
+  assert 'dominant_eigenvalue' in rows[-1] and (tmp_path / 'darts' / 'genotype.json').exists()
+  policy = 'policy.json'  # kept beside the architecture: both go on to a training
+  assert (tmp_path / 'darts' / policy).read_bytes() == (tmp_path / 'search' / policy).read_bytes()
+
+
+def test_amended_darts_and_a_network_whose_cells_all_differ(tmp_path):
+  write_arrays(tmp_path / 'data.npz', 32, 2, 50, 5)
+  data = f'--config.data.name=arrays:{tmp_path / "data.npz"}'
+  run('search', '--config=configs/amended_cifar10.py:smoke', data, f'--workdir={tmp_path / "s1"}')
+  rows = rows_of(tmp_path / 's1')
+  assert len(rows) == 4 and all(row['grad_norm_second'] > 0 for row in rows)
+  genotype = json.loads((tmp_path / 's1' / 'genotype.json').read_text())
+  for cell in ('normal', 'reduce'):
+    assert [[source for _, source in node] for node in genotype[cell]] == [[0, 1], [0, 2], [0, 3], [0, 4]]
+  found, trained = tmp_path / 's2', tmp_path / 'train'
+  run('search', '--config=configs/amended_cifar10.py:s2_smoke', data, f'--workdir={found}')
+  assert len(json.loads((found / 'genotype.json').read_text())['cells']) == 3
+  run('train', '--config=configs/train_cifar10.py:smoke', data, f'--search={found}', '--policy=standard',
+      f'--workdir={trained}')
+  results = json.loads((trained / 'results.json').read_text())
+  assert results['parameters'] > 0 and results['policy'] == 'standard'

@@ -173,7 +173,7 @@ def _derived_20x36(batch, dtype):
   net = training.network(config, genotype.random_genotype(0, DAAS_PRIMITIVES), CLASSES)
   tx, lr = training.optimizer(config, 1000)
   state = training.init_state(net, tx, jax.random.key(0), (SIDE, SIDE, 3))
-  train_input = training.make_input(config, _data(), lambda key, images, progress: images, True)
+  train_input = problem_lib.given_input(config, _data(), lambda key, images, progress: images, True)
   images, labels = _images(batch)
   step = training.make_step(config, net, tx, lr, train_input, 1000)
   return Case(step, (state, ((255 * images).astype(jnp.uint8), labels)), batch)

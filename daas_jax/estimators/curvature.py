@@ -33,42 +33,48 @@ def mixed_product(loss, theta, alpha, v):
   return jax.jvp(lambda theta: jax.grad(loss, (0, 1))(theta, alpha)[1], (theta,), (v,))[1]
 
 
-def amended_gradient(val_loss, train_loss, theta, alpha, eta):
+def amended_gradient(val_loss, train_loss, theta, alpha, eta, has_aux=False):
   """g1 + g2' of Amended-DARTS: the architecture gradient with an amended second-order term, all at the current theta.
 
   g1 = grad_alpha L_val; g2' = -eta * (d2 L_train / d alpha d theta) H grad_theta L_val with H = d2 L_train / d theta2
-  (Amended-DARTS Eq. 7). eta = 0 is first-order DARTS. (Its Eq. 8, that g2' never points against the true second-order
-  term, does not hold in general: tests/estimators/test_curvature.py has instances.)
+  (Amended-DARTS Eq. 7). eta = 0 is first-order DARTS, of which g1 alone is computed where eta is the Python number.
+  (Its Eq. 8, that g2' never points against the true second-order term, does not hold in general:
+  tests/estimators/test_curvature.py has instances.)
 
   Args:
     val_loss, train_loss: (theta, alpha) -> scalar.
     theta, alpha: pytrees.
     eta: amending coefficient >= 0; 0.1 in the paper.
+    has_aux: whether val_loss gives (scalar, something else).
 
   Returns:
-    (g1 + g2', g2'), pytrees like alpha.
+    (g1 + g2', g2', what val_loss gave): pytrees like alpha.
   """
-  g_theta, g1 = jax.grad(val_loss, (0, 1))(theta, alpha)
+  if isinstance(eta, (int, float)) and eta == 0:
+    value, g1 = jax.value_and_grad(val_loss, 1, has_aux)(theta, alpha)
+    return g1, trees.scale(0, g1), value
+  value, (g_theta, g1) = jax.value_and_grad(val_loss, (0, 1), has_aux)(theta, alpha)
   h = hessian_vector(lambda theta: train_loss(theta, alpha), theta, g_theta)
   g2 = trees.scale(-eta, mixed_product(train_loss, theta, alpha, h))
-  return jax.tree.map(jnp.add, g1, g2), g2
+  return jax.tree.map(jnp.add, g1, g2), g2, value
 
 
-def second_order_gradient(val_loss, train_loss, theta, alpha, xi):
+def second_order_gradient(val_loss, train_loss, theta, alpha, xi, has_aux=False):
   """d L_val(theta', alpha) / d alpha at theta' = theta - xi grad_theta L_train(theta, alpha), exactly (DARTS Eq. 7).
 
   Args:
     val_loss, train_loss: (theta, alpha) -> scalar.
     theta, alpha: pytrees.
     xi: learning rate of the inner step >= 0; 0 is first-order DARTS at theta.
+    has_aux: whether val_loss gives (scalar, something else).
 
   Returns:
-    (gradient, its second-order part), pytrees like alpha.
+    (gradient, its second-order part, what val_loss gave at theta'): pytrees like alpha.
   """
   theta_prime = trees.axpy(-xi, jax.grad(train_loss)(theta, alpha), theta)
-  g_theta, g1 = jax.grad(val_loss, (0, 1))(theta_prime, alpha)
+  value, (g_theta, g1) = jax.value_and_grad(val_loss, (0, 1), has_aux)(theta_prime, alpha)
   g2 = trees.scale(-xi, mixed_product(train_loss, theta, alpha, g_theta))
-  return jax.tree.map(jnp.add, g1, g2), g2
+  return jax.tree.map(jnp.add, g1, g2), g2, value
 
 
 def dominant_eigenvalue(loss, theta, v, iterations=20):

@@ -7,7 +7,7 @@ import optax
 
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
-from daas_jax.methods import daas, ddas, faster_aa, joint_faa
+from daas_jax.methods import amended_darts, daas, ddas, faster_aa, joint_faa
 from daas_jax.nets import fixed
 
 
@@ -22,10 +22,14 @@ def theta_optimizer(config, lr):
                      optax.sgd(lr, config.theta.momentum))
 
 
+def arch_optimizer(config):
+  """The optax transformation of alpha and beta."""
+  return _adam(config, config.arch.lr, config.arch.weight_decay)
+
+
 def optimizers(config, lr):
   """{'theta', 'arch', 'gamma'}: the three optax transformations; lr is theta's schedule."""
-  return {'theta': theta_optimizer(config, lr),
-          'arch': _adam(config, config.arch.lr, config.arch.weight_decay),
+  return {'theta': theta_optimizer(config, lr), 'arch': arch_optimizer(config),
           'gamma': _adam(config, config.gamma.lr, config.gamma.weight_decay)}
 
 
@@ -97,5 +101,16 @@ def _faster_aa(config, problem, steps_per_epoch, devices, axis):
   return faster_aa.make(problem, faster_aa.Settings(adam, config.search.penalty, config.search.classification))
 
 
-METHODS = {'daas': _daas, 'ddas': _ddas, 'joint_faa': _joint_faa, 'faster_aa': _faster_aa}
+def _amended_darts(config, problem, steps_per_epoch, devices, axis):
+  del axis
+  _one_device(config, devices)
+  search, lr = config.search, learning_rate(config, steps_per_epoch)
+  return amended_darts.make(problem, amended_darts.Settings(
+      lr=lr, optimizers={'theta': theta_optimizer(config, lr), 'arch': arch_optimizer(config)},
+      total_steps=search.epochs * steps_per_epoch, second_term=search.second_term,
+      coefficient=search.eta if search.second_term == 'amended' else search.xi or None))
+
+
+METHODS = {'daas': _daas, 'ddas': _ddas, 'joint_faa': _joint_faa, 'faster_aa': _faster_aa,
+           'amended_darts': _amended_darts}
 """{name: (config, problem, steps_per_epoch, devices, axis) -> `Method`}."""

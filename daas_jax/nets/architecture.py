@@ -1,4 +1,6 @@
-"""The distribution over architectures: alpha [2, E, O], beta [2, E] (DAAS 3.2, Eq. 7-8)."""
+"""The distribution over architectures: alpha [2, E, O], beta [2, E] (DAAS 3.2, Eq. 7-8); dense mixtures (DARTS)."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +8,7 @@ import numpy as np
 
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
-from daas_jax.nets import cells
+from daas_jax.nets import cells, genotype as genotype_lib
 
 CELL_TYPES = ('normal', 'reduce')
 """Names of the rows of alpha and beta."""
@@ -20,21 +22,59 @@ def init(key, primitives):
           'beta': 1e-3 * jax.random.normal(key_beta, (2, edges))}
 
 
-def init_dense(key, primitives):
-  """alpha [2, E, O] of a dense mixture at the start, 1e-3 * normal: there are no edge logits (DARTS)."""
-  return {'alpha': 1e-3 * jax.random.normal(key, (2, len(cells.EDGES), len(primitives)))}
+class DenseSpace(NamedTuple):
+  """A space of dense mixtures, which have no edge logits.
+
+  Attributes:
+    primitives: names of the O candidate operations.
+    edges: numbers of the E edges of a cell: all of them, of which two a node are derived, or fixed ones.
+    cells: names of the C cells that have an alpha of their own.
+  """
+  primitives: tuple
+  edges: tuple = cells.ALL_EDGES
+  cells: tuple = CELL_TYPES
+
+
+def own_cells(layers):
+  """Names of the cells of a network in which each has an alpha of its own (Amended-DARTS's S2)."""
+  return tuple(f'cell {layer}' for layer in range(layers))
+
+
+def init_dense(key, space):
+  """{'alpha': [C, E, O]} of a `DenseSpace` at the start: 1e-3 * normal (DARTS)."""
+  return {'alpha': 1e-3 * jax.random.normal(key, (len(space.cells), len(space.edges), len(space.primitives)))}
+
+
+def derive(arch, space):
+  """The most probable architecture of a search: `genotype.derive`, or its operations alone where edges are fixed.
+
+  Args:
+    arch: {'alpha': [C, E, O]} and, where edges are searched by logits of their own, 'beta' [C, E]; arrays.
+    space: a `DenseSpace`; of `beta`'s, with all edges.
+
+  Returns:
+    A `genotype.Genotype`, or where cells have an alpha of their own a `genotype.NetworkGenotype`.
+  """
+  if space.edges != cells.ALL_EDGES:
+    return genotype_lib.derive_fixed(arch['alpha'], space.edges, space.primitives)
+  return genotype_lib.derive(arch['alpha'], arch.get('beta'), space.primitives)
 
 
 def mixture(arch):
   """The z of DARTS's continuous relaxation (Eq. 5 of the joint-search paper): every operation, every edge.
 
   Args:
-    arch: {'alpha': [2, E, O]}.
+    arch: {'alpha': [C, E, O]}, or with 'beta' [C, E].
 
   Returns:
-    {'A': [2, E, O] softmax(alpha), 'B': [2, E] ones}.
+    {'A': [C, E, O] softmax(alpha), 'B': [C, E] ones}; with a beta, B is twice its softmax over the edges of each node,
+    which then add up to the two that are sampled.
   """
-  return {'A': jax.nn.softmax(arch['alpha']), 'B': jnp.ones(arch['alpha'].shape[:2])}
+  a = jax.nn.softmax(arch['alpha'])
+  if 'beta' not in arch:
+    return {'A': a, 'B': jnp.ones(a.shape[:2])}
+  shares = [jax.nn.softmax(arch['beta'][:, e[0]:e[-1] + 1]) for e in cells.NODE_EDGES]
+  return {'A': a, 'B': 2 * jnp.concatenate(shares, -1)}
 
 
 def sample(key, arch, tau):
@@ -66,6 +106,9 @@ def fixed(genotype, primitives):
     BadInput: an operation of the genotype is not among `primitives`.
   """
   a, b = np.zeros((2, len(cells.EDGES), len(primitives)), np.float32), np.zeros((2, len(cells.EDGES)), np.float32)
+  if isinstance(genotype, genotype_lib.NetworkGenotype):
+    raise BadInput(f'the genotype has {len(genotype.cells)} different cells, and this space has two: give one of this '
+                   'space')
   used = {}
   for kind, pairs in enumerate((genotype.normal, genotype.reduce)):
     for i, (name, source) in enumerate(pairs):
@@ -96,5 +139,5 @@ def entropies(arch):
 
 
 def mean_probabilities(arch):
-  """softmax(alpha) averaged over the edges: [2, O], a row a cell type."""
+  """softmax(alpha) averaged over the edges: [C, O], a row a cell type."""
   return jnp.mean(jax.nn.softmax(arch['alpha']), 1)

@@ -21,6 +21,11 @@ EDGES = tuple((i, j) for j in range(INPUTS, INPUTS + STEPS) for i in range(j))
 """Edge e runs from node i to node j: ((0, 2), (1, 2), (0, 3), ...), E = 14."""
 NODE_EDGES = tuple(tuple(e for e, (_, j) in enumerate(EDGES) if j == n) for n in range(INPUTS, INPUTS + STEPS))
 """The edges that end in each intermediate node, by their number."""
+ALL_EDGES = tuple(range(len(EDGES)))
+"""Every edge, by number."""
+CHAIN_EDGES = tuple(e for e, (i, j) in enumerate(EDGES) if i in (0, j - 1))
+"""The 8 edges of a cell whose edges are fixed: into every node from the node before it and from the first input
+(Amended-DARTS 4.1.2)."""
 _FIRST_EDGE = np.array([edges[0] for edges in NODE_EDGES], np.int32)
 _SLOTS = 2 * STEPS
 _SOURCE, _TARGET = (np.array(ends, np.int32) for ends in zip(*EDGES))
@@ -31,13 +36,14 @@ def edge_stride(edge, reduction):
   return 2 if reduction and EDGES[edge][0] < INPUTS else 1
 
 
-def weight_shapes(primitives, channels, reduction):
+def weight_shapes(primitives, channels, reduction, edges=ALL_EDGES):
   """Shapes of one cell's stacked operation weights.
 
   Args:
     primitives: names of the O candidate operations.
     channels: C.
     reduction: whether the cell halves the image.
+    edges: numbers of the edges that the cell has, in order.
 
   Returns:
     {'primitive.weight': ((n_edges, *shape), fan_in, stacked edges)}; a weight that exists on some edges only (the
@@ -47,10 +53,10 @@ def weight_shapes(primitives, channels, reduction):
   for name in primitives:
     by_stride = {s: PRIMITIVES[name].shapes(channels, s) for s in (1, 2)}
     for weight in sorted({w for s in by_stride.values() for w in s}):
-      edges = tuple(e for e in range(len(EDGES)) if weight in by_stride[edge_stride(e, reduction)])
-      if edges:
+      stacked = tuple(e for e in edges if weight in by_stride[edge_stride(e, reduction)])
+      if stacked:
         shape, fan_in = next(s[weight] for s in by_stride.values() if weight in s)
-        shapes[f'{name}.{weight}'] = ((len(edges), *shape), fan_in, edges)
+        shapes[f'{name}.{weight}'] = ((len(stacked), *shape), fan_in, stacked)
   return shapes
 
 
@@ -59,9 +65,12 @@ def _weights_of(name, weights):
 
 
 def _operation(name, stride, kernels, plan):
-  """(x, own weights) -> array: one primitive, with the slot's key where it has one."""
+  """(x, own weights) -> array: one primitive, with the slot's key and its drop-path factors where it has any."""
   key = jax.random.wrap_key_data(plan['key']) if 'key' in plan else None
-  return lambda x, w: PRIMITIVES[name].apply(x, w, stride, key, KERNELS[kernels])
+  run = lambda x, w: PRIMITIVES[name].apply(x, w, stride, key, KERNELS[kernels])
+  if 'keep' not in plan or (name == 'skip_connect' and stride == 1):
+    return run
+  return lambda x, w: plan['keep'].astype(x.dtype)[:, None, None, None] * run(x, w)
 
 
 def _pull(operation, x, w, scale, g):
@@ -147,7 +156,7 @@ def _keys(key, edge):
   return {} if key is None else {'key': jax.vmap(lambda e: jax.random.key_data(jax.random.fold_in(key, e)))(edge)}
 
 
-def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', key=None):
+def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', key=None, edges=ALL_EDGES, keep=None):
   """The cell's definition: x_j = sum_i B_ij sum_o A^o_ij o(x_i), every operation computed.
 
   A slot an edge, in the order of their targets, so XLA compiles each operation once a stride and not once an edge.
@@ -156,30 +165,35 @@ def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', 
   Args:
     s0, s1: the two inputs [B, H, W, C].
     weights: as `weight_shapes` says.
-    A: [E, O], weight of each operation; any real numbers.
+    A: [E, O], weight of each operation; any real numbers. E edges: those of `edges`.
     B: [E], weight of each edge.
     primitives: names of the O operations.
     reduction: whether the edges from s0 and s1 have stride 2.
     kernels: a name in `kernels.KERNELS`. With 'plain' nothing has a backward rule of its own, so that the cell can be
       differentiated in forward mode; reverse mode then keeps the residuals of every operation.
     key: PRNG key for operations that draw (noise); may be None where none does.
+    edges: numbers of the E edges that the cell has, in order; `CHAIN_EDGES`, say.
+    keep: [E, B] drop-path factors, with which what an operation other than the identity gives is multiplied for each
+      image; or None.
 
   Returns:
     [B, H', W', 4 C]: the 4 intermediate nodes side by side.
   """
-  stacks = weight_shapes(primitives, s0.shape[-1], reduction)
+  stacks = weight_shapes(primitives, s0.shape[-1], reduction, edges)
   inputs, nodes = _start(s0, s1, reduction)
   # In a reduction cell the edges that leave an input come first, as they have another stride.
   for stride in (2, 1) if reduction else (1,):
-    edges = tuple(e for e in range(len(EDGES)) if edge_stride(e, reduction) == stride)
-    edge, first = np.array(edges, np.int32), 0 if reduction else INPUTS
+    own = tuple(e for e in edges if edge_stride(e, reduction) == stride)
+    row, edge, first = np.array([edges.index(e) for e in own]), np.array(own, np.int32), 0 if reduction else INPUTS
     plan = {'target': jnp.asarray(_TARGET[edge] - INPUTS + first), **_keys(key, jnp.asarray(edge))}
     if stride == 2:
       plan['input'] = jnp.asarray(_SOURCE[edge])
     else:
       plan['node'] = jnp.asarray(_SOURCE[edge] - INPUTS + first)
-    w = {n: weights[n][np.array([of.index(e) for e in edges])] for n, (_, _, of) in stacks.items() if {*edges} <= {*of}}
-    params = {'a': B[edge, None] * A[edge], 'w': w}
+    if keep is not None:
+      plan['keep'] = keep[row]
+    w = {n: weights[n][np.array([of.index(e) for e in own])] for n, (_, _, of) in stacks.items() if {*own} <= {*of}}
+    params = {'a': B[row, None] * A[row], 'w': w}
     nodes = _accumulate(kernels)(_mixture(primitives, stride, kernels), inputs, nodes, params, plan)
   return jnp.concatenate(list(nodes[-STEPS:]), -1)
 

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -9,9 +10,8 @@ from jax import lax
 import jax.numpy as jnp
 
 from daas_jax.errors import BadInput
-from daas_jax.nets import kernels as k
+from daas_jax.nets import auxiliary, genotype as genotype_lib, kernels as k
 from daas_jax.nets.cells import INPUTS, STEPS
-from daas_jax.nets.genotype import Genotype
 from daas_jax.nets.primitives import PRIMITIVES
 from daas_jax.nets.supernet import reduction_layers
 
@@ -20,8 +20,8 @@ _BARE = ('max_pool_3x3', 'avg_pool_3x3')  # not followed by a batch normalisatio
 _AUXILIARY = 'auxiliary'  # every variable of the auxiliary head is called so
 
 
-def _keep_factors(key, probability, shape):
-  """0 with the given probability, else 1 / (1 - probability): float32 of `shape`."""
+def keep_factors(key, probability, shape):
+  """Drop-path: 0 with the given probability (which may be traced), else 1 / (1 - probability); float32 of `shape`."""
   keep = 1.0 - jnp.asarray(probability, jnp.float32)
   return jnp.where(jax.random.uniform(key, shape) < keep, 1.0 / keep, 0.0)
 
@@ -42,7 +42,7 @@ def drop_path(x, key, probability):
   Returns:
     [B, H, W, C].
   """
-  return _per_image(x, _keep_factors(key, probability, x.shape[:1]))
+  return _per_image(x, keep_factors(key, probability, x.shape[:1]))
 
 
 def count_parameters(params, auxiliary=False):
@@ -73,20 +73,6 @@ def _norm_count(name, stride):
   return 0 if name in _BARE else len(calls)
 
 
-def _pool_2x2(x):
-  """Means over the first and the last rows and columns: [B, H, W, C] -> [B, 2, 2, C], any H, W >= 1.
-
-  The windows are 5 wide, or the whole side where it is shorter, or half of it where that is more. So 8 x 8 is pooled
-  as by DARTS's CIFAR head (5, stride 3) and 7 x 7 as by its ImageNet head (5, stride 2); both accept no other size.
-  """
-  for axis in (1, 2):
-    size = x.shape[axis]
-    window = min(size, max(5, -(-size // 2)))
-    first, last = (lax.slice_in_dim(x, start, start + window, axis=axis) for start in (0, size - window))
-    x = jnp.concatenate([jnp.mean(first, axis, keepdims=True), jnp.mean(last, axis, keepdims=True)], axis)
-  return x
-
-
 class DerivedNet(nn.Module):
   """Stem, `layers` cells of one genotype, global mean, linear classifier; an auxiliary classifier in training.
 
@@ -101,7 +87,7 @@ class DerivedNet(nn.Module):
   [n, C], in the order of their use: an optimizer then has far fewer leaves to update.
 
   Attributes:
-    genotype: Genotype.
+    genotype: `genotype.Genotype`, or a `genotype.NetworkGenotype` of as many cells.
     num_classes: number of classes.
     layers: number of cells, 20 for CIFAR, 14 for ImageNet.
     channels: C of the first cells, 36 for CIFAR, 48 for ImageNet; doubled by each reduction.
@@ -112,7 +98,7 @@ class DerivedNet(nn.Module):
   Raises (when called):
     BadInput: another stem, or an operation with which no final network can be made (noise, none).
   """
-  genotype: Genotype
+  genotype: Any
   num_classes: int
   layers: int = 20
   channels: int = 36
@@ -121,7 +107,11 @@ class DerivedNet(nn.Module):
   kernels: str = 'fast'
 
   def _check(self):
-    for name, _ in self.genotype.normal + self.genotype.reduce:
+    cells = genotype_lib.cells_of(self.genotype)
+    if isinstance(self.genotype, genotype_lib.NetworkGenotype) and len(cells) != self.layers:
+      raise BadInput(f'the genotype is of a network of {len(cells)} cells, not {self.layers}: set '
+                     f'--config.network.layers={len(cells)}')
+    for name, _ in (pair for _, pairs in cells for pair in pairs):
       if name in ('noise', 'none'):
         raise BadInput(f'the genotype holds the operation {name}, with which no final network can be made; derive '
                        'another one')
@@ -189,7 +179,7 @@ class DerivedNet(nn.Module):
 
   def _cell(self, layer, s0, s1, channels, halved, reduction, train, keep):
     """One cell: s0, s1 -> [B, H', W', 4 channels]; keep: [8, B] drop-path factors, or None."""
-    pairs = self.genotype.reduce if reduction else self.genotype.normal
+    pairs = genotype_lib.pairs_of(self.genotype, layer, reduction)
     strides = [2 if reduction and source < INPUTS else 1 for _, source in pairs]
     c0, c1 = s0.shape[-1], s1.shape[-1]
     shapes = {'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0), 'pre1': ((c1, channels), c1)}
@@ -216,20 +206,13 @@ class DerivedNet(nn.Module):
     return jnp.concatenate(nodes[INPUTS:], -1)
 
   def _auxiliary_head(self, x, train):
-    c = x.shape[-1]
-    w = self._weights(_AUXILIARY, {
-        'conv1': ((c, 128), c), 'conv2': ((2, 2, 128, 768), 4 * 128),
-        'kernel': ((768, self.num_classes), 768), 'bias': ((self.num_classes,), 768)})
-    norm, store = self._norms(f'{_AUXILIARY}1', 1, 128, train)
-    x = jax.nn.relu(norm(self._kernels.pointwise(_pool_2x2(jax.nn.relu(x)), w['conv1'])))
-    store()
-    # A 2 x 2 convolution of a 2 x 2 image is one product.
-    x = x.reshape(x.shape[0], 1, 1, -1) @ w['conv2'].reshape(-1, 768)
-    if self.stem == 'cifar':  # DARTS left this normalisation out of its ImageNet network
-      norm, store = self._norms(f'{_AUXILIARY}2', 1, 768, train)
-      x = norm(x)
+    w = self._weights(_AUXILIARY, auxiliary.shapes(x.shape[-1], self.num_classes))
+    norms = [self._norms(f'{_AUXILIARY}{i + 1}', 1, channels, train)
+             for i, channels in enumerate(auxiliary.normalised(self.stem))]
+    logits = auxiliary.head(x, w, [norm for norm, _ in norms], self._kernels.pointwise)
+    for _, store in norms:
       store()
-    return jax.nn.relu(x)[:, 0, 0] @ w['kernel'] + w['bias']
+    return logits
 
   @nn.compact
   def __call__(self, images, train, drop_path=0.0):
@@ -237,7 +220,7 @@ class DerivedNet(nn.Module):
     keep, logits_auxiliary = [None] * self.layers, None
     if train and not (isinstance(drop_path, (int, float)) and drop_path == 0):
       # One draw for the whole network: a draw an operation would take XLA longer to compile than the operation.
-      keep = _keep_factors(self.make_rng('drop_path'), drop_path, (self.layers, 2 * STEPS, images.shape[0]))
+      keep = keep_factors(self.make_rng('drop_path'), drop_path, (self.layers, 2 * STEPS, images.shape[0]))
     s0, s1, halved = self._stem(images, train)
     channels = self.channels
     for layer in range(self.layers):

@@ -11,8 +11,9 @@ from daas_jax.nets.cells import EDGES, INPUTS, NODE_EDGES, STEPS
 from daas_jax.nets.primitives import PRIMITIVES
 
 FORMAT, VERSION = 'daas_jax.genotype', 1
-_KEYS = ('format', 'version', 'primitives', 'normal', 'reduce')
+_KEYS, _NETWORK_KEYS = (('format', 'version', 'primitives', *cells) for cells in (('normal', 'reduce'), ('cells',)))
 _NEVER = 'none'  # a candidate of the dense DARTS space that is never derived
+_MOST_CELLS = 1000
 _REMEDY = 'give a file that a search of this version saved'
 
 
@@ -27,6 +28,32 @@ class Genotype(NamedTuple):
   normal: tuple
   reduce: tuple
   primitives: tuple
+
+
+class NetworkGenotype(NamedTuple):
+  """An architecture whose cells all differ (Amended-DARTS's S2).
+
+  Attributes:
+    cells: for each cell of the network, in order, 8 pairs as in `Genotype`; the cells at 1/3 and 2/3 of the depth
+      halve the image.
+    primitives: names of the candidates it was chosen from.
+  """
+  cells: tuple
+  primitives: tuple
+
+
+def cells_of(genotype):
+  """[(title, 8 pairs)] of the different cells of a `Genotype` or `NetworkGenotype`."""
+  if isinstance(genotype, NetworkGenotype):
+    return [(f'cell {i}', pairs) for i, pairs in enumerate(genotype.cells)]
+  return [('normal cell', genotype.normal), ('reduction cell', genotype.reduce)]
+
+
+def pairs_of(genotype, layer, reduction):
+  """The 8 pairs of the cell at one place of the network."""
+  if isinstance(genotype, NetworkGenotype):
+    return genotype.cells[layer]
+  return genotype.reduce if reduction else genotype.normal
 
 
 def _candidates(primitives):
@@ -82,6 +109,23 @@ def derive(alpha, beta, primitives):
     return tuple(pairs)
 
   return Genotype(cell(alpha[0], beta[0]), cell(alpha[1], beta[1]), tuple(primitives))
+
+
+def derive_fixed(alpha, edges, primitives):
+  """The most probable architecture where each node's two edges are fixed: their operations of largest alpha.
+
+  Args:
+    alpha: [C, E, O] operation logits, C = 2 for the normal and the reduction cell, or the cells of the whole network.
+    edges: numbers of the E edges, two a node.
+    primitives: names of the O operations; 'none' is never chosen.
+
+  Returns:
+    Genotype where C is 2, else NetworkGenotype.
+  """
+  columns = np.array(_candidates(primitives))
+  best = columns[np.argmax(np.asarray(alpha)[:, :, columns], -1)]
+  found = [tuple((primitives[o], EDGES[e][0]) for o, e in zip(row, edges)) for row in best]
+  return Genotype(*found, tuple(primitives)) if len(found) == 2 else NetworkGenotype(tuple(found), tuple(primitives))
 
 
 def random_genotype(seed, primitives):
@@ -158,8 +202,10 @@ def _read_cell(nodes, cell, primitives, fail):
 def to_json(genotype):
   """The genotype as plain dicts, lists, strings and integers; `from_json` is the inverse."""
   cell = lambda pairs: [[list(pairs[2 * n]), list(pairs[2 * n + 1])] for n in range(STEPS)]
-  return {'format': FORMAT, 'version': VERSION, 'primitives': list(genotype.primitives),
-          'normal': cell(genotype.normal), 'reduce': cell(genotype.reduce)}
+  head = {'format': FORMAT, 'version': VERSION, 'primitives': list(genotype.primitives)}
+  if isinstance(genotype, NetworkGenotype):
+    return head | {'cells': [cell(pairs) for pairs in genotype.cells]}
+  return head | {'normal': cell(genotype.normal), 'reduce': cell(genotype.reduce)}
 
 
 def to_text(genotype):
@@ -171,12 +217,12 @@ def from_json(content, source='genotype'):
   """Reads what `to_json` made; the pairs of a node may come in either order.
 
   Args:
-    content: dict {'format', 'version', 'primitives', 'normal', 'reduce'}; the cells are 4 nodes of 2 pairs
-      [operation, source node].
+    content: dict {'format', 'version', 'primitives', 'normal', 'reduce'}, or with 'cells', a list, in place of the
+      last two; a cell is 4 nodes of 2 pairs [operation, source node].
     source: what messages call it, usually the file's path.
 
   Returns:
-    Genotype.
+    Genotype or NetworkGenotype.
 
   Raises:
     BadInput: anything else.
@@ -190,9 +236,14 @@ def from_json(content, source='genotype'):
     fail(f'its format is {_shown(content.get("format"))}, not {FORMAT!r}')
   if type(content.get('version')) is not int or content['version'] != VERSION:
     fail(f'its version is {_shown(content.get("version"))}, and this program reads {VERSION}')
-  if set(content) != set(_KEYS):
+  if set(content) not in (set(_KEYS), set(_NETWORK_KEYS)):
     fail(f'its keys are {_shown(sorted(map(str, content)))}, not {", ".join(_KEYS)}')
   primitives = _read_primitives(content['primitives'], fail)
+  if 'cells' in content:
+    if not isinstance(content['cells'], list) or not 3 <= len(content['cells']) <= _MOST_CELLS:
+      fail(f'cells is not a list of 3 to {_MOST_CELLS} cells')
+    cells = tuple(_read_cell(c, f'cell {i}', primitives, fail) for i, c in enumerate(content['cells']))
+    return NetworkGenotype(cells, primitives)
   normal, reduce = (_read_cell(content[cell], cell, primitives, fail) for cell in ('normal', 'reduce'))
   return Genotype(normal, reduce, primitives)
 
@@ -243,7 +294,7 @@ def load(path, primitives=None):
 def describe(genotype):
   """Both cells as text, one line a node: 'node 2 = sep_conv_3x3(node 0) + skip_connect(node 1)'."""
   lines = []
-  for title, pairs in (('normal cell', genotype.normal), ('reduction cell', genotype.reduce)):
+  for title, pairs in cells_of(genotype):
     lines.append(f'{title}: node 0 = output of the cell before the last, node 1 = output of the last cell')
     for n in range(STEPS):
       terms = ' + '.join(f'{name}(node {source})' for name, source in pairs[2 * n : 2 * n + 2])

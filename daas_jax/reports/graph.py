@@ -1,5 +1,6 @@
 """The cells of a genotype as a graph of labelled edges: every edge has a lane of its own, so no label meets another."""
 
+from daas_jax.nets import genotype as genotype_lib
 from daas_jax.nets.cells import INPUTS, STEPS
 from daas_jax.reports import figures
 
@@ -12,20 +13,26 @@ def operation_color(primitives, name):
 
 
 def cells(genotype):
-  """The PNG of both cells, one under the other.
+  """The PNG of all different cells: two under each other, more in four columns.
 
   Nodes go down to the right. What leaves a node runs down from it; where it becomes an operation's input, a lane turns
   right, through the operation's name and into the node that it ends in.
 
   Args:
-    genotype: `daas_jax.nets.genotype.Genotype`.
+    genotype: `daas_jax.nets.genotype.Genotype` or `NetworkGenotype`.
   """
-  def plot(drawing):
-    axes = drawing.subplots(2, 1)
-    for axis, title, pairs in zip(axes, ('normal cell', 'reduction cell'), (genotype.normal, genotype.reduce)):
-      _cell(axis, title, pairs, genotype.primitives)
+  different = genotype_lib.cells_of(genotype)
+  columns = 1 if len(different) == 2 else 4
+  rows = -(-len(different) // columns)
 
-  return figures.png((9, 9), plot)
+  def plot(drawing):
+    axes = drawing.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (title, pairs) in zip(axes, different):
+      _cell(axis, title, pairs, genotype.primitives)
+    for axis in axes[len(different):]:
+      axis.set_axis_off()
+
+  return figures.png((9 if columns == 1 else 6.5 * columns, 4.5 * rows), plot)
 
 
 def _place(node):

@@ -35,12 +35,13 @@ def test_products_are_those_of_the_whole_matrices(x64):
 def test_the_amended_gradient_is_eq_7_and_eta_0_is_first_order(x64):
   loss, theta, alpha = _net()
   val = lambda theta, alpha: loss(theta + 0.1, alpha) + jnp.sum(alpha**2)
-  g, g2 = curvature.amended_gradient(val, loss, theta, alpha, 0.1)
+  g, g2, value = curvature.amended_gradient(val, loss, theta, alpha, 0.1)
+  assert value == val(theta, alpha)
   H, mixed = jax.hessian(loss)(theta, alpha), jax.jacobian(jax.grad(loss, 1))(theta, alpha)
   by_hand = -0.1 * mixed @ (H @ jax.grad(val)(theta, alpha))
   np.testing.assert_allclose(g2, by_hand, rtol=1e-8)
   np.testing.assert_allclose(g, jax.grad(val, 1)(theta, alpha) + by_hand, rtol=1e-8)
-  first, nothing = curvature.amended_gradient(val, loss, theta, alpha, 0.0)
+  first, nothing, _ = curvature.amended_gradient(val, loss, theta, alpha, 0.0)
   np.testing.assert_allclose(first, jax.grad(val, 1)(theta, alpha), rtol=1e-12)
   np.testing.assert_array_equal(nothing, np.zeros(3))
 
@@ -48,7 +49,7 @@ def test_the_amended_gradient_is_eq_7_and_eta_0_is_first_order(x64):
 def test_the_second_order_gradient_is_autodiff_through_the_inner_step(x64):
   loss, theta, alpha = _net()
   val = lambda theta, alpha: loss(theta + 0.1, alpha) + jnp.sum(alpha**2)
-  g, g2 = curvature.second_order_gradient(val, loss, theta, alpha, 0.05)
+  g, g2, _ = curvature.second_order_gradient(val, loss, theta, alpha, 0.05)
   expected, theta_prime = exact.arch_gradient(val, loss, theta, alpha, optax.sgd(0.05))
   np.testing.assert_allclose(g, expected, rtol=1e-9)
   np.testing.assert_allclose(g - g2, jax.grad(val, 1)(theta_prime, alpha), rtol=1e-9)
@@ -84,7 +85,7 @@ def _against(B, seeds):
   """On how many instances g2' of Amended-DARTS, and DARTS's term, point against the true g2."""
   def one(seed):
     train, val, g2, theta, alpha = _quadratic(seed, B)
-    _, amended = curvature.amended_gradient(val, train, theta, alpha, 0.1)
+    _, amended, _ = curvature.amended_gradient(val, train, theta, alpha, 0.1)
     darts, _ = exact.arch_gradient(val, train, theta, alpha, optax.sgd(0.1))
     return float(amended @ g2) < -1e-12, float(darts @ g2) < -1e-12
   return np.sum([one(seed) for seed in seeds], 0)

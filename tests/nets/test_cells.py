@@ -74,6 +74,24 @@ def test_the_dense_scan_is_the_sum_written_out(x64, reduction):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-8), found, slopes)
 
 
+@pytest.mark.parametrize('reduction', [False, True])
+def test_fixed_edges_and_drop_path_are_the_sum_written_out(x64, reduction):
+  """The 8 edges of Amended-DARTS, each with weights and a row of A, and factors for each image."""
+  primitives, edges, rng = ('skip_connect', 'sep_conv_3x3', 'avg_pool_3x3'), cells.CHAIN_EDGES, np.random.default_rng(7)
+  assert [cells.EDGES[e] for e in edges] == [(0, 2), (1, 2), (0, 3), (2, 3), (0, 4), (3, 4), (0, 5), (4, 5)]
+  normal = lambda shape: jnp.asarray(rng.normal(size=shape))
+  w = {n: normal(shape) for n, (shape, _, _) in cells.weight_shapes(primitives, 2, reduction, edges).items()}
+  arguments = normal((2, 4, 4, 2)), normal((2, 4, 4, 2)), w, normal((8, 3)), normal(8)
+  g, keep = normal((2, 2, 2, 8) if reduction else (2, 4, 4, 8)), jnp.asarray(rng.uniform(size=(8, 2)))
+  def scalar(cell):
+    return lambda *a: jnp.sum(g * cell(*a, primitives=primitives, reduction=reduction, edges=edges, keep=keep))
+  every = (0, 1, 2, 3, 4)
+  expected, slopes = jax.value_and_grad(scalar(reference.dense_cell), every)(*arguments)
+  value, found = jax.jit(jax.value_and_grad(scalar(cells.dense_cell), every))(*arguments)
+  np.testing.assert_allclose(value, expected, rtol=1e-9)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-8), found, slopes)
+
+
 @pytest.mark.parametrize('seed', range(4))
 def test_single_path_is_the_dense_sum_at_the_same_one_hots(both, seed):
   theta, images, compiled = both

@@ -9,7 +9,7 @@ import pytest
 from daas_jax.errors import BadInput
 from daas_jax.nets import derived
 from daas_jax.nets.derived import count_parameters, DerivedNet, drop_path
-from daas_jax.nets.genotype import Genotype, random_genotype
+from daas_jax.nets.genotype import Genotype, NetworkGenotype, random_genotype
 from daas_jax.nets.kernels import conv3x3, conv_plain
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 
@@ -243,16 +243,6 @@ def test_network_is_the_one_of_darts(stem, size, layers, training):
     assert auxiliary is None
 
 
-@pytest.mark.parametrize('size', [1, 2, 4, 5, 6, 9, 10, 11, 16])
-def test_auxiliary_pooling_covers_any_size(size):
-  x = images(shape=(2, size, 8, 3))
-  y = derived._pool_2x2(x)
-  assert y.shape == (2, 2, 2, 3)
-  window = min(size, 5) if size <= 10 else -(-size // 2)
-  np.testing.assert_allclose(y[:, 0, 0], x[:, :window, :5].mean((1, 2)), atol=1e-6)
-  np.testing.assert_allclose(y[:, 1, 1], x[:, size - window:, 3:].mean((1, 2)), atol=1e-6)
-
-
 @pytest.mark.parametrize('size', [1, 6, 7])
 def test_stem_convolution_of_stride_2(size):
   x, w = images(shape=(2, size, 8, 3)), images(2, (3, 3, 3, 5))
@@ -365,3 +355,17 @@ def test_one_gradient_step():
   assert all(np.all(np.isfinite(g)) and np.any(g != 0) for g in jax.tree.leaves(gradient))
   stepped = jax.tree.map(lambda w, g: w - 0.01 * g, v['params'], gradient)
   assert fast(stepped, probability=0.0)[0] < value
+
+
+# Cells that all differ
+
+
+def test_a_network_of_equal_cells_is_that_of_the_genotype():
+  net = tiny(layers=3)
+  layers = [net.genotype.normal, net.genotype.reduce, net.genotype.reduce]
+  own = net.clone(genotype=NetworkGenotype(tuple(layers), net.genotype.primitives))
+  x = images()
+  v = variables(net, x.shape)
+  np.testing.assert_array_equal(own.apply(v, x, False)[0], net.apply(v, x, False)[0])
+  with pytest.raises(BadInput, match='of a network of 3 cells, not 4'):
+    own.clone(layers=4).init(jax.random.key(0), x, False)

@@ -8,7 +8,7 @@ import pytest
 
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as gt
-from daas_jax.nets.cells import EDGES, NODE_EDGES
+from daas_jax.nets.cells import CHAIN_EDGES, EDGES, NODE_EDGES
 from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES, PRIMITIVES
 
 WITH_NONE = ('none', *DAAS_PRIMITIVES)
@@ -323,3 +323,39 @@ def test_without_beta_edges_are_ranked_by_their_best_operation_beside_none():
   assert found.normal == found.reduce and 'none' not in {name for name, _ in found.normal}
   by_hand = np.log(np.exp(alpha) / np.exp(alpha).sum(-1, keepdims=True))[..., 1:].max(-1)
   assert found == gt.derive(alpha, by_hand, DARTS_PRIMITIVES)
+
+
+# --- fixed edges and cells that all differ ---
+
+
+def test_with_fixed_edges_the_operations_alone_are_derived():
+  rng = np.random.default_rng(0)
+  alpha = rng.normal(size=(2, len(CHAIN_EDGES), len(DARTS_PRIMITIVES)))
+  found = gt.derive_fixed(alpha, CHAIN_EDGES, DARTS_PRIMITIVES)
+  for row, pairs in zip(alpha, (found.normal, found.reduce)):
+    assert [source for _, source in pairs] == [0, 1, 0, 2, 0, 3, 0, 4]  # the first input and the node before
+    best = [DARTS_PRIMITIVES[1:][o] for o in row[:, 1:].argmax(-1)]  # 'none' comes first
+    assert [name for name, _ in pairs] == best
+
+
+def _network(layers=5):
+  alpha = np.random.default_rng(1).normal(size=(layers, len(CHAIN_EDGES), len(DAAS_PRIMITIVES)))
+  return gt.derive_fixed(alpha, CHAIN_EDGES, DAAS_PRIMITIVES)
+
+
+def test_a_network_genotype_comes_back_from_its_file(tmp_path):
+  found = _network()
+  assert isinstance(found, gt.NetworkGenotype) and len(found.cells) == 5
+  gt.save(tmp_path / 'genotype.json', found)
+  assert gt.load(tmp_path / 'genotype.json', DAAS_PRIMITIVES) == found
+  assert 'cell 4' in gt.describe(found) and [title for title, _ in gt.cells_of(found)][0] == 'cell 0'
+
+
+@pytest.mark.parametrize('change', [
+    lambda c: c.update(cells=c['cells'][:2]), lambda c: c.update(cells={}), lambda c: c.update(normal=c['cells'][0]),
+    lambda c: c['cells'][1].pop(), lambda c: c['cells'][1][0][0].__setitem__(1, 9)])
+def test_a_damaged_network_genotype_is_bad_input(change):
+  content = gt.to_json(_network())
+  change(content)
+  with pytest.raises(BadInput, match='no usable genotype'):
+    gt.from_json(content)

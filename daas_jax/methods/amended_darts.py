@@ -1,0 +1,93 @@
+"""Amended-DARTS, and DARTS of first and second order: a dense supernet, alpha and theta in turn.
+
+Bi et al., Stabilizing DARTS with Amended Gradient Estimation on Architectural Parameters. One step, for a batch of
+D_val and one of D_train:
+
+  1. alpha <- Adam on g1 + g2', where g1 = grad_alpha L_val and
+       g2' = -eta (d2 L_train / d alpha d theta) H grad_theta L_val,  H = d2 L_train / d theta2   (Eq. 7),
+     everything at the current theta; eta = 0 is first-order DARTS. Second-order DARTS has no H and takes both at
+     theta' = theta - xi grad_theta L_train;
+  2. theta <- SGD on grad_theta L_train at the new alpha.
+
+The products are exact (`daas_jax.estimators.curvature`): no finite difference, no step to choose. The training batch is
+augmented by a policy that is given and not searched: DARTS under a found policy is the second half of the joint-search
+paper's baseline.
+"""
+
+from typing import Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from daas_jax import trees
+from daas_jax.estimators import curvature
+from daas_jax.methods.update import update
+from daas_jax.types import Method, SearchState
+
+SECOND_TERMS = {'amended': curvature.amended_gradient, 'darts': curvature.second_order_gradient}
+"""{name: (val_loss, train_loss, theta, alpha, coefficient, has_aux) -> (gradient of alpha, its second-order part,
+what val_loss gave)}."""
+
+
+class Settings(NamedTuple):
+  """What the search needs besides its problem.
+
+  Attributes:
+    lr: step -> learning rate of theta.
+    optimizers: {'theta', 'arch'}: optax transformations.
+    total_steps: of the whole search, which the training loss is told the share of.
+    second_term: a name in `SECOND_TERMS`.
+    coefficient: eta of the amended term, or xi of DARTS's; None: the learning rate of theta.
+  """
+  lr: Callable
+  optimizers: dict
+  total_steps: int
+  second_term: str = 'amended'
+  coefficient: float | None = 0.1
+
+
+def make(problem, settings):
+  """Builds the search.
+
+  Args:
+    problem: a `daas_jax.types.Problem` with train_loss; its sample_arch gives the mixture of all operations,
+      differentiable in arch, and its train_input takes the share of the search that is done for a policy.
+    settings: `Settings`.
+
+  Returns:
+    A `daas_jax.types.Method`; its metrics are scalars, among them the norms of g1 + g2' and of g2'.
+  """
+  optimizers = settings.optimizers
+
+  def init(key):
+    key_theta, key_arch, key_run = jax.random.split(key, 3)
+    theta, arch = problem.init_theta(key_theta), problem.init_arch(key_arch)
+    return trees.strongly_typed(SearchState(
+        jnp.int32(0), key_run, theta, arch, {}, optimizers['theta'].init(theta), optimizers['arch'].init(arch), {}, {}))
+
+  def step(state, batch):
+    key_image, key_val, key_train = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
+    progress = state.step / settings.total_steps
+    val_images = problem.val_input(batch.val_images)
+    train_images = problem.train_input(batch.train_images, progress, key_image)
+
+    def val_loss(theta, arch):
+      return problem.loss(theta, problem.sample_arch(key_val, arch, 1.0), val_images, batch.val_labels, key_val)
+
+    def train_loss(theta, arch):
+      z = problem.sample_arch(key_train, arch, 1.0)
+      return problem.train_loss(theta, z, train_images, batch.train_labels, key_train, progress)
+
+    coefficient = settings.lr(state.step) if settings.coefficient is None else settings.coefficient
+    g_arch, g2, (val_value, val_accuracy) = SECOND_TERMS[settings.second_term](
+        val_loss, lambda theta, arch: train_loss(theta, arch)[0], state.theta, state.arch, coefficient, has_aux=True)
+    arch, opt_arch = update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
+    (train_value, train_accuracy), g_theta = jax.value_and_grad(train_loss, has_aux=True)(state.theta, arch)
+    theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
+    metrics = {
+        'train_loss': train_value, 'train_accuracy': train_accuracy, 'val_loss': val_value,
+        'val_accuracy': val_accuracy, 'lr': settings.lr(state.step), 'grad_norm_theta': trees.norm(g_theta),
+        'grad_norm_arch': trees.norm(g_arch), 'grad_norm_second': trees.norm(g2)}
+    return SearchState(state.step + 1, state.key, theta, arch, {}, opt_theta, opt_arch, {}, {}), metrics
+
+  return Method(init, step)
