@@ -195,7 +195,8 @@ _RELAXED = {
 }
 _JOINT_FAA = {
     **_SGD,
-    'network.name': Key('supernet', one_of('supernet'), 'dense, all operations computed'),
+    'network.name': Key('supernet', one_of('supernet', 'small_cnn'), 'dense, all operations computed; small_cnn: the '
+                                                                     'policy alone is searched'),
     'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of a cell, none among them'),
     **_RELAXED,
     **_ARCH,

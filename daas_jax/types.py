@@ -70,6 +70,7 @@ class Problem(NamedTuple):
       control variate needs.
     project: gamma -> the nearest one inside its range; None where every gamma is.
     total_probability: gamma -> p_tp [], DDAS's total probability; None of other policy spaces.
+    augmented_val_input: `train_input` of validation images, for methods that augment them too; None: train_input.
   """
   init_theta: Callable
   init_arch: Callable
@@ -86,6 +87,7 @@ class Problem(NamedTuple):
   expected_features: Any = None
   project: Any = None
   total_probability: Any = None
+  augmented_val_input: Any = None
 
 
 class CriticProblem(NamedTuple):
