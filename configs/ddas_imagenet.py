@@ -20,10 +20,10 @@ def get_config(variant=''):
 
   config.data.name = 'tfds:imagenet2012'  # 1,281,167 training images, 1,000 classes; resized: see above
   config.data.dir = ''  # TFDS's data folder; '' is its default
-  config.data.n_train = 7200  # training images used: 50 a class to train on and 20 to validate (DDAS 4.3): see below
+  config.data.n_train = 7200  # training images used: 6,000 to train on and 1,200 to validate (DDAS 4.3)
   config.data.n_test = 0  # test images used; 0: all; a search reads none of them
   config.data.classes = 120  # a seeded choice of the classes (DDAS 4.3)
-  config.data.val_fraction = 1200 / 7200  # share of them that is D_val: 1,200 images (DDAS 4.3)
+  config.data.val_fraction = 1200 / 7200  # share of them that is D_val: 10 a class (DDAS 4.3 says 20 a class, but 1,200 images)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
 
   config.preprocess.crop = 'resized'  # random box, resized (Fast AutoAugment code)
