@@ -2,8 +2,9 @@
 
 The data set has to hold images of one size, 224 x 224 x 3: TFDS's imagenet2012 does not. Write the images of the
 classes, resized, into an .npz file and add --config.data.name=arrays:FILE.npz. ':smoke' after the file name tries it
-out. The paper then trains ResNet-50 and ResNet-200, which are not here; configs/train_imagenet.py with --search=WORKDIR
-and a --genotype trains a network of the DARTS space under the policy.
+out. DDAS 4.3 validates on "1200 images (20 images for each class)" of 120 classes; 1,200 are 10 for each class. The
+paper then trains ResNet-50 and ResNet-200, which are not here; configs/train_imagenet.py with --search=WORKDIR and a
+--genotype trains a network of the DARTS space under the policy.
 """
 
 from daas_jax.config import search_config
@@ -23,7 +24,7 @@ def get_config(variant=''):
   config.data.n_train = 7200  # training images used: 6,000 to train on and 1,200 to validate (DDAS 4.3)
   config.data.n_test = 0  # test images used; 0: all; a search reads none of them
   config.data.classes = 120  # a seeded choice of the classes (DDAS 4.3)
-  config.data.val_fraction = 1200 / 7200  # share of them that is D_val: 10 a class (DDAS 4.3 says 20 a class, but 1,200 images)
+  config.data.val_fraction = 1200 / 7200  # share of them that is D_val: 1,200 images (DDAS 4.3; see above)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
 
   config.preprocess.crop = 'resized'  # random box, resized (Fast AutoAugment code)

@@ -1,4 +1,4 @@
-"""The check of DDAS 4.1 for the joint search: validation images turned by 270 degrees, so Rotate90 must become dominant.
+"""The check of DDAS 4.1 for the joint search: Rotate90 undoes three quarter turns of the validation images.
 
 The joint search augments the validation images with the policy that augments the training images, and lowers their
 loss: it is drawn to what undoes the turn. Rotate90 after three quarter turns is upright again, which the network knows
