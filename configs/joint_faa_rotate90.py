@@ -22,7 +22,7 @@ def get_config():
   config.network.channels = 8
   config.policy.ops = tuple(op for op in relaxed.OPERATIONS if op not in ('Rotate', 'SamplePairing')) + ('Rotate90',)
   config.policy.K = 1                 # two turns would be one of 180 degrees
-  config.policy.L = 2                 # one that turns and one that does not: by L = 1 the network unlearns upright ones
+  config.policy.L = 2                 # alone, one swings to and fro: turning all, the network unlearns upright images
   config.policy.selection_temperature = 0.2  # 0.05 begins with one operation of a random choice in each sub-policy
   config.search.epochs = 2
   config.search.batch = 32
