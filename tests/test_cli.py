@@ -62,6 +62,10 @@ class Command:
     status = cli.run(kind, main or MODULES[kind].main, list(arguments), **define)
     return status, *self._capsys.readouterr()
 
+  def output(self):
+    """(stdout, stderr) since it was last asked for."""
+    return tuple(self._capsys.readouterr())
+
   def refused(self, kind, *arguments, bare=False):
     """The line on stderr; nothing else may have happened."""
     before = self.snapshot()
