@@ -396,6 +396,18 @@ def _check_value(name, value, schema):
     raise BadInput(f'config key {name!r} {problem}, not {value!r}')
 
 
+def refuse_foreign(name, config):
+  """Refuses the name of a key that a search config's method has not, but another one has.
+
+  Raises:
+    BadInput: it is one.
+  """
+  method = config.get('method')
+  if isinstance(method, str) and config.get('kind') == 'search' and method in METHODS:
+    if name in SEARCH and name not in schema_of('search', method):
+      raise BadInput(_foreign_key(name, method))
+
+
 def _foreign_key(name, method):
   others = ', '.join(other for other, keys in METHODS.items() if name in keys)
   return (f'config key {name!r} is not one of method {method!r}, but of {others}: start the config from '

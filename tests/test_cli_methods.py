@@ -22,7 +22,7 @@ SEARCH = """
 """
 NEW = ('ddas', 'joint_faa', 'faster_aa')
 
-_SGD = {'theta.lr': ('0', 'above 0'), 'theta.lr_min': ('1', 'at most theta.lr'), 'theta.momentum': ('1.1', '[0, 1]'),
+_SGD = {'theta.lr': ('0', 'above 0'), 'theta.lr_min': ('1', 'at most theta.lr'), 'theta.momentum': ('1', '[0, 1)'),
         'theta.weight_decay': ('-1', 'at least 0'), 'theta.clip': ('0', 'above 0')}
 _ARCH = {'arch.lr': ('-0.1', 'above 0'), 'arch.weight_decay': ('nan', 'finite')}
 _RELAXED = {
@@ -39,7 +39,7 @@ WRONG = {
     'faster_aa': _RELAXED | {
         'network.name': ('supernet', 'small_cnn, wrn_40_2'), 'search.penalty': ('-1', 'at least 0'),
         'search.classification': ('-0.1', 'at least 0'), 'theta.lr': ('1e-400', 'above 0'),
-        'theta.weight_decay': ('-1e-9', 'at least 0'), 'gamma.lr': ('0', 'above 0'), 'adam.b1': ('-0.1', '[0, 1]')},
+        'theta.weight_decay': ('-1e-9', 'at least 0'), 'gamma.lr': ('0', 'above 0'), 'adam.b1': ('-0.1', '[0, 1)')},
 }
 """{method: {key: (a wrong value, what is said of it)}}, every key that the method has of its own."""
 
