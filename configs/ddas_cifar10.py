@@ -1,16 +1,17 @@
 """DDAS on CIFAR-10 (DDAS 4.2), each number with its source: a policy for every epoch, found on WRN-40-2.
 
-To train under it: configs/train_wrn_28_10.py or train_shake_shake.py with --search=WORKDIR. ':smoke' after the file
-name tries it out. For CIFAR-100, with the same numbers: --config.data.name=tfds:cifar100.
+To train under it: configs/train_wrn_28_10.py or train_shake_shake.py with --search=WORKDIR. ':supernet' after the file
+name searches on DAAS's supernet instead, a path drawn uniformly each step (no paper has that); ':smoke' and
+':supernet_smoke' try both out. For CIFAR-100, with the same numbers: --config.data.name=tfds:cifar100.
 """
 
 from daas_jax.config import search_config
 
 
 def get_config(variant=''):
-  """The search config; variant 'smoke' is the same code path in a handful of steps."""
-  if variant not in ('', 'smoke'):
-    raise ValueError(f"unknown variant {variant!r}: the only one is 'smoke' (FILE.py:smoke)")
+  """The search config; variant 'supernet' is on the supernet, '..smoke' the same code path in a handful of steps."""
+  if variant not in ('', 'smoke', 'supernet', 'supernet_smoke'):
+    raise ValueError(f"unknown variant {variant!r}: choose 'supernet', 'smoke' or 'supernet_smoke' (FILE.py:smoke)")
   config = search_config('ddas')
   config.kind = 'search'  # for `python -m daas_jax.search`
   config.seed = 0  # of everything random; DDAS trains three times
@@ -66,17 +67,31 @@ def get_config(variant=''):
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
-  if variant == 'smoke':
+  if variant.startswith('supernet'):
+    _supernet(config)
+  if variant.endswith('smoke'):
     _smoke(config)
   return config
+
+
+def _supernet(config):
+  """DDAS on the supernet of DAAS: 8 cells of 16 channels, as above, the weights trained as DAAS trains them."""
+  config.network.name = 'supernet'  # a path a step, drawn uniformly (choice)
+  config.theta.lr_min = 0.001  # (DARTS code)
+  config.theta.weight_decay = 3e-4  # L2 (DARTS code)
 
 
 def _smoke(config):
   """Every phase, sampling and file of the search, on 80 images and a network that compiles in seconds."""
   config.data.n_train = 80  # images
   config.data.n_test = 10  # images
-  config.network.depth = 10  # one block a stage
-  config.network.width = 1
+  if config.network.name == 'supernet':
+    config.network.layers = 3  # cells: one normal, two reductions
+    config.network.channels = 4
+    config.network.primitives = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3')  # fewer to compile
+  else:
+    config.network.depth = 10  # one block a stage
+    config.network.width = 1
   config.search.epochs = 2
   config.search.batch = 20  # images: 2 steps an epoch
   config.search.val_batches = 2

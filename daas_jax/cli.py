@@ -1,5 +1,6 @@
 """Flags, exit statuses and the compilation cache of the commands `search` and `train`."""
 
+import inspect
 import os
 import re
 import sys
@@ -23,11 +24,16 @@ def _missing(name):
   return f'--{name} is missing: give --{name}={_GIVE[name]}'
 
 
+def _override(argument):
+  """The match of a word that sets a config key, its group 1 the key's name; None of any other word."""
+  return re.match(r'--?(?:no)?config\.([^=]*)', argument)
+
+
 def _refuse_words(arguments, schema):
   """What is wrong with the words alone is said before absl sees them: its messages do not help, or are tracebacks."""
   rooms = {name.rsplit('.', 1)[0] for name in schema if '.' in name}
   for argument in arguments:
-    match = re.match(r'--?(?:no)?config\.([^=]*)', argument)
+    match = _override(argument)
     if match and match[1] not in schema:
       inside = [k for k in schema if k.startswith(f'{match[1]}.')]
       raise BadInput(f'{match[1]!r} is a group of config keys: set one of them, such as --config.{inside[0]}='
@@ -59,7 +65,10 @@ def run_config_file(argument):
   if not os.path.isfile(path):
     raise BadInput(f'no config file {path!r}: give the path of a Python file that defines get_config()')
   try:
-    config = _load(path).get_config(*words)
+    get_config = _load(path).get_config
+    if words and not _takes_a_word(get_config):
+      raise BadInput(f'the config file {path} has no variants, and so no {words[0]!r}: give --config={path}')
+    config = get_config(*words)
     if isinstance(config, ml_collections.ConfigDict):  # a plain copy: this one may be frozen
       config = ml_collections.ConfigDict(config.to_dict())
     return config
@@ -71,6 +80,17 @@ def run_config_file(argument):
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
     where = f' in line {lines[-1]}' if lines else ''
     raise BadInput(f'the config file {path} raised {type(error).__name__}{where}: {_one_line(error)}') from error
+
+
+def _takes_a_word(function):
+  """Whether a function can be called with one argument; True where that cannot be told."""
+  try:
+    inspect.signature(function).bind('')
+  except TypeError:
+    return not callable(function)
+  except ValueError:
+    pass
+  return True
 
 
 def _load(path):
@@ -86,13 +106,22 @@ def _load(path):
 
 
 class _ConfigFile(flags.ArgumentParser):
-  """Runs a config file. ml_collections' parser shows what is wrong as a traceback, or not before the config is used."""
+  """Runs a config file. ml_collections' parser shows what is wrong as a traceback, or not before the config is used.
+
+  It is given the overrides, names of keys: of one that another method has ml_collections would say its last word alone.
+  """
+
+  def __init__(self, overrides):
+    super().__init__()
+    self._overrides = overrides
 
   def parse(self, argument):
     config = run_config_file(argument)
     if not isinstance(config, ml_collections.ConfigDict):
       raise BadInput(f"get_config() of the config file {argument.split(':', 1)[0]} must return a ConfigDict, such as "
                      f'that of daas_jax.config.search_config(), not {_one_line(repr(config))[:60]}')
+    for name in self._overrides:
+      config_lib.refuse_foreign(name, config)
     config.lock()
     return config
 
@@ -101,7 +130,8 @@ def _define(kind, arguments, define, values):
   # Without sys_argv the overrides are looked for in the words of the process, whatever `arguments` are.
   config_flags.DEFINE_config_file('config', None, 'The config file.', lock_config=True, flag_values=values,
                                   sys_argv=[kind, *arguments])
-  values['config'].parser = _ConfigFile()
+  overrides = [match[1] for match in map(_override, arguments) if match]
+  values['config'].parser = _ConfigFile(overrides)
   flags.DEFINE_string('workdir', None, 'The folder of the run; resumed if it holds one.', flag_values=values)
   flags.DEFINE_string('compilation_cache', CACHE, "Folder of compiled programs; 'off' for none.", flag_values=values)
   flags.DEFINE_bool('help', False, 'Shows the flags.', flag_values=values)

@@ -208,7 +208,8 @@ _RELAXED = {
 }
 _JOINT_FAA = {
     **_SGD,
-    'network.name': Key('supernet', one_of('supernet'), 'dense, all operations computed'),
+    'network.name': Key('supernet', one_of('supernet', 'small_cnn'), 'dense, all operations computed; small_cnn: the '
+                                                                     'policy alone is searched'),
     'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of a cell, none among them'),
     **_RELAXED,
     **_ARCH,
@@ -426,6 +427,18 @@ def _check_value(name, value, schema):
   problem = schema[name].check(value)
   if problem:
     raise BadInput(f'config key {name!r} {problem}, not {value!r}')
+
+
+def refuse_foreign(name, config):
+  """Refuses the name of a key that a search config's method has not, but another one has.
+
+  Raises:
+    BadInput: it is one.
+  """
+  method = config.get('method')
+  if isinstance(method, str) and config.get('kind') == 'search' and method in METHODS:
+    if name in SEARCH and name not in schema_of('search', method):
+      raise BadInput(_foreign_key(name, method))
 
 
 def _foreign_key(name, method):

@@ -142,12 +142,14 @@ def _total(config, data, space):
 
 def _relaxed(config, data, space):
   """The same for the joint DARTS and Faster AutoAugment search, whose policy is gamma itself."""
+  train_input = make_input(config, data, lambda images, gamma, key: relaxed.apply(gamma, space, images, key))
   return dict(
       init_gamma=functools.partial(relaxed.init, space=space),
       sample_policy=None,
       log_prob=None,
-      train_input=make_input(config, data, lambda images, gamma, key: relaxed.apply(gamma, space, images, key)),
-      project=relaxed.project)
+      train_input=train_input,
+      project=relaxed.project,
+      augmented_val_input=lambda images, gamma, key: train_input(_turned(images, config), gamma, key))
 
 
 def given_input(config, data, augment, standard):

@@ -74,6 +74,7 @@ class Problem(NamedTuple):
       supernet, which may grow with the share of the search that is done, progress in [0, 1]; None: `loss`.
     relaxed_loss: (theta, arch, images, labels, key) -> mean cross-entropy [] of the mixture of all operations, twice
       differentiable in arch; None where no architecture is searched.
+    augmented_val_input: `train_input` of validation images, for methods that augment them too; None: train_input.
   """
   init_theta: Callable
   init_arch: Callable
@@ -92,6 +93,7 @@ class Problem(NamedTuple):
   total_probability: Any = None
   train_loss: Any = None
   relaxed_loss: Any = None
+  augmented_val_input: Any = None
 
 
 class CriticProblem(NamedTuple):

@@ -58,9 +58,13 @@ class Command:
 
   def bare(self, kind, *arguments, main=None):
     """(status, stdout, stderr)."""
-    define = {'define': train.define_flags} if kind == 'train' else {}
-    status = cli.run(kind, main or MODULES[kind].main, list(arguments), **define)
+    module = MODULES[kind]
+    status = cli.run(kind, main or module.main, list(arguments), module.define_flags)
     return status, *self._capsys.readouterr()
+
+  def output(self):
+    """(stdout, stderr) since it was last asked for."""
+    return tuple(self._capsys.readouterr())
 
   def refused(self, kind, *arguments, bare=False):
     """The line on stderr; nothing else may have happened."""

@@ -10,22 +10,24 @@ import subprocess
 import tokenize
 
 from conftest import ROOT
+import numpy as np
 import pytest
 
 from daas_jax import cli, config as config_lib
 from daas_jax.augment.ops import DAAS_OPS
+from daas_jax.data import splits
 from daas_jax.nets import fixed
 from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES
 from daas_jax.policies import relaxed
 
 CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
-SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10', 'joint_faa_cifar10',
-            'faster_aa_cifar10', 'darts_cifar10', 'amended_cifar10')
+SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10', 'ddas_imagenet',
+            'joint_faa_cifar10', 'faster_aa_cifar10', 'darts_cifar10', 'amended_cifar10')
 TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
              'train_shake_shake', 'train_pyramidnet')
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
                'ddas_quickstart', 'ddas_rotate90', 'train_ddas_quickstart',
-               'joint_faa_quickstart', 'amended_quickstart')
+               'joint_faa_quickstart', 'joint_faa_rotate90', 'amended_quickstart')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.
 _SEARCH = {
@@ -154,6 +156,28 @@ PAPER = {
         'search.batch': (32, 'DDAS 4.2'),
         'search.val_batches': (8, 'DDAS 4.2: 256 images'),
         'search.n_policies': (3, 'DDAS 4.2'),
+        'search.normalise': (True, 'DDAS Eq. 15'),
+        'gamma.lr': (5e-3, 'DDAS code'),
+        'gamma.lr_total': (1e-3, 'DDAS code'),
+        'adam.b1': (0.5, 'DDAS code'),
+        'adam.b2': (0.999, 'DDAS code'),
+    },
+    'ddas_imagenet': {
+        'data.name': ('tfds:imagenet2012', 'DDAS 4.3'),
+        'data.classes': (120, 'DDAS 4.3'),
+        'data.n_train': (7200, 'DDAS 4.3: 6,000 and 1,200'),
+        'data.val_fraction': (1 / 6, 'DDAS 4.3'),
+        'data.validation_turns': (0, 'a check of DDAS 4.1 alone'),
+        'network.name': ('resnet_18_imagenet', 'DDAS 4.3'),
+        'network.depth': (0, 'the name'),
+        'network.width': (0, 'the name'),
+        'policy.candidates': ((), 'DDAS code: the published list'),
+        'policy.K': (2, 'DDAS 4.3'),
+        'policy.p_tp': (0.35, 'DDAS 4.3'),
+        'search.epochs': (40, 'DDAS 4.3'),
+        'search.batch': (32, 'DDAS 4.3'),
+        'search.val_batches': (2, 'DDAS 4.3: 64 images'),
+        'search.n_policies': (2, 'DDAS 4.3'),
         'search.normalise': (True, 'DDAS Eq. 15'),
         'gamma.lr': (5e-3, 'DDAS code'),
         'gamma.lr_total': (1e-3, 'DDAS code'),
@@ -319,7 +343,8 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
     assert flat['network.layers'] == 3
   if flat.get('method') == 'ddas':
     assert flat['policy.candidates'] == () and flat['policy.K'] == 2
-    assert flat['search.n_policies'] == 3 and min(flat['search.val_batches'], flat['search.epochs']) > 1
+    assert flat['search.n_policies'] == paper['search.n_policies']
+    assert min(flat[f'search.{n}'] for n in ('n_policies', 'val_batches', 'epochs')) > 1
   elif flat.get('method') in ('joint_faa', 'faster_aa'):
     assert flat['policy.ops'] == paper['policy.ops'] and (flat['policy.K'], flat['policy.L']) == (2, 10)
     assert flat['network.primitives'][0] == 'none' or flat['method'] == 'faster_aa'
@@ -439,3 +464,22 @@ def test_the_laboratory_looks_at_the_quickstart_halfway_through_its_warm_up():
 def test_the_joint_search_has_its_shorter_variant():
   short, long = load('joint_faa_cifar10', 'epochs25'), load('joint_faa_cifar10')
   assert {key for key in long if short[key] != long[key]} == {'search.epochs'} and short['search.epochs'] == 25
+
+
+def test_ddas_has_a_variant_on_the_supernet_of_daas():
+  plain, found, small, daas = (load('ddas_cifar10'), load('ddas_cifar10', 'supernet'),
+                               load('ddas_cifar10', 'supernet_smoke'), load('daas_cifar10'))
+  changed = {key for key in plain if plain[key] != found[key]}
+  assert changed == {'network.name', 'theta.lr_min', 'theta.weight_decay'}
+  rooms = [key for key in found if key.startswith(('network.', 'theta.'))]
+  assert {key: found[key] for key in rooms} == {key: daas[key] for key in rooms}
+  assert small['network.name'] == 'supernet' and small['network.layers'] == 3 and small['data.n_train'] == 80
+
+
+def test_ddas_on_imagenet_takes_the_papers_images_of_every_class():
+  """50 to train on and 20 to validate is what DDAS 4.3 says; 6,000 and 1,200 are 50 and 10 of 120 classes."""
+  flat = load('ddas_imagenet')
+  labels = np.arange(flat['data.n_train']) % flat['data.classes']
+  train, val = splits.halves(labels, 0, 1 - flat['data.val_fraction'])
+  assert (len(train), len(val)) == (6000, 1200)
+  assert set(np.bincount(labels[train])) == {50} and set(np.bincount(labels[val])) == {10}

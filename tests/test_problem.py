@@ -107,6 +107,23 @@ def test_a_policy_search_on_the_supernet_draws_architectures_uniformly(data):
   np.testing.assert_array_equal(np.sum(z['B'], -1), 8)
 
 
+@pytest.mark.parametrize('turns', [0, 1, 3])
+def test_the_joint_search_sees_turned_validation_images_through_its_policy(data, turns):
+  """With a policy that turns by 90 degrees, and nothing else, three turns before it are none."""
+  config = config_lib.search_config('joint_faa')
+  config.network.name, config.network.channels = 'small_cnn', 2
+  config.policy.ops, config.policy.K, config.policy.L = ('Rotate90',), 1, 1
+  config.preprocess.padding, config.preprocess.flip = 0, False
+  config.data.validation_turns = turns
+  built = problem.build(config, data)
+  gamma = {name: jnp.ones((1, 1, 1)) for name in ('z', 'p', 'mu')}
+  plain = (data.train_images / np.float32(255) - data.mean) / data.std
+  for function, whole in ((built.augmented_val_input, turns + 1), (built.train_input, 1)):
+    found = function(data.train_images, gamma, jax.random.key(0))
+    np.testing.assert_allclose(found, np.rot90(plain, whole, (1, 2)), atol=1e-5)
+  assert built.init_arch(jax.random.key(0)) == {}  # small_cnn: the policy alone is searched
+
+
 def test_a_dense_search_mixes_every_operation(data):
   config = config_lib.search_config('joint_faa')
   built = problem.build(config, data)

@@ -113,6 +113,20 @@ def test_ddas_then_train_under_the_policies_of_its_epochs(tmp_path):
   check_training(trained, 'none')
 
 
+@pytest.mark.parametrize('shape, config', [
+    (SHAPES['imagenet'], 'ddas_imagenet.py:smoke'), ((32, 2, 40, 5), 'ddas_cifar10.py:supernet_smoke')])
+def test_ddas_on_imagenet_and_on_the_supernet(shape, config, tmp_path):
+  write_arrays(tmp_path / 'data.npz', *shape)
+  found = tmp_path / 'search'
+  run('search', f'--config=configs/{config}', f'--config.data.name=arrays:{tmp_path / "data.npz"}',
+      f'--workdir={found}')
+  rows = rows_of(found)
+  assert len(rows) == 4 and all(row['grad_norm_theta'] > 0 and row['grad_norm_gamma'] > 0 for row in rows)
+  policy = json.loads((found / 'policy.json').read_text())
+  assert len(policy['candidates']) == 52 and len(policy['epochs']) == 2
+  assert not (found / 'genotype.json').exists()
+
+
 def test_joint_search_of_darts_and_faster_autoaugment(tmp_path):
   write_arrays(tmp_path / 'data.npz', 32, 2, 50, 5)
   data = f'--config.data.name=arrays:{tmp_path / "data.npz"}'

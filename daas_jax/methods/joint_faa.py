@@ -56,21 +56,29 @@ def make(problem, settings):
         jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta), optimizers['arch'].init(arch),
         optimizers['gamma'].init(gamma), {}))
 
-  def loss(theta, arch, gamma, images, labels, key, augmented=True):
+  augmented_val_input = problem.augmented_val_input or problem.train_input
+
+  def clean_val_input(images, gamma, key):
+    del gamma, key
+    return problem.val_input(images)
+
+  val_input = augmented_val_input if settings.augment_validation else clean_val_input
+
+  def loss(theta, arch, gamma, images, labels, key, prepare):
     key_arch, key_image, key_network = jax.random.split(key, 3)
-    images = problem.train_input(images, gamma, key_image) if augmented else problem.val_input(images)
+    images = prepare(images, gamma, key_image)
     return problem.loss(theta, problem.sample_arch(key_arch, arch, 1.0), images, labels, key_network)
 
   def step(state, batch):
     key_val, key_train = jax.random.split(jax.random.fold_in(state.key, state.step))
     (val_loss, val_accuracy), (g_arch, g_gamma) = jax.value_and_grad(loss, (1, 2), has_aux=True)(
-        state.theta, state.arch, state.gamma, batch.val_images, batch.val_labels, key_val, settings.augment_validation)
+        state.theta, state.arch, state.gamma, batch.val_images, batch.val_labels, key_val, val_input)
     arch, opt_arch = update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
     gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
     gamma = problem.project(gamma)
 
     (train_loss, train_accuracy), g_theta = jax.value_and_grad(loss, has_aux=True)(
-        state.theta, arch, gamma, batch.train_images, batch.train_labels, key_train)
+        state.theta, arch, gamma, batch.train_images, batch.train_labels, key_train, problem.train_input)
     theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
     metrics = {
         'train_loss': train_loss, 'train_accuracy': train_accuracy, 'val_loss': val_loss, 'val_accuracy': val_accuracy,

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from daas_jax.errors import BadInput
 from daas_jax.nets.pyramidnet import PyramidNet
-from daas_jax.nets.resnet import ResNet
+from daas_jax.nets.resnet import ImageNetResNet, ResNet
 from daas_jax.nets.shake_shake import ShakeShake
 from daas_jax.nets.wide_resnet import WideResNet
 
@@ -34,6 +34,7 @@ FIXED = {
     'shake_shake_26_2x112d': Fixed(ShakeShake, 26, 112, 2, 6),
     'pyramidnet_272': Fixed(PyramidNet, 272, 200, 2, 9),
     'resnet_18': Fixed(ResNet, 18, 64, 2, 8),
+    'resnet_18_imagenet': Fixed(ImageNetResNet, 18, 64, 2, 8),
 }
 
 

@@ -244,25 +244,26 @@ def conv3x3(x, w, stride=1, pointwise=pointwise_plain):
 
 
 def conv_plain(x, w, stride=1):
-  """Dense 3 x 3 convolution, padding 1, by XLA: the one for many channels (see `conv3x3` for few).
+  """Dense k x k convolution, padding k // 2, by XLA: the one for many channels (see `conv3x3` for few).
 
   Args:
     x: [B, H, W, C].
-    w: [3, 3, C, D].
+    w: [k, k, C, D], k odd.
     stride: 1 or 2.
 
   Returns:
     [B, ceil(H / stride), ceil(W / stride), D].
   """
-  return lax.conv_general_dilated(x, w, (stride, stride), ((1, 1), (1, 1)), dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+  p = w.shape[0] // 2
+  return lax.conv_general_dilated(x, w, (stride, stride), ((p, p), (p, p)), dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
 
 
 _SMALL_IMAGE = 64  # pixels up to which XLA's gradient of the kernel is the faster one on CPU
 
 
 def conv(x, w, stride=1):
-  """`conv_plain`, whose gradient of w is another one where that is faster: for stride 1 and larger images."""
-  plain = stride != 1 or x.shape[1] * x.shape[2] <= _SMALL_IMAGE
+  """`conv_plain`, whose gradient of w is another one where that is faster: 3 x 3, stride 1 and larger images."""
+  plain = len(w) != 3 or stride != 1 or x.shape[1] * x.shape[2] <= _SMALL_IMAGE
   return conv_plain(x, w, stride) if plain else _conv(x, w)
 
 

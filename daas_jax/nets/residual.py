@@ -19,7 +19,7 @@ class Block(NamedTuple):
   """One residual block, as shapes and a pure function.
 
   Attributes:
-    shapes: {name: shape} of the convolutions: [3, 3, C, D], [C, D] of a 1 x 1, [2, C, D / 2] of a factorised one.
+    shapes: {name: shape} of the convolutions: [k, k, C, D], [C, D] of a 1 x 1, [2, C, D / 2] of a factorised one.
     norms: {name: channels} of the batch normalisations, each with scale, offset and running averages.
     apply: (x [B, H, W, C], conv, norm, noise) -> [B, H', W', D], with conv(name, x, stride=1) and norm(name, x).
   """
@@ -165,14 +165,14 @@ class ResidualNet(nn.Module):
     return features @ w['kernel'] + self.param('classifier_bias', nn.initializers.zeros, (self.num_classes,))
 
 
-def conv_block(c_in, c_out, norm=True):
-  """The `Block` of a 3 x 3 convolution with or without normalisation: a stem."""
+def conv_block(c_in, c_out, norm=True, size=3, stride=1):
+  """The `Block` of a size x size convolution with or without normalisation: a stem."""
   def apply(x, conv, norm, noise):
     del noise
-    x = conv('conv', x)
+    x = conv('conv', x, stride)
     return norm('bn', x) if 'bn' in norms else x
   norms = {'bn': c_out} if norm else {}
-  return Block({'conv': (3, 3, c_in, c_out)}, norms, apply)
+  return Block({'conv': (size, size, c_in, c_out)}, norms, apply)
 
 
 def norm_relu_block(channels):

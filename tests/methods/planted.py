@@ -67,8 +67,8 @@ def halved(data):
   return data._replace(train_images=half(data.train_images), test_images=half(data.test_images))
 
 
-def _programs(config, data):
-  """(compiled init, compiled step, seed -> batches, steps of a whole search)."""
+def programs(config, data):
+  """(compiled init, compiled step, seed -> batches, steps of a whole search) of a config."""
   batches = lambda seed: batches_lib.SearchBatches(
       data, seed, config.search.batch, config.data.val_fraction, config.search.get('val_batches', 1))
   sizes = batches(0).steps_per_epoch
@@ -78,7 +78,7 @@ def _programs(config, data):
 
 def searches(config, data, seeds):
   """The final states of searches that differ by their seed alone, through one compiled program."""
-  init, step, batches_of, total = _programs(config, data)
+  init, step, batches_of, total = programs(config, data)
   for seed in seeds:
     batches, state = batches_of(seed), init(jax.random.key(seed))
     for i in range(total):
@@ -88,7 +88,7 @@ def searches(config, data, seeds):
 
 def steps_until(found, config, data, seeds, every=10):
   """For each seed, the steps until found(state), looked at every so often; all steps of the search where never."""
-  init, step, batches_of, total = _programs(config, data)
+  init, step, batches_of, total = programs(config, data)
   for seed in seeds:
     batches, state = batches_of(seed), init(jax.random.key(seed))
     for i in range(total):
@@ -104,6 +104,11 @@ def rotate_found(state, ops=ROTATE):
   pi = np.asarray(jax.nn.softmax(state.gamma['pi']))
   slot = int(np.argmax(pi[:, o]))
   return pi[slot, o], float(jax.nn.sigmoid(state.gamma['p'][slot, o]))
+
+
+def joint_rotate_config():
+  """The same check for the joint search, which undoes a turn: configs/joint_faa_rotate90.py."""
+  return cli.run_config_file(str(ROOT / 'configs' / 'joint_faa_rotate90.py'))
 
 
 def embedded():

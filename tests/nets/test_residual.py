@@ -16,7 +16,8 @@ from daas_jax.nets.derived import count_parameters, DerivedNet
 from test_derived import DARTS_V2, images
 
 TINY = {  # depth, width
-    'wrn_40_2': (16, 2), 'shake_shake_26_2x32d': (14, 4), 'pyramidnet_272': (20, 9), 'resnet_18': (18, 2)}
+    'wrn_40_2': (16, 2), 'shake_shake_26_2x32d': (14, 4), 'pyramidnet_272': (20, 9), 'resnet_18': (18, 2),
+    'resnet_18_imagenet': (18, 2)}
 
 jit = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0}
                         if jax.default_backend() == 'cpu' else None)
@@ -105,9 +106,9 @@ def _pyramidnet(n, alpha):
   return total + _norm(c) + 10 * c + 10
 
 
-def _resnet(n, width):
-  """kuangliu/pytorch-cifar: models/resnet.py, BasicBlock."""
-  total, c = _conv(3, width) + _norm(width), width
+def _resnet(n, width, stem=3):
+  """kuangliu/pytorch-cifar: models/resnet.py, BasicBlock; with a stem of 7 pytorch/vision: models/resnet.py."""
+  total, c = _conv(3, width, size=stem) + _norm(width), width
   for i in range(4):
     out = width * 2**i
     total += _conv(c, out, out) + _norm(out, out) + (_conv(c, out, size=1) + _norm(out) if c != out else 0)
@@ -128,6 +129,7 @@ PARAMETERS = {
     'shake_shake_26_2x112d': (35_640_442, _shake_shake(4, 112)),
     'pyramidnet_272': (26_210_842, _pyramidnet(30, 200)),
     'resnet_18': (11_173_962, _resnet(2, 64)),
+    'resnet_18_imagenet': (11_689_512 - 990 * 513, _resnet(2, 64, 7)),  # published for 1,000 classes
 }
 
 
@@ -172,6 +174,15 @@ def test_multiply_adds_of_wide_resnets():
   # Pooling, normalisation and sums make up the rest of the published numbers.
   for name, published in (('wrn_28_10', 5246.98e6), ('shake_shake_26_2x32d', 428.89e6)):
     assert 0 < 1 - count.multiply_adds(fixed.make(name, 10), (32, 32, 3)) / published < 0.01
+
+
+def test_multiply_adds_of_resnet_18():
+  """1.8 billion in He et al. 2016, Table 1; by hand 112^2 of the stem, 56^2 to 7^2 of four stages, the classifier."""
+  net = fixed.make('resnet_18_imagenet', 1000)
+  stages = 4 * 56**2 * _conv(64, 64) + sum(
+      side**2 * (_conv(c, 2 * c) + 3 * _conv(2 * c, 2 * c) + _conv(c, 2 * c, size=1))
+      for side, c in ((28, 64), (14, 128), (7, 256)))
+  assert count.multiply_adds(net, (224, 224, 3)) == 112**2 * _conv(3, 64, size=7) + stages + 512_000 == 1_814_073_344
 
 
 def test_multiply_adds_of_darts():
@@ -234,9 +245,17 @@ class Reference:
     self.block('final')
     return self.classify(relu(self.norm('bn', x)))
 
+  def resnet_18_imagenet(self, x):
+    self.block('stem')
+    x = jax.nn.relu(self.norm('bn', self.conv('conv', x, 2)))
+    around = (0, 0), (1, 1), (1, 1), (0, 0)
+    return self.stages(lax.reduce_window(x, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), around))
+
   def resnet_18(self, x):
     self.block('stem')
-    x = jax.nn.relu(self.norm('bn', self.conv('conv', x)))
+    return self.stages(jax.nn.relu(self.norm('bn', self.conv('conv', x))))
+
+  def stages(self, x):
     for stride in self.blocks(4, 2):
       y = self.norm('bn2', self.conv('conv2', jax.nn.relu(self.norm('bn1', self.conv('conv1', x, stride)))))
       s = self.norm('shortcut_bn', self.conv('shortcut', x, stride)) if 'shortcut' in self.w else x
@@ -278,7 +297,8 @@ class Reference:
     return getattr(self, self.name)(x)
 
 
-@pytest.mark.parametrize('name, training', [(n, False) for n in TINY] + [('wrn_40_2', True), ('resnet_18', True)])
+@pytest.mark.parametrize('name, training', [(n, False) for n in TINY] + [
+    ('wrn_40_2', True), ('resnet_18', True)])
 def test_network_is_the_published_one(name, training):
   v, x = variables(name), images(shape=(4, 9, 9, 3))
   expected = jit(lambda v, x: Reference(name, v, training)(x))(v, x)
@@ -313,7 +333,7 @@ def test_running_averages_change_in_training_alone(name):
   for old, leaf in zip(jax.tree.leaves(v['batch_stats']), jax.tree.leaves(new)):
     assert leaf.shape == old.shape and np.all(np.isfinite(leaf)) and np.all(np.any(leaf != old, -1))
   if 'bn_mean' in new['stem']:
-    stem = reference_conv(x, v['params']['stem']['conv'])
+    stem = reference_conv(x, v['params']['stem']['conv'], 2 if name == 'resnet_18_imagenet' else 1)
     np.testing.assert_allclose(new['stem']['bn_mean'],
                                0.9 * v['batch_stats']['stem']['bn_mean'] + 0.1 * stem.mean((0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(new['stem']['bn_variance'],
