@@ -399,6 +399,9 @@ def check(config, kind):
   if flat.get('network.genotype') and (flat['network.name'] != 'supernet' or 'lab.step' in flat):
     raise BadInput("config key 'network.genotype' holds the architecture of a search's supernet fixed: it needs "
                    "network.name='supernet', and is not for the laboratory")
+  if flat.get('network.genotype') and 'search.eta' in flat:
+    raise BadInput("config key 'network.genotype' leaves method 'amended_darts' nothing to do, which searches an "
+                   "architecture and no policy: set it to ''")
   if 'search.control' in flat:
     _check_estimator(flat)
   if 'search.penalty' in flat and flat['search.batch'] % 2:
