@@ -5,7 +5,8 @@ from daas_jax.config import search_config
 
 def get_config():
   config = search_config('amended_darts')
-  config.data.name = 'embedded'      # 4,000 training images of 28 x 28 x 1, halved into D_train and D_val
+  config.data.name = 'embedded'      # Fashion-MNIST, 28 x 28 x 1
+  config.data.n_train = 1600         # images, halved into D_train and D_val
   config.preprocess.padding = 2      # pixels, of 28 x 28
   config.network.layers = 3          # cells: normal, reduction, reduction
   config.network.channels = 4        # of the first cell
@@ -15,6 +16,6 @@ def get_config():
   config.search.batch = 32           # images of D_train and of D_val a step
   config.theta.lr = 0.05             # a short search: larger steps throughout
   config.arch.lr = 0.01
-  config.arch.eigenvalue_every = 1   # epochs between two measurements
+  config.arch.eigenvalue_every = 2   # epochs between two measurements
   config.log.every_steps = 20
   return config
