@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from daas_jax import metrics as metrics_lib, problem as problem_lib
-from daas_jax.nets import architecture, cells, genotype as genotype_lib
+from daas_jax.nets import architecture, blocks as blocks_lib, cells, genotype as genotype_lib, shuffle
 from daas_jax.policies import results as policy_results
 
 
@@ -20,6 +20,8 @@ def measures(state, config):
   skip_connect."""
   space = problem_lib.policy_space(config)
   out = policy_results.of(space).measures(state.gamma, space)
+  if config.network.name == 'shuffle':
+    return out | {name: float(h) for name, h in architecture.entropies({'alpha': state.arch['alpha']}).items()}
   if state.arch:
     derived = genotype_lib.derive(*_arrays(state), tuple(config.network.primitives))
     out |= {name: float(h) for name, h in architecture.entropies(state.arch).items()}
@@ -32,6 +34,11 @@ def _arrays(state):
   return np.asarray(state.arch['alpha']), None if beta is None else np.asarray(beta)
 
 
+def path(state, config):
+  """The `Blocks` of a search of choice blocks, as of the end of its search phase."""
+  return blocks_lib.Blocks(config.network.size, tuple(shuffle.CHOICES[i] for i in np.asarray(state.arch['path'])))
+
+
 def record(state, config):
   """What history.jsonl keeps of a state: the distributions that are searched, in words and plain numbers.
 
@@ -41,6 +48,11 @@ def record(state, config):
     'policy': as `policies.results.Results` says}.
   """
   space, plain = problem_lib.policy_space(config), policy_results.plain
+  if config.network.name == 'shuffle':  # a cell type a block, with one edge
+    alpha = np.asarray(state.arch['alpha'])[:, None]
+    arch = {'cells': [shuffle.block_name(i) for i in range(len(alpha))], 'edges': [[0, 1]],
+            'operations': list(shuffle.CHOICES), 'alpha': plain(alpha)}
+    return {'architecture': arch, 'policy': policy_results.of(space).record(state.gamma, space)}
   arch = {} if not state.arch else {
       'cells': list(architecture.CELL_TYPES), 'edges': [list(edge) for edge in cells.EDGES],
       'operations': list(config.network.primitives)} | {name: plain(x) for name, x in state.arch.items()}
@@ -48,7 +60,7 @@ def record(state, config):
 
 
 def write(workdir, state, config):
-  """Writes genotype.json (where an architecture was searched) and policy.json into the workdir.
+  """Writes genotype.json or blocks.json (where an architecture was searched) and policy.json into the workdir.
 
   Args:
     workdir: of a search that is over; its history.jsonl holds what `record` returned at the start and at every epoch.
@@ -59,7 +71,11 @@ def write(workdir, state, config):
     The summary, as text.
   """
   lines, space = [], problem_lib.policy_space(config)
-  if state.arch:
+  if config.network.name == 'shuffle':
+    found = path(state, config)
+    blocks_lib.save(os.path.join(workdir, 'blocks.json'), found)
+    lines += [blocks_lib.describe(found), '']
+  elif state.arch:
     derived = genotype_lib.derive(*_arrays(state), tuple(config.network.primitives))
     genotype_lib.save(os.path.join(workdir, 'genotype.json'), derived)
     lines += [genotype_lib.describe(derived), '', _alpha_text(state, config), '']

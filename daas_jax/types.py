@@ -23,11 +23,13 @@ class SearchState(NamedTuple):
     step: int32 [], steps done.
     key: PRNG key of the whole search; step n uses fold_in(key, n).
     theta: network weights.
-    arch: {'alpha': [2, E, O], 'beta': [2, E]} (a dense supernet has no beta), or {} for a fixed network.
+    arch: {'alpha': [2, E, O], 'beta': [2, E]} (a dense supernet has no beta), DiffAutoML's {'alpha': [B, N], 'path':
+      int32 [B]}, or {} for a fixed network.
     gamma: policy parameters.
     opt_theta, opt_arch, opt_gamma: their optimizers' states.
     baseline: {'average': [], 'count': []} of DAAS's moving-average baseline; 'past', a `control.Past`, where a control
       variate is learned; {} of other methods.
+    hyper, opt_hyper: logarithms of the hyper-parameters that DiffAutoML searches, and their optimizer's state.
   """
   step: jax.Array
   key: jax.Array
@@ -38,6 +40,8 @@ class SearchState(NamedTuple):
   opt_arch: Any
   opt_gamma: Any
   baseline: Any
+  hyper: Any = ()
+  opt_hyper: Any = ()
 
 
 class Method(NamedTuple):
@@ -46,9 +50,11 @@ class Method(NamedTuple):
   Attributes:
     init: key -> SearchState.
     step: (SearchState, Batch) -> (SearchState, {metric: scalar}); pure, one compiled program.
+    end_epoch: SearchState -> SearchState at the end of an epoch, on the host; None: nothing to do.
   """
   init: Callable
   step: Callable
+  end_epoch: Any = None
 
 
 class Problem(NamedTuple):
@@ -70,6 +76,8 @@ class Problem(NamedTuple):
       control variate needs.
     project: gamma -> the nearest one inside its range; None where every gamma is.
     total_probability: gamma -> p_tp [], DDAS's total probability; None of other policy spaces.
+    losses: (theta, z, images, labels, key) -> (cross-entropy of each image [B], accuracy []).
+    budget: a `daas_jax.estimators.dsnas.Budget` where paths through a choice-block supernet are searched, else None.
   """
   init_theta: Callable
   init_arch: Callable
@@ -86,6 +94,8 @@ class Problem(NamedTuple):
   expected_features: Any = None
   project: Any = None
   total_probability: Any = None
+  losses: Any = None
+  budget: Any = None
 
 
 class CriticProblem(NamedTuple):

@@ -3,10 +3,30 @@
 alpha [B, N] are the logits of B independent one-hot variables Z_b: one choice of N a block.
 """
 
+from typing import Any, NamedTuple
+
 import jax
 from jax import lax
 import jax.numpy as jnp
 import numpy as np
+
+
+class Budget(NamedTuple):
+  """What paths cost, and may cost (Eq. 1).
+
+  Attributes:
+    costs: int [B, N], of each choice; numpy.
+    rest: int, what every path costs besides.
+    limit: C, the largest cost of a path as a whole; None: any.
+  """
+  costs: np.ndarray
+  rest: int
+  limit: Any = None
+
+  @property
+  def left(self):
+    """What the choices may cost together, None: anything."""
+    return None if self.limit is None else self.limit - self.rest
 
 
 def gradient(alpha, choice, g_gate):
