@@ -1,4 +1,4 @@
-"""Training the path that the DiffAutoML quickstart found from scratch: what retraining would add (Table 1's last column).
+"""Training the path that the DiffAutoML quickstart found from scratch: what retraining would add (Table 1).
 
 It prints the accuracy of the network that the search ended with beside its own.
 """
