@@ -9,6 +9,9 @@ One step of Alg. 1, for a batch of D^tr and one of D^val; L_k is the loss of ima
   7. theta' = SGD(theta, eta, grad_theta L)                                                                (Eq. 6);
   8. eta <- Adam on the gradient of L_val(theta'(eta)) through that one step, with the same Z           (Eq. 7).
 
+Eq. 2 as it stands has a drift of its own: over draws of T_k from tau, equal losses L give the mean gradient
+-n L / 2 * grad sum p^2, which makes what is likely likelier. Steps of tau have to be small, as the paper's are.
+
 Two gradient passes. tau and alpha are at one level: their gradients come out of the pass that trains theta. In the
 tuning phase the path is fixed and alpha with it; theta goes on, so that what ends the search is ready to be used.
 """

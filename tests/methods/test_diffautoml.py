@@ -62,8 +62,8 @@ def _settings(**changes):
 @pytest.fixture
 def batch(x64):
   rng = np.random.default_rng(0)
-  images, labels = (lambda: jnp.asarray(rng.normal(size=(IMAGES, 4)))), (lambda: jnp.asarray(rng.integers(0, 3, IMAGES)))
-  return Batch(images(), labels(), images(), labels())
+  half = lambda: (jnp.asarray(rng.normal(size=(IMAGES, 4))), jnp.asarray(rng.integers(0, 3, IMAGES)))
+  return Batch(*half(), *half())
 
 
 def _start(settings):
@@ -118,6 +118,14 @@ def test_the_harder_transformation_becomes_likelier(batch):
     state, _ = step(state, batch)
   after = jax.nn.softmax(state.gamma)
   assert after[harder] > before[harder] + 0.1 and after[harder] == after.max()
+
+
+def test_equal_losses_make_likely_transformations_likelier(x64):
+  """The drift that the module speaks of, by enumeration."""
+  tau = jnp.array([0.1, -0.3, 0.2, 0.4], jnp.float64)
+  p = jax.nn.softmax(tau)
+  each = jax.jacobian(lambda tau: -transformations.probability(tau, transformations.Drawn(jnp.arange(4), None)))(tau)
+  np.testing.assert_allclose(p @ each, -jax.grad(lambda tau: jnp.sum(jax.nn.softmax(tau)**2))(tau) / 2, rtol=1e-10)
 
 
 def test_in_the_tuning_phase_path_and_alpha_stay_and_the_rest_goes_on(batch):
@@ -184,7 +192,7 @@ def test_every_path_of_a_search_by_rejection_is_within_the_budget():
   config = _config(constraint='rejection', max_multiply_adds=limit)
   config_lib.check(config, 'search')
   problem = problem_lib.build(config, data)
-  arch = problem.init_arch(jax.random.key(0)) | {'alpha': jnp.asarray(costs.costs / 1e5, jnp.float32)}  # likes them dear
+  arch = problem.init_arch(jax.random.key(0)) | {'alpha': jnp.asarray(costs.costs / 1e5, jnp.float32)}  # of the dearest
   z = jax.jit(jax.vmap(lambda key: problem.sample_arch(key, arch, False)))(jax.random.split(jax.random.key(1), 300))
   spent = np.array([total(path) for path in np.asarray(z['choice'])])
   np.testing.assert_allclose(z['cost'], spent, rtol=1e-6)
