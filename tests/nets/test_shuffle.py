@@ -96,8 +96,8 @@ def test_all_paths_and_their_gradients_are_the_references(supernet):
   gate = jnp.array([0.7, 1.3])
   for path in ((0, 3), (1, 2), (2, 0), (3, 1)):
     value, (g_theta, g_gate) = ours(theta, gate, jnp.array(path))
-    wanted, (w_theta, w_gate) = jax.value_and_grad(lambda t, g: loss(_reference(t, images, path, g)), (0, 1))(
-        theta, gate)
+    wanted, (w_theta, w_gate) = jax.jit(jax.value_and_grad(
+        lambda t, g, path=path: loss(_reference(t, images, path, g)), (0, 1)))(theta, gate)
     np.testing.assert_allclose(value, wanted, rtol=2e-4)
     np.testing.assert_allclose(g_gate, w_gate, rtol=2e-3, atol=1e-4)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=5e-3, atol=2e-3), g_theta, w_theta)
@@ -132,12 +132,13 @@ def test_a_path_as_a_network_is_the_supernet_on_that_path(supernet):
   params = shuffle.path_parameters(theta, names)
   fresh = jax.eval_shape(lambda: alone.init(jax.random.key(0), images, False))
   assert jax.tree.map(jnp.shape, params) == jax.tree.map(lambda s: s.shape, fresh['params'])
-  (logits, _), changed = alone.apply({'params': params, 'batch_stats': jax.tree.map(
-      lambda s: jnp.zeros(s.shape), fresh['batch_stats'])}, images, True, mutable=['batch_stats'])
-  np.testing.assert_allclose(logits, net.apply({'params': theta}, _z(path), images), atol=1e-5)
+  (logits, _), changed = jax.jit(lambda variables: alone.apply(variables, images, True, mutable=['batch_stats']))(
+      {'params': params, 'batch_stats': jax.tree.map(lambda s: jnp.zeros(s.shape), fresh['batch_stats'])})
+  np.testing.assert_allclose(logits, jax.jit(net.apply)({'params': theta}, _z(path), images), atol=1e-5)
   # With the batch's own moments evaluation is what training computes.
   moments = jax.tree.map(lambda a: a / (1 - 0.9), changed['batch_stats'])
-  evaluated, _ = alone.apply({'params': params, 'batch_stats': moments}, images, False)
+  evaluated, _ = jax.jit(lambda variables: alone.apply(variables, images, False))(
+      {'params': params, 'batch_stats': moments})
   np.testing.assert_allclose(evaluated, logits, atol=1e-4)
 
 
