@@ -160,6 +160,23 @@ def test_diffautoml_ends_with_a_network_ready_to_use(name, tmp_path):
     assert after['parameters'] == results['parameters']
 
 
+def test_diffautoml_s_augmentation_and_hyper_parameters_on_a_fixed_network(tmp_path):
+  write_arrays(tmp_path / 'data.npz', 32, 2, 40, 5)
+  found = tmp_path / 'search'
+  run('search', '--config=configs/diffautoml_quickstart.py:fixed', f'--config.data.name=arrays:{tmp_path / "data.npz"}',
+      f'--workdir={found}', '--config.network.width=2', '--config.search.epochs=2', '--config.search.batch=20',
+      '--config.data.val_fraction=0.5', '--config.search.moment_batches=2', '--config.log.every_steps=1')
+  rows = rows_of(found)
+  assert [row['phase'] for row in rows] == ['search'] * 4 and 'grad_norm_arch' not in rows[0]
+  for name in ('lr_scale', 'weight_decay'):
+    assert rows[0][name] != rows[-1][name] > 0
+  assert not (found / 'blocks.json').exists()
+  apply, params, _ = daas_jax.load(str(found))
+  with np.load(tmp_path / 'data.npz') as arrays:
+    right = np.argmax(apply(params, arrays['test_images']), -1) == arrays['test_labels']
+  assert abs(right.mean() - json.loads((found / 'results.json').read_text())['test_accuracy']) < 1e-6
+
+
 def test_faster_autoaugment_alone(tmp_path):
   write_arrays(tmp_path / 'data.npz', 32, 2, 40, 5)
   run('search', '--config=configs/faster_aa_cifar10.py:smoke', f'--config.data.name=arrays:{tmp_path / "data.npz"}',
