@@ -1,6 +1,7 @@
 """Differentiable joint search of neural architectures and augmentation policies (DAAS), in JAX.
 
-`load_policy(FILE)` and `load_genotype(FILE)` make what a search found usable in anyone's own training.
+`load_policy(FILE)` and `load_genotype(FILE)` make what a search found usable in anyone's own training;
+`load(WORKDIR)` gives the trained network that a DiffAutoML search ended with.
 """
 
 
@@ -14,6 +15,18 @@ def load_policy(path, smoothing=1):
   """
   from daas_jax.policies import found  # not at the top: `import daas_jax` should not import JAX
   return found.load_policy(path, smoothing)
+
+
+def load(workdir):
+  """The network that a DiffAutoML search ended with, ready to use: (apply, params, class_names).
+
+  See `daas_jax.ready.load`.
+
+  Raises:
+    daas_jax.errors.BadInput: if the folder holds no such network.
+  """
+  from daas_jax import ready
+  return ready.load(workdir)
 
 
 def load_genotype(path):

@@ -14,9 +14,9 @@ import ml_collections
 from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.errors import BadInput
 from daas_jax.lab import estimators
-from daas_jax.nets import fixed
+from daas_jax.nets import fixed, shuffle
 from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES, PRIMITIVES
-from daas_jax.policies import relaxed, total
+from daas_jax.policies import relaxed, total, transformations
 
 _LARGEST = 3e38  # of a float32
 _SEEDS = 2**32 - 1  # of jax.random.key
@@ -73,6 +73,13 @@ def some_candidates(v):
   return None
 
 
+def some_hyper(v):
+  wrong = [x for x in v if x not in ('lr', 'weight_decay')]
+  if wrong or len(v) != len(set(v)):
+    return "must name 'lr' or 'weight_decay', each once at most"
+  return None
+
+
 def odd(v):
   return None if v % 2 and 1 <= v <= _MOST else f'must be odd and in [1, {_MOST}]'
 
@@ -119,7 +126,7 @@ _LOG = {
 _SEARCH = {
     'kind': Key('search', one_of('search'), 'which command this config is for'),
     'seed': Key(0, between(0, _SEEDS), 'of everything random'),
-    'method': Key('daas', one_of('daas', 'ddas', 'joint_faa', 'faster_aa', 'amended_darts'),
+    'method': Key('daas', one_of('daas', 'ddas', 'joint_faa', 'faster_aa', 'amended_darts', 'diffautoml'),
                   'search algorithm'),
     **_DATA,
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
@@ -241,8 +248,40 @@ _AMENDED_DARTS = {
     'search.drop_path': Key(0.0, between(0, 1, False, True), 'drop-path probability in L_train at the end, from 0'),
     **_ARCH,
 }
+_DIFFAUTOML = {
+    **_SGD,
+    'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that is D_val: what theta is '
+                                                             'not trained on, and theta is kept (choice)'),
+    'network.name': Key('shuffle', one_of('shuffle', *fixed.FIXED), 'the choice-block supernet, or a fixed network '
+                                                                    '(Table 2)'),
+    'network.size': Key('cifar', one_of(*shuffle.SIZES), 'stages and widths of the supernet'),
+    'policy.ops': Key(transformations.OPERATIONS, all_of(OPS), 'candidate image operations: 14, or the 4 of Table 3'),
+    'search.tuning_epochs': Key(10, at_least(0), 'epochs of the tuning phase, alpha fixed; among epochs'),
+    'search.moment_batches': Key(50, between(1, _MOST), "training batches whose moments the ready network's "
+                                                        'normalisations get, a mean'),
+    'theta.lr': Key(0.5, above(0), 'of SGD at the start, the start of eta (DiffAutoML, Appendix A)'),
+    'theta.lr_min': Key(0.0, at_least(0), 'at the end, cosine between (Appendix A)'),
+    'theta.weight_decay': Key(4e-5, above(0), 'L2, the start of eta (Appendix A, of its retrainings)'),
+    'arch.optimizer': Key('sgd', one_of('sgd', 'adam'), 'of alpha'),
+    'arch.lr': Key(1e-6, above(0), 'of alpha (Appendix A; DSNAS code: Adam, 1e-3)'),
+    'arch.momentum': Key(0.9, between(0, 1, False, True), "of alpha's SGD (Appendix A)"),
+    'arch.weight_decay': Key(5e-4, at_least(0), 'L2 of alpha (Appendix A)'),
+    'arch.freeze_margin': Key(0.3, between(0, 1), 'difference of the two likeliest choices from which on a block is '
+                                                  'decided (DSNAS code); 0: never'),
+    'arch.constraint': Key('none', one_of('none', 'rejection', 'penalty'), 'how a path is held within '
+                                                                           'arch.max_multiply_adds (Eq. 1)'),
+    'arch.max_multiply_adds': Key(0, at_least(0), 'C of Eq. 1, multiply-adds of one image'),
+    'arch.penalty': Key(0.1, at_least(0), 'weight of max(0, E[c] / C - 1) in the loss of alpha (choice)'),
+    'gamma.optimizer': Key('sgd', one_of('sgd', 'adam'), 'of tau'),
+    'gamma.lr': Key(1e-5, above(0), 'of tau (Appendix A)'),
+    'gamma.momentum': Key(0.9, between(0, 1, False, True), "of tau's SGD (Appendix A)"),
+    'gamma.weight_decay': Key(5e-4, at_least(0), 'L2 of tau (Appendix A)'),
+    'hyper.searched': Key(('weight_decay',), some_hyper, "which of 'lr' and 'weight_decay' are searched (4.1)"),
+    'hyper.lr': Key(1e-3, above(0), 'Adam, of the logarithms of the hyper-parameters (Appendix A)'),
+    'adam.b1': Key(0.9, between(0, 1, False, True), 'of all Adams (choice)'),
+}
 METHODS = {'daas': _DAAS, 'ddas': _DDAS, 'joint_faa': _JOINT_FAA, 'faster_aa': _FASTER_AA,
-           'amended_darts': _AMENDED_DARTS}
+           'amended_darts': _AMENDED_DARTS, 'diffautoml': _DIFFAUTOML}
 SEARCH = functools.reduce(lambda a, b: b | a, METHODS.values(), _SEARCH)
 """Every key of a search, of whichever method."""
 
@@ -269,7 +308,8 @@ TRAIN = {
     **_PREPROCESS,
     'policy': Key('searched', anything, 'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
     'genotype': Key('searched', anything, 'searched, random:SEED, or a genotype FILE; none for a fixed network'),
-    'network.name': Key('derived', one_of('derived', *fixed.FIXED), "the genotype's network, or a fixed one"),
+    'network.name': Key('derived', one_of('derived', 'shuffle', *fixed.FIXED),
+                        "the genotype's network, the path of a blocks.json, or a fixed one"),
     **_FIXED,
     'network.layers': Key(20, between(3, _MOST), 'cells (DAAS 5)'),
     'network.channels': Key(36, between(2, _MOST), 'channels of the first cell (DARTS); even'),
@@ -410,16 +450,35 @@ def check(config, kind):
     raise BadInput("config key 'arch.stop_eigenvalue' needs measurements: set arch.eigenvalue_every=1, say")
   if 'network.dtype' in flat:
     _check_dtype(flat)
+  if 'search.tuning_epochs' in flat:
+    _check_diffautoml(flat)
+  if flat['network.name'] == 'shuffle' and kind == 'train':
+    _check_fixed(flat, genotype='searched')
 
 
-def _check_fixed(flat):
-  """What a fixed network has not must not be asked for."""
+def _check_diffautoml(flat):
+  if flat['search.tuning_epochs'] > flat['search.epochs'] - (flat['network.name'] == 'shuffle'):
+    raise BadInput(f"config key 'search.tuning_epochs' ({flat['search.tuning_epochs']}) must be below "
+                   f"search.epochs ({flat['search.epochs']}): the path is searched in the epochs before it")
+  if (flat['arch.constraint'] == 'none') != (flat['arch.max_multiply_adds'] == 0):
+    raise BadInput("config keys 'arch.constraint' and 'arch.max_multiply_adds' belong together: set both, or "
+                   "'none' and 0")
+  if flat['arch.constraint'] != 'none' and flat['network.name'] != 'shuffle':
+    raise BadInput("config key 'arch.constraint' is of a path through the supernet: it needs network.name='shuffle'")
+
+
+def _check_fixed(flat, genotype='none'):
+  """What a fixed network (or a path, whose blocks.json takes the genotype's place) has not must not be asked for."""
   name = flat['network.name']
-  fixed.make(name, 2, flat['network.depth'], flat['network.width'])
-  nothing = {'genotype': 'none', 'train.auxiliary': 0.0, 'train.drop_path': 0.0}
+  if name in fixed.FIXED:
+    fixed.make(name, 2, flat['network.depth'], flat['network.width'])
+  nothing = {'train.auxiliary': 0.0, 'train.drop_path': 0.0}
+  if genotype == 'none':
+    nothing = {'genotype': 'none'} | nothing
   asked = [key for key, value in nothing.items() if flat.get(key, value) != value]
   if asked:
-    raise BadInput(f'{name} is a fixed network and takes no {asked[0]}={flat[asked[0]]}: set '
+    what = 'a fixed network' if name in fixed.FIXED else 'a path of its own'
+    raise BadInput(f'{name} is {what} and takes no {asked[0]}={flat[asked[0]]}: set '
                    + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
                    + (' and give no --genotype' if 'genotype' in asked else ''))
 

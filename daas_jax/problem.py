@@ -11,16 +11,18 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax.augment import apply, preprocess
-from daas_jax.nets import architecture, cells, fixed, kernels as kernel_sets
+from daas_jax.errors import BadInput
+from daas_jax.estimators import dsnas
+from daas_jax.nets import architecture, cells, fixed, kernels as kernel_sets, shuffle, shuffle_count
 from daas_jax.nets.derived import keep_factors
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.nets.supernet import SuperNet
-from daas_jax.policies import categorical, outcomes, relaxed, total
+from daas_jax.policies import categorical, outcomes, relaxed, total, transformations
 from daas_jax.types import CriticProblem, Problem
 
 DENSE = ('joint_faa', 'amended_darts')
 """The methods whose supernet computes all operations."""
-NETWORKS = ('supernet', 'small_cnn', *fixed.FIXED)
+NETWORKS = ('supernet', 'small_cnn', 'shuffle', *fixed.FIXED)
 
 
 def cross_entropy(logits, labels, smoothing=0.0):
@@ -44,6 +46,8 @@ def network(config, num_classes, kernels=None):
   if config.network.name in fixed.FIXED:
     room = config.network
     return fixed.InSearch(fixed.make(room.name, num_classes, room.depth, room.width, kernels))
+  if config.network.name == 'shuffle':
+    return shuffle.ShuffleSuperNet(num_classes, config.network.size, kernels)
   if config.network.name == 'small_cnn':
     return SmallCNN(num_classes, config.network.channels, kernels)
   space = arch_space(config)
@@ -72,6 +76,8 @@ def policy_space(config):
     return None
   if config.method == 'ddas':
     return total.Space(total.parse(config.policy.candidates) or total.published(), config.policy.K)
+  if config.method == 'diffautoml':
+    return transformations.Space(tuple(config.policy.ops), config.policy.K)
   if config.method in ('joint_faa', 'faster_aa'):
     room = config.policy
     return relaxed.Space(tuple(room.ops), room.K, room.L, room.selection_temperature, room.bernoulli_temperature)
@@ -169,7 +175,55 @@ def _given(config, data, augment, standard):
               train_input=given_input(config, data, augment, standard))
 
 
-_POLICIES = {'daas': _categorical, 'ddas': _total, 'joint_faa': _relaxed}
+def _transformations(config, data, space):
+  """The same for DiffAutoML, whose policies are drawn for every image of a batch."""
+  return dict(
+      init_gamma=functools.partial(transformations.init, space=space),
+      sample_policy=lambda key, tau: transformations.sample(key, tau, config.search.batch, space),
+      log_prob=lambda tau, drawn: jnp.log(transformations.probability(tau, drawn)),
+      train_input=make_input(config, data,
+                             lambda images, drawn, key: transformations.augment(images, drawn, key, space)))
+
+
+_POLICIES = {'daas': _categorical, 'ddas': _total, 'joint_faa': _relaxed, 'diffautoml': _transformations}
+
+
+def _budget(config, data):
+  """The `dsnas.Budget` of a search of choice blocks, in multiply-adds."""
+  costs = shuffle_count.multiply_adds(config.network.size, data.train_images.shape[1:], len(data.class_names))
+  limit, cheapest = config.arch.max_multiply_adds or None, costs.rest + int(costs.choices.min(-1).sum())
+  if costs.rest + costs.choices.max(-1).sum() >= 2**31:
+    raise BadInput(f'images of {data.train_images.shape[1:]} are too large for network.size={config.network.size!r}: '
+                   'a path would cost over 2 ** 31 multiply-adds')
+  if limit is not None and limit < cheapest:
+    raise BadInput(f'arch.max_multiply_adds={limit} is below the cheapest path of size {config.network.size!r} on '
+                   f'these images, {cheapest}: raise it')
+  return dsnas.Budget(costs.choices, costs.rest, limit)
+
+
+def _paths(config, budget):
+  """The fields of a `Problem` that are about the architecture, for paths through choice blocks."""
+  costs, room = jnp.asarray(budget.costs, jnp.int32), config.arch
+
+  def init_arch(key):
+    return {'alpha': 1e-3 * jax.random.normal(key, costs.shape), 'path': jnp.argmin(costs, -1).astype(jnp.int32)}
+
+  def sample_arch(key, arch, tuning):
+    decided = dsnas.decided(arch['alpha'], room.freeze_margin)
+    if room.constraint == 'rejection':
+      drawn = dsnas.sample_within(key, arch['alpha'], decided, costs, budget.left)
+    else:
+      drawn = dsnas.sample(key, arch['alpha'], decided)
+    choice = jnp.where(tuning, arch['path'], drawn)
+    return {'choice': choice, 'gate': jnp.ones(len(choice)),
+            'cost': dsnas.cost(costs, choice).astype(jnp.float32) + budget.rest}
+
+  return dict(init_arch=init_arch, sample_arch=sample_arch, budget=budget)
+
+
+def cross_entropies(logits, labels):
+  """Cross-entropy of each image, of logits [B, n] and labels int [B]: [B]."""
+  return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def mixture_input(config, data, space):
@@ -260,6 +314,7 @@ def build(config, data, genotype=None, policy=None):
   plain = net.clone(auxiliary=False) if drawn else net  # L_val has no auxiliary head
   regularised = 'drop_path' in config.search
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
+  paths = _paths(config, _budget(config, data)) if config.network.name == 'shuffle' else {}
 
   def init_arch(key):
     if not searched:
@@ -274,7 +329,7 @@ def build(config, data, genotype=None, policy=None):
     return architecture.sample(key, arch, tau) if drawn else held
 
   def init_theta(key):
-    z = sample_arch(key, init_arch(key), 1.0)
+    z = fields['sample_arch'](key, fields['init_arch'](key), 1.0)
     return net.init(key, z, jnp.zeros(image.shape), key if needs_key else None)['params']
 
   def loss(theta, z, images, labels, key):
@@ -286,16 +341,21 @@ def build(config, data, genotype=None, policy=None):
                                            key if needs_key else None)
     return cross_entropy(logits, labels)
 
+  def losses(theta, z, images, labels, key):
+    logits = net.apply({'params': theta}, z, images, key if needs_key else None)
+    return cross_entropies(logits, labels), accuracy(logits, labels)
+
   def val_input(images):
     return preprocess.normalise(preprocess.to_float(_turned(images, config)), data.mean, data.std)
 
+  fields = dict(init_arch=init_arch, sample_arch=sample_arch) | paths
   return Problem(
       init_theta=init_theta,
-      init_arch=init_arch,
-      sample_arch=sample_arch,
       loss=loss,
+      losses=losses,
       identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
       val_input=val_input,
       train_loss=_train_loss(config, net, needs_key) if regularised else None,
       relaxed_loss=relaxed_loss if searched else None,
+      **fields,
       **policies)

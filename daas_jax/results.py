@@ -3,9 +3,10 @@
 import os
 
 import jax
+import numpy as np
 
 from daas_jax import metrics as metrics_lib, problem as problem_lib
-from daas_jax.nets import architecture, cells, genotype as genotype_lib
+from daas_jax.nets import architecture, blocks as blocks_lib, cells, genotype as genotype_lib, shuffle
 from daas_jax.policies import results as policy_results
 
 
@@ -20,6 +21,8 @@ def measures(state, config):
   skip_connect."""
   space = problem_lib.policy_space(config)
   out = policy_results.of(space).measures(state.gamma, space) if space else {}
+  if config.network.name == 'shuffle':
+    return out | {name: float(h) for name, h in architecture.entropies({'alpha': state.arch['alpha']}).items()}
   if state.arch:
     derived = _derived(state, config)
     out |= {name: float(h) for name, h in architecture.entropies(state.arch).items()}
@@ -31,6 +34,11 @@ def _derived(state, config):
   return architecture.derive(jax.device_get(state.arch), problem_lib.arch_space(config))
 
 
+def path(state, config):
+  """The `Blocks` of a search of choice blocks, as of the end of its search phase."""
+  return blocks_lib.Blocks(config.network.size, tuple(shuffle.CHOICES[i] for i in np.asarray(state.arch['path'])))
+
+
 def record(state, config):
   """What history.jsonl keeps of a state: the distributions that are searched, in words and plain numbers.
 
@@ -39,7 +47,13 @@ def record(state, config):
     the O candidates, 'alpha': [C, E, O] and, where there is one, 'beta': [C, E] logits}, {} for a fixed network;
     'policy': as `policies.results.Results` says, {} where none is searched}.
   """
-  space, plain, of = problem_lib.policy_space(config), policy_results.plain, problem_lib.arch_space(config)
+  space, plain = problem_lib.policy_space(config), policy_results.plain
+  if config.network.name == 'shuffle':  # a cell type a block, with one edge
+    alpha = np.asarray(state.arch['alpha'])[:, None]
+    arch = {'cells': [shuffle.block_name(i) for i in range(len(alpha))], 'edges': [[0, 1]],
+            'operations': list(shuffle.CHOICES), 'alpha': plain(alpha)}
+    return {'architecture': arch, 'policy': policy_results.of(space).record(state.gamma, space)}
+  of = problem_lib.arch_space(config)
   arch = {} if not state.arch else {
       'cells': list(of.cells), 'edges': [list(cells.EDGES[edge]) for edge in of.edges],
       'operations': list(of.primitives)} | {name: plain(x) for name, x in state.arch.items()}
@@ -47,7 +61,7 @@ def record(state, config):
 
 
 def write(workdir, state, config):
-  """Writes genotype.json and policy.json into the workdir: each where it was searched.
+  """Writes genotype.json or blocks.json, and policy.json, into the workdir: each where it was searched.
 
   Args:
     workdir: of a search that is over; its history.jsonl holds what `record` returned at the start and at every epoch.
@@ -58,7 +72,11 @@ def write(workdir, state, config):
     The summary, as text.
   """
   lines, space = [], problem_lib.policy_space(config)
-  if state.arch:
+  if config.network.name == 'shuffle':
+    found = path(state, config)
+    blocks_lib.save(os.path.join(workdir, 'blocks.json'), found)
+    lines += [blocks_lib.describe(found), '']
+  elif state.arch:
     derived = _derived(state, config)
     genotype_lib.save(os.path.join(workdir, 'genotype.json'), derived)
     lines += [genotype_lib.describe(derived), '', _alpha_text(state, config), '']

@@ -6,16 +6,18 @@ import sys
 from absl import flags
 import jax
 
-from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, results, stability,
-                      train, workdir)
+from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, ready, results,
+                      stability, train, workdir)
 from daas_jax.data import batches as batches_lib, select
 from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
 
 
 PHASES = {'daas': 'joint', 'ddas': 'policy', 'joint_faa': 'joint', 'faster_aa': 'policy',
-          'amended_darts': 'architecture'}
+          'amended_darts': 'architecture', 'diffautoml': 'search'}
 """{method: what metrics.jsonl calls its steps after a warm-up}."""
+FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.npz', 'results.json')
+"""What a search may leave besides its logs."""
 
 
 def define_flags(values):
@@ -44,6 +46,15 @@ def job(config, data, genotype=None, policy=None):
   problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype, policy)
   eigenvalue = stability.measure(problem, config, data) if not critic else lambda state, epoch: {}
   method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
+  tuned = search.epochs - search.get('tuning_epochs', 0)
+
+  def phase(epoch):
+    return 'warm-up' if epoch < warmup_epochs else PHASES[config.method] if epoch < tuned else 'tuning'
+
+  def on_epoch(state, epoch):
+    state = method.end_epoch(state) if method.end_epoch else state
+    return state, results.measures(state, config) | eigenvalue(state, epoch)
+
   return loop.Job(
       init=lambda: jax.jit(method.init)(jax.random.key(config.seed)),
       step=placement.compile(method.step),
@@ -51,8 +62,8 @@ def job(config, data, genotype=None, policy=None):
       total_steps=search.epochs * batches.steps_per_epoch,
       steps_per_epoch=batches.steps_per_epoch,
       images_per_step=(1 + val_batches) * search.batch,
-      phase=lambda epoch: 'warm-up' if epoch < warmup_epochs else PHASES[config.method],
-      on_epoch=lambda state, epoch: (state, results.measures(state, config) | eigenvalue(state, epoch)),
+      phase=phase,
+      on_epoch=on_epoch,
       stop=stability.rule(config),
       record=lambda state: results.record(state, config),
       put=placement.put,
@@ -75,8 +86,9 @@ def main(options):
                   f'{task.images_per_step - config.search.batch} images; compiling the step takes up to a minute')
     state, _ = loop.run(task, folder, config, reporter)
     summary = results.write(folder, state, config)
-    found = ''.join(f'{name}, ' for name in ('genotype.json', 'policy.json')
-                    if os.path.exists(os.path.join(folder, name)))
+    if config.method == 'diffautoml':
+      summary += '\n\n' + ready.write(folder, state, config, data, task.batches)
+    found = ''.join(f'{name}, ' for name in FOUND if os.path.exists(os.path.join(folder, name)))
     reporter.note(f'\n{summary}\n\nwritten: {found}metrics.jsonl, history.jsonl, checkpoints/ in {folder}')
   return summary
 

@@ -49,7 +49,7 @@ def measure(problem, config, data):
 
 def rule(config):
   """The `loop.Job.stop` of a search config: rows of metrics.jsonl -> why the search ends after them, or None."""
-  if 'arch' not in config:
+  if 'arch' not in config or 'stop_skip' not in config.arch:
     return None
   most, share = config.arch.stop_skip, config.arch.stop_eigenvalue
 

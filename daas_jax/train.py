@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from daas_jax import atomic, cli, config as config_lib, loop, problem, progress, training, workdir
 from daas_jax.data import batches as batches_lib, select, sources, splits
 from daas_jax.errors import BadInput
-from daas_jax.nets import count, genotype as genotype_lib
+from daas_jax.nets import blocks as blocks_lib, count, genotype as genotype_lib
 from daas_jax.nets.derived import count_parameters
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import fixed, found
@@ -56,6 +56,14 @@ def find_genotype(asked, search):
     return genotype_lib.random_genotype(int(seed), DAAS_PRIMITIVES)
   _require_file(asked, 'genotype', ('searched', 'random:SEED'))
   return genotype_lib.load(asked)
+
+
+def find_blocks(asked, search):
+  """The `Blocks` that --genotype names for the network 'shuffle'."""
+  if asked == 'searched':
+    return blocks_lib.load(_from_search(search, 'blocks'))
+  _require_file(asked, 'genotype', ('searched',))
+  return blocks_lib.load(asked)
 
 
 def find_policy(asked, search, smoothing=1):
@@ -101,7 +109,8 @@ def main(options):
   with config.unlocked():
     config.policy, config.genotype = options.policy or config.policy, options.genotype or config.genotype
   config_lib.check(config, 'train')  # the flags may have changed it
-  genotype = find_genotype(config.genotype, options.search) if config.network.name == 'derived' else None
+  find = {'derived': find_genotype, 'shuffle': find_blocks}.get(config.network.name)
+  genotype = find(config.genotype, options.search) if find else None
   if options.count:
     print(size_text(config, genotype))
     return None
@@ -130,18 +139,25 @@ def main(options):
       steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch, phase=lambda epoch: 'train',
       on_epoch=on_epoch)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
-    if genotype is not None:
+    if isinstance(genotype, blocks_lib.Blocks):
+      workdir.keep_input(folder, 'blocks.json', blocks_lib.to_text(genotype))
+    elif genotype is not None:
       workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
     keep_policy(folder, config.policy, policy_search)
     reporter.note(f'{_title(config)} on {data.name}, policy {config.policy}: {total} steps of {config.train.batch} '
                   'images')
     state, _ = loop.run(job, folder, config, reporter)
     result = _result(config, state, evaluate, data)
+    without = _without_training(options.search) if config.network.name == 'shuffle' else None
+    if without is not None:
+      result['test_accuracy_of_the_search'] = without
     atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
     reporter.note(f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read once), of the "
                   f"epoch with the best validation accuracy ({result['best_epoch']}: {result['val_accuracy']:.4f}); "
                   f"{result['parameters']:,} parameters\n"
-                  f'written: results.json, metrics.jsonl, checkpoints/ in {folder}')
+                  + ('' if without is None else f"test accuracy without retraining {without:.4f}, with retraining "
+                     f"{result['test_accuracy']:.4f}\n")
+                  + f'written: results.json, metrics.jsonl, checkpoints/ in {folder}')
   return result
 
 
@@ -150,6 +166,15 @@ def _result(config, state, evaluate, data):
   return {'test_accuracy': accuracy, 'test_loss': loss, 'val_accuracy': float(state.best['accuracy']),
           'best_epoch': int(state.best['epoch']), 'parameters': count_parameters(state.variables['params']),
           'genotype': config.genotype, 'policy': config.policy, 'seed': config.seed}
+
+
+def _without_training(folder):
+  """The test accuracy of the network that a search ended with, ready to use, or None (DiffAutoML, Table 1)."""
+  path = os.path.join(folder or '', 'results.json')
+  if not folder or not os.path.isfile(path):
+    return None
+  with open(path, encoding='utf-8') as file:
+    return json.load(file).get('test_accuracy')
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ import optax
 from daas_jax import problem, trees
 from daas_jax.augment import preprocess
 from daas_jax.data import batches
-from daas_jax.nets import fixed, kernels
+from daas_jax.nets import fixed, kernels, shuffle
 from daas_jax.nets.derived import DerivedNet
 
 
@@ -33,10 +33,15 @@ class TrainState(NamedTuple):
 
 
 def network(config, genotype, num_classes):
-  """The linen module that a training config names; `genotype` is not used where it is a fixed network."""
+  """The linen module that a training config names.
+
+  `genotype` is a `Genotype`, or for 'shuffle' a `daas_jax.nets.blocks.Blocks`; not used where it is a fixed network.
+  """
   room, kernel_set = config.network, kernels.choose(config.network.kernels)
   if room.name in fixed.FIXED:
     return fixed.make(room.name, num_classes, room.depth, room.width, kernel_set)
+  if room.name == 'shuffle':
+    return shuffle.ShuffleNet(genotype.choices, num_classes, genotype.size, kernel_set)
   return DerivedNet(genotype, num_classes, room.layers, room.channels, config.train.auxiliary > 0, room.stem,
                     kernel_set)
 

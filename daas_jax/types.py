@@ -23,11 +23,13 @@ class SearchState(NamedTuple):
     step: int32 [], steps done.
     key: PRNG key of the whole search; step n uses fold_in(key, n).
     theta: network weights.
-    arch: {'alpha': [2, E, O], 'beta': [2, E]} (a dense supernet has no beta), or {} for a fixed network.
+    arch: {'alpha': [2, E, O], 'beta': [2, E]} (a dense supernet has no beta), DiffAutoML's {'alpha': [B, N], 'path':
+      int32 [B]}, or {} for a fixed network.
     gamma: policy parameters.
     opt_theta, opt_arch, opt_gamma: their optimizers' states.
     baseline: {'average': [], 'count': []} of DAAS's moving-average baseline; 'past', a `control.Past`, where a control
       variate is learned; {} of other methods.
+    hyper, opt_hyper: logarithms of the hyper-parameters that DiffAutoML searches, and their optimizer's state.
   """
   step: jax.Array
   key: jax.Array
@@ -38,6 +40,8 @@ class SearchState(NamedTuple):
   opt_arch: Any
   opt_gamma: Any
   baseline: Any
+  hyper: Any = ()
+  opt_hyper: Any = ()
 
 
 class Method(NamedTuple):
@@ -46,9 +50,11 @@ class Method(NamedTuple):
   Attributes:
     init: key -> SearchState.
     step: (SearchState, Batch) -> (SearchState, {metric: scalar}); pure, one compiled program.
+    end_epoch: SearchState -> SearchState at the end of an epoch, on the host; None: nothing to do.
   """
   init: Callable
   step: Callable
+  end_epoch: Any = None
 
 
 class Problem(NamedTuple):
@@ -75,6 +81,8 @@ class Problem(NamedTuple):
     relaxed_loss: (theta, arch, images, labels, key) -> mean cross-entropy [] of the mixture of all operations, twice
       differentiable in arch; None where no architecture is searched.
     augmented_val_input: `train_input` of validation images, for methods that augment them too; None: train_input.
+    losses: (theta, z, images, labels, key) -> (cross-entropy of each image [B], accuracy []).
+    budget: a `daas_jax.estimators.dsnas.Budget` where paths through a choice-block supernet are searched, else None.
   """
   init_theta: Callable
   init_arch: Callable
@@ -94,6 +102,8 @@ class Problem(NamedTuple):
   train_loss: Any = None
   relaxed_loss: Any = None
   augmented_val_input: Any = None
+  losses: Any = None
+  budget: Any = None
 
 
 class CriticProblem(NamedTuple):

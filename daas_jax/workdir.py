@@ -9,7 +9,8 @@ from daas_jax.errors import BadInput
 
 # What a run writes. Without a config.json beside it, it is not this program's to overwrite.
 _RUN = ('metrics.jsonl', 'history.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json',
-        'gradcheck.json', 'draws', 'searches', 'trainings', 'table.json', 'table.md')
+        'gradcheck.json', 'blocks.json', 'network.json', 'network.npz', 'draws', 'searches', 'trainings',
+        'table.json', 'table.md')
 
 
 @contextlib.contextmanager

@@ -48,7 +48,8 @@ WRONG = {
         'network.name': ('small_cnn', 'supernet'), 'network.primitives': ("('none',)", "other than 'none'"),
         'network.edges': ('some', 'all, fixed'), 'network.cells': ('each', 'shared, own'),
         'policy.name': ('standrd', "did you mean 'standard'"), 'search.second_term': ('second', 'amended, darts'),
-        'search.eta': ('-0.1', 'at least 0'), 'search.xi': ('-1', 'at least 0'), 'search.auxiliary': ('-1', 'at least 0'),
+        'search.eta': ('-0.1', 'at least 0'), 'search.xi': ('-1', 'at least 0'),
+        'search.auxiliary': ('-1', 'at least 0'),
         'search.drop_path': ('1', '[0, 1)')},
 }
 """{method: {key: (a wrong value, what is said of it)}}, every key that the method has of its own."""

@@ -18,16 +18,18 @@ from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data import splits
 from daas_jax.nets import fixed
 from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES
-from daas_jax.policies import relaxed
+from daas_jax.policies import relaxed, transformations
 
 CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').glob('*.py'))}
 SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', 'ddas_cifar10', 'ddas_imagenet',
-            'joint_faa_cifar10', 'faster_aa_cifar10', 'darts_cifar10', 'amended_cifar10')
+            'joint_faa_cifar10', 'faster_aa_cifar10', 'darts_cifar10', 'amended_cifar10', 'diffautoml_imagenet',
+            'diffautoml_cifar10')
 TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
              'train_shake_shake', 'train_pyramidnet')
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
                'ddas_quickstart', 'ddas_rotate90', 'train_ddas_quickstart',
-               'joint_faa_quickstart', 'joint_faa_rotate90', 'amended_quickstart')
+               'joint_faa_quickstart', 'joint_faa_rotate90', 'amended_quickstart', 'diffautoml_quickstart',
+               'train_diffautoml_quickstart')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.
 _SEARCH = {
@@ -126,7 +128,39 @@ _CIFAR_TRAIN = _TRAIN | {
     'preprocess.padding': (4, 'DARTS'),
     'preprocess.cutout': (16, 'DARTS'),
 }
+_DIFFAUTOML = {
+    'policy.ops': (transformations.OPERATIONS, 'DiffAutoML 4.1: 14 operations'),
+    'policy.K': (2, 'DiffAutoML 3.1'),
+    'network.name': ('shuffle', 'DiffAutoML 4.1'),
+    'theta.lr_min': (0.0, 'DiffAutoML, Appendix A: cosine'),
+    'theta.momentum': (0.9, 'DiffAutoML, Appendix A'),
+    'arch.momentum': (0.9, 'DiffAutoML, Appendix A'),
+    'gamma.momentum': (0.9, 'DiffAutoML, Appendix A'),
+    'arch.freeze_margin': (0.3, 'DSNAS code'),
+    'arch.constraint': ('none', 'DiffAutoML: no C is given'),
+    'hyper.lr': (1e-3, 'DiffAutoML, Appendix A'),
+}
 PAPER = {
+    'diffautoml_imagenet': _DIFFAUTOML | {
+        'data.name': ('tfds:imagenet2012', 'DiffAutoML 4.1'),
+        'network.size': ('imagenet', 'DiffAutoML 4.1: 20 blocks'),
+        'theta.lr': (0.5, 'DiffAutoML, Appendix A'),
+        'theta.weight_decay': (4e-5, 'DiffAutoML, Appendix A'),
+        'arch.optimizer': ('sgd', 'DiffAutoML, Appendix A'),
+        'arch.lr': (1e-6, 'DiffAutoML, Appendix A'),
+        'arch.weight_decay': (5e-4, 'DiffAutoML, Appendix A'),
+        'gamma.optimizer': ('sgd', 'DiffAutoML, Appendix A'),
+        'gamma.lr': (1e-5, 'DiffAutoML, Appendix A'),
+        'gamma.weight_decay': (5e-4, 'DiffAutoML, Appendix A'),
+        'hyper.searched': (('weight_decay',), 'DiffAutoML 4.1'),
+    },
+    'diffautoml_cifar10': _DIFFAUTOML | {
+        'data.name': ('tfds:cifar10', 'DiffAutoML, Table 2'),
+        'network.size': ('cifar', 'of the size of CIFAR'),
+        'arch.optimizer': ('adam', 'DSNAS code'),
+        'arch.lr': (1e-3, 'DSNAS code'),
+        'hyper.searched': (('lr', 'weight_decay'), 'DiffAutoML 4.3.1'),
+    },
     'daas_cifar10': _CIFAR_SEARCH | {'data.name': ('tfds:cifar10', 'DAAS 5')},
     'daas_cifar100': _CIFAR_SEARCH | {'data.name': ('tfds:cifar100', 'DAAS 5')},
     'daas_imagenet': _SEARCH | {
@@ -339,9 +373,14 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
   assert flat['network.name'] == paper['network.name']
   if name in FIXED:
     assert 0 < flat['network.depth'] <= 11
+  elif flat['network.name'] == 'shuffle':
+    assert flat['network.size'] == 'small' and flat['policy.ops'] == paper['policy.ops']
   else:
     assert flat['network.layers'] == 3
-  if flat.get('method') == 'ddas':
+  if flat.get('method') == 'diffautoml':
+    assert 0 < flat['search.tuning_epochs'] < flat['search.epochs'] and flat['search.moment_batches'] > 1
+    assert flat['hyper.searched'] == paper['hyper.searched']
+  elif flat.get('method') == 'ddas':
     assert flat['policy.candidates'] == () and flat['policy.K'] == 2
     assert flat['search.n_policies'] == paper['search.n_policies']
     assert min(flat[f'search.{n}'] for n in ('n_policies', 'val_batches', 'epochs')) > 1
@@ -459,6 +498,17 @@ def test_the_laboratory_looks_at_the_quickstart_halfway_through_its_warm_up():
   assert {k for k in search if search[k] != lab[k]} <= chosen
   steps = 2000 // search['search.batch']  # of 4,000 images halved
   assert lab['lab.step'] == search['search.warmup_epochs'] * steps // 2
+
+
+def test_diffautoml_has_its_modules_apart():
+  whole, four = load('diffautoml_imagenet'), load('diffautoml_imagenet', 'ops4')
+  assert {key for key in whole if whole[key] != four[key]} == {'policy.ops', 'hyper.searched'}
+  assert four['policy.ops'] == transformations.FOUR and four['hyper.searched'] == ()  # Table 3: without HPO
+  given = load('diffautoml_cifar10', 'fixed')
+  assert given['network.name'] == 'wrn_40_2' and given['hyper.searched'] == ('lr', 'weight_decay')  # Table 2, 4.3.1
+  assert given['search.tuning_epochs'] == 0
+  assert load('diffautoml_quickstart', 'fixed')['network.name'] in fixed.FIXED
+  assert load('diffautoml_quickstart', 'ops4')['policy.ops'] == transformations.FOUR
 
 
 def test_the_joint_search_has_its_shorter_variant():

@@ -13,6 +13,8 @@ from conftest import CACHE, ROOT
 import numpy as np
 import pytest
 
+import daas_jax
+
 # side of an image in pixels, classes, training and test images a class
 SHAPES = {'cifar10': (32, 10, 10, 1), 'cifar100': (32, 100, 1, 1), 'imagenet': (224, 5, 4, 1)}
 
@@ -142,6 +144,51 @@ def test_joint_search_of_darts_and_faster_autoaugment(tmp_path):
   assert abs(sum(row['probability'] for row in policies) - 1) < 1e-4
   run('train', '--config=configs/train_cifar10.py:smoke', data, f'--search={found}', f'--workdir={trained}')
   check_training(trained)
+
+
+@pytest.mark.parametrize('name', ['cifar10', 'imagenet'])
+def test_diffautoml_ends_with_a_network_ready_to_use(name, tmp_path):
+  side = SHAPES[name][0]
+  write_arrays(tmp_path / 'data.npz', side, 2, 40, 5)
+  data, found = f'--config.data.name=arrays:{tmp_path / "data.npz"}', tmp_path / 'search'
+  run('search', f'--config=configs/diffautoml_{name}.py:smoke', data, f'--workdir={found}')
+  rows = rows_of(found)
+  assert [row['phase'] for row in rows] == ['search'] * 2 + ['tuning'] * 2
+  assert all(min(row['grad_norm_theta'], row['grad_norm_gamma'], row['weight_decay'], row['lr_scale']) > 0
+             for row in rows)
+  assert {'entropy_alpha', 'entropy_tau'} <= set(rows[-1])
+  results = json.loads((found / 'results.json').read_text())
+  assert rows[2]['multiply_adds'] == rows[3]['multiply_adds'] == results['multiply_adds']  # the path is fixed
+  apply, params, classes = daas_jax.load(str(found))
+  with np.load(tmp_path / 'data.npz') as arrays:
+    images, labels = arrays['test_images'], arrays['test_labels']
+  right = np.argmax(apply(params, images), -1) == labels
+  assert len(classes) == 2 and abs(right.mean() - results['test_accuracy']) < 1e-6
+  if name == 'cifar10':
+    trained = tmp_path / 'train'
+    run('train', '--config=configs/train_diffautoml_quickstart.py', data, f'--search={found}', f'--workdir={trained}',
+        '--config.train.epochs=2', '--config.train.batch=30', '--config.log.every_steps=1')
+    check_training(trained)
+    after = json.loads((trained / 'results.json').read_text())
+    assert after['test_accuracy_of_the_search'] == results['test_accuracy']
+    assert after['parameters'] == results['parameters']
+
+
+def test_diffautoml_s_augmentation_and_hyper_parameters_on_a_fixed_network(tmp_path):
+  write_arrays(tmp_path / 'data.npz', 32, 2, 40, 5)
+  found = tmp_path / 'search'
+  run('search', '--config=configs/diffautoml_quickstart.py:fixed', f'--config.data.name=arrays:{tmp_path / "data.npz"}',
+      f'--workdir={found}', '--config.network.width=2', '--config.search.epochs=2', '--config.search.batch=20',
+      '--config.data.val_fraction=0.5', '--config.search.moment_batches=2', '--config.log.every_steps=1')
+  rows = rows_of(found)
+  assert [row['phase'] for row in rows] == ['search'] * 4 and 'grad_norm_arch' not in rows[0]
+  for name in ('lr_scale', 'weight_decay'):
+    assert rows[0][name] != rows[-1][name] > 0
+  assert not (found / 'blocks.json').exists()
+  apply, params, _ = daas_jax.load(str(found))
+  with np.load(tmp_path / 'data.npz') as arrays:
+    right = np.argmax(apply(params, arrays['test_images']), -1) == arrays['test_labels']
+  assert abs(right.mean() - json.loads((found / 'results.json').read_text())['test_accuracy']) < 1e-6
 
 
 def test_faster_autoaugment_alone_then_darts_under_its_policy(tmp_path):

@@ -6,8 +6,8 @@ import jax
 import optax
 
 from daas_jax.errors import BadInput
-from daas_jax.estimators import gumbel
-from daas_jax.methods import amended_darts, daas, ddas, faster_aa, joint_faa
+from daas_jax.estimators import dsnas, gumbel
+from daas_jax.methods import amended_darts, daas, ddas, diffautoml, faster_aa, joint_faa
 from daas_jax.nets import fixed
 
 
@@ -111,6 +111,35 @@ def _amended_darts(config, problem, steps_per_epoch, devices, axis):
       coefficient=search.eta if search.second_term == 'amended' else search.xi or None))
 
 
+def _sgd_or_adam(config, room):
+  """The optimizer of alpha or tau, with L2 in the gradient."""
+  if room.optimizer == 'adam':
+    return _adam(config, room.lr, room.weight_decay)
+  return optax.chain(optax.add_decayed_weights(room.weight_decay), optax.sgd(room.lr, room.momentum))
+
+
+def _diffautoml(config, problem, steps_per_epoch, devices, axis):
+  del axis
+  _one_device(config, devices)
+  search, room, budget = config.search, config.theta, problem.budget
+
+  def theta(values):
+    return optax.chain(optax.clip_by_global_norm(room.clip), optax.add_decayed_weights(values['weight_decay']),
+                       optax.sgd(values['lr'], room.momentum))
+
+  penalty = None
+  if config.arch.constraint == 'penalty':
+    penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget.costs, budget.left)
+  return diffautoml.make(problem, diffautoml.Settings(
+      search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch,
+      schedule=optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch, room.lr_min / room.lr),
+      hyper={'lr': room.lr, 'weight_decay': room.weight_decay}, searched=tuple(config.hyper.searched), theta=theta,
+      optimizers={'arch': _sgd_or_adam(config, config.arch), 'gamma': _sgd_or_adam(config, config.gamma),
+                  'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)},
+      freeze_margin=config.arch.freeze_margin, penalty=penalty,
+      path=budget and (lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left))))
+
+
 METHODS = {'daas': _daas, 'ddas': _ddas, 'joint_faa': _joint_faa, 'faster_aa': _faster_aa,
-           'amended_darts': _amended_darts}
+           'amended_darts': _amended_darts, 'diffautoml': _diffautoml}
 """{name: (config, problem, steps_per_epoch, devices, axis) -> `Method`}."""

@@ -1,10 +1,10 @@
 """A found policy from its file, whichever form the search's method gave it."""
 
-from daas_jax.policies import files, schedule
+from daas_jax.policies import files, schedule, transformations
 
 
 def load(path):
-  """The `files.PolicyTable` or `schedule.Schedule` in a policy.json.
+  """The `files.PolicyTable`, `schedule.Schedule` or `transformations.Transformations` in a policy.json.
 
   Raises:
     BadInput: the file is missing or malformed.
@@ -12,13 +12,16 @@ def load(path):
   content = files.read(path)
   if isinstance(content, dict) and content.get('format') == schedule.FORMAT:
     return schedule.from_json(content, path)
+  if isinstance(content, dict) and content.get('format') == transformations.FORMAT:
+    return transformations.from_json(content, path)
   return files.from_json(content, path)
 
 
 def load_table(path):
-  """The `files.PolicyTable` of a policy.json: of a schedule, that of its last epoch."""
+  """The `files.PolicyTable` of a policy.json: of one with every epoch, that of the last."""
   found = load(path)
-  return schedule.table(found) if isinstance(found, schedule.Schedule) else found
+  rows = {schedule.Schedule: schedule, transformations.Transformations: transformations}
+  return rows[type(found)].table(found) if type(found) in rows else found
 
 
 def load_policy(path, smoothing=1):
@@ -39,4 +42,6 @@ def load_policy(path, smoothing=1):
     BadInput: the file is missing or malformed.
   """
   found = load(path)
+  if isinstance(found, transformations.Transformations):
+    return transformations.augmenter(found)
   return schedule.augmenter(found, smoothing) if isinstance(found, schedule.Schedule) else files.augmenter(found)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from daas_jax.augment.ops import OPS
-from daas_jax.policies import categorical, files, relaxed, schedule, total
+from daas_jax.policies import categorical, files, relaxed, schedule, total, transformations
 
 
 class Results(NamedTuple):
@@ -74,6 +74,27 @@ def _describe(found, top=10):
   return '\n'.join([*lines, '', 'p_tp over the epochs: ' + ' '.join(f'{p:.3f}' for p in shown)])
 
 
+def _transformations_measures(tau, space):
+  del space
+  log_p = np.asarray(jax.nn.log_softmax(tau), np.float64)
+  return {'entropy_tau': float(-np.sum(np.exp(log_p) * log_p))}
+
+
+def _transformations_record(tau, space):
+  """The marginals of the K places, and the whole distribution, [N ** K]."""
+  p = jax.nn.softmax(tau)
+  return {'candidates': list(space.ops), 'probability': plain(transformations.marginals(p, space)),
+          'transformations': plain(p)}
+
+
+def _transformations_write(path, tau, space, records):
+  records = records or [_transformations_record(tau, space)]
+  p = np.array([r['transformations'] for r in records])
+  found = transformations.Transformations(space, p / p.sum(-1, keepdims=True))
+  transformations.save(path, found)
+  return transformations.describe(found)
+
+
 CATEGORICAL = Results(
     lambda gamma, space: {f'entropy_pi_{k}': float(h) for k, h in enumerate(categorical.entropy_pi(gamma))},
     lambda gamma, space: _record(categorical.marginals(gamma, space), space),
@@ -82,15 +103,17 @@ TOTAL = Results(_total_measures, _total_record, _total_write)
 RELAXED = Results(
     relaxed.measures, lambda gamma, space: _record(relaxed.marginals(gamma, space), space),
     lambda path, gamma, space, records: _write(path, relaxed.table(gamma, space), relaxed.table_space(space)))
+TRANSFORMATIONS = Results(_transformations_measures, _transformations_record, _transformations_write)
 
 
 def of(space):
   """The `Results` of a space.
 
   Args:
-    space: a `categorical.Space`, `total.Space` or `relaxed.Space`.
+    space: a `categorical.Space`, `total.Space`, `relaxed.Space` or `transformations.Space`.
   """
-  return {categorical.Space: CATEGORICAL, total.Space: TOTAL, relaxed.Space: RELAXED}[type(space)]
+  return {categorical.Space: CATEGORICAL, total.Space: TOTAL, relaxed.Space: RELAXED,
+          transformations.Space: TRANSFORMATIONS}[type(space)]
 
 
 def write(workdir, gamma, space, records):

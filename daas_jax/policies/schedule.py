@@ -99,16 +99,17 @@ def _candidates(given, where):
     raise BadInput(f'{where}{error}') from None
 
 
-def _probability(x):
+def is_probability(x):
+  """Whether a value out of a JSON file is a number from 0 to 1."""
   return isinstance(x, (int, float)) and not isinstance(x, bool) and 0 <= x <= 1
 
 
 def _epoch(row, where, n):
   """(p_tp, p_o) of one epoch of the file."""
-  if not isinstance(row, dict) or not _probability(row.get('p_tp')):
+  if not isinstance(row, dict) or not is_probability(row.get('p_tp')):
     raise BadInput(f'{where}"p_tp" must be a number from 0 to 1')
   p_o = row.get('p_o')
-  if not isinstance(p_o, list) or len(p_o) != n or not all(map(_probability, p_o)):
+  if not isinstance(p_o, list) or len(p_o) != n or not all(map(is_probability, p_o)):
     raise BadInput(f'{where}"p_o" must be a list of {n} numbers from 0 to 1, one a candidate')
   if abs(sum(p_o) - 1) > _SUM_TOLERANCE:
     raise BadInput(f'{where}"p_o" sums to {sum(p_o):.6g}; make it sum to 1')

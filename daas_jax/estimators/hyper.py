@@ -1,0 +1,42 @@
+"""Hyper-gradient: of the validation loss with respect to an optimizer's settings, through one of its steps.
+
+DiffAutoML Eq. 6-7: theta' = OP(theta, eta, grad L_train), eta <- eta - beta grad_eta L_val(theta'(eta)), theta being
+held independent of eta. The settings are positive numbers, kept as their logarithms.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def init(values):
+  """eta, {name: log value [] float32}, of {name: value > 0}."""
+  return {name: jnp.log(jnp.float32(value)) for name, value in values.items()}
+
+
+def values(eta):
+  """{name: value > 0} of eta."""
+  return jax.tree.map(jnp.exp, eta)
+
+
+def step(make, eta, gradient, opt_state, theta):
+  """One step of an optimizer, and the way back through it (Eq. 6).
+
+  Args:
+    make: {name: value []} -> optax transformation, such as lambda v: optax.sgd(v['lr'], 0.9). The structure of its
+      state must not depend on the values.
+    eta: {name: logarithm of the value []}.
+    gradient: of the training loss at theta.
+    opt_state: the optimizer's state.
+    theta: parameters.
+
+  Returns:
+    (theta', the optimizer's new state, pullback) with pullback: gradient of a loss at theta' -> its gradient with
+    respect to eta (Eq. 7), that is through the logarithms.
+  """
+  def after(eta):
+    updates, new = make(values(eta)).update(gradient, opt_state, theta)
+    return optax.apply_updates(theta, updates), new
+
+  theta, pullback, opt_state = jax.vjp(after, eta, has_aux=True)
+  return theta, opt_state, lambda g: pullback(g)[0]

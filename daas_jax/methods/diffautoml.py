@@ -1,0 +1,143 @@
+"""DiffAutoML: augmentation, architecture and hyper-parameters searched while the network trains (Alg. 1, Eq. 2-7).
+
+One step of Alg. 1, for a batch of D^tr and one of D^val; L_k is the loss of image k of the training batch:
+
+  3. a transformation T_k for every image, drawn from softmax(tau), magnitudes uniform;
+  4. a path Z through the supernet, drawn from softmax(alpha);
+  5. tau <- SGD on the gradient of -sum_k p_k(tau) L_k: what is hard becomes likelier                     (Eq. 2);
+  6. alpha <- the optimizer on grad log p(Z_b) * dL/dZ_b^s, L = mean_k L_k                                 (Eq. 5);
+  7. theta' = SGD(theta, eta, grad_theta L)                                                                (Eq. 6);
+  8. eta <- Adam on the gradient of L_val(theta'(eta)) through that one step, with the same Z           (Eq. 7).
+
+Eq. 2 as it stands has a drift of its own: over draws of T_k from tau, equal losses L give the mean gradient
+-n L / 2 * grad sum p^2, which makes what is likely likelier. Steps of tau have to be small, as the paper's are.
+
+Two gradient passes. tau and alpha are at one level: their gradients come out of the pass that trains theta. In the
+tuning phase the path is fixed and alpha with it; theta goes on, so that what ends the search is ready to be used.
+"""
+
+from typing import Any, Callable, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from daas_jax import trees
+from daas_jax.estimators import dsnas, hyper
+from daas_jax.methods.update import update
+from daas_jax.policies import transformations
+from daas_jax.types import Method, SearchState
+
+
+class Settings(NamedTuple):
+  """What DiffAutoML needs besides its problem.
+
+  Attributes:
+    search_steps: steps of the search phase; those after it are the tuning phase.
+    schedule: step -> factor [] of the learning rate, which eta scales.
+    hyper: {name: value at the start} of 'lr' and 'weight_decay'.
+    searched: names of those of them that are searched; the others stay.
+    theta: {name: value} -> optax transformation.
+    optimizers: {'arch', 'gamma', 'hyper'}: optax transformations of alpha, tau and eta.
+    freeze_margin: see `dsnas.decided`.
+    penalty: alpha -> [], what is added to the loss of alpha; None: nothing.
+    path: alpha, as numpy -> the path that it stands for, int [B] (`dsnas.likeliest_path`).
+  """
+  search_steps: int
+  schedule: Callable
+  hyper: dict
+  searched: tuple
+  theta: Callable
+  optimizers: dict
+  freeze_margin: float = 0.0
+  penalty: Any = None
+  path: Any = None
+
+
+def _alpha_gradient(alpha, z, g_z, penalty):
+  """Eq. 5, and the gradient of what keeps the path's cost within its budget (Eq. 1)."""
+  g = dsnas.gradient(alpha, z['choice'], g_z['gate'])
+  return g if penalty is None else g + jax.grad(penalty)(alpha)
+
+
+def make(problem, settings):
+  """Builds DiffAutoML.
+
+  Args:
+    problem: a `daas_jax.types.Problem` with `losses`; its sample_policy draws for every image, its sample_arch takes
+      instead of a temperature whether this is the tuning phase, and gives {'choice', 'gate', 'cost'}.
+    settings: `Settings`.
+
+  Returns:
+    A `daas_jax.types.Method`. arch is {'alpha': [B, N], 'path': int32 [B], what alpha stands for since the end of the
+    last epoch}, {} on a fixed network; gamma is tau; hyper is eta, logarithms of the searched hyper-parameters.
+  """
+  optimizers = settings.optimizers
+
+  def optimizer(step):
+    """{name: value of those searched} -> the optax transformation of theta at a step."""
+    def of(values):
+      values = settings.hyper | values
+      return settings.theta({'lr': values['lr'] * settings.schedule(step), 'weight_decay': values['weight_decay']})
+    return of
+
+  def init(key):
+    key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
+    theta, arch, gamma = problem.init_theta(key_theta), problem.init_arch(key_arch), problem.init_gamma(key_gamma)
+    eta = hyper.init({name: settings.hyper[name] for name in settings.searched})
+    return trees.strongly_typed(SearchState(
+        jnp.int32(0), key_run, theta, arch, gamma, optimizer(0)(hyper.values(eta)).init(theta),
+        optimizers['arch'].init(arch['alpha']) if arch else {}, optimizers['gamma'].init(gamma), {}, eta,
+        optimizers['hyper'].init(eta)))
+
+  def update_alpha(state, z, g_z, tuning):
+    """(arch, its optimizer's state, gradient) after line 6; a block that is decided stays as it is."""
+    alpha = state.arch['alpha']
+    g = _alpha_gradient(alpha, z, g_z, settings.penalty)
+    new, opt = update(optimizers['arch'], g, state.opt_arch, alpha)
+    moves = ~(dsnas.decided(alpha, settings.freeze_margin) | tuning)
+    return state.arch | {'alpha': jnp.where(moves[:, None], new, alpha)}, opt, g
+
+  def step(state, batch):
+    tau, tuning = state.gamma, state.step >= settings.search_steps
+    key_tau, key_z, key_image, key_train, key_val = jax.random.split(jax.random.fold_in(state.key, state.step), 5)
+    drawn = problem.sample_policy(key_tau, tau)  # line 3
+    z = problem.sample_arch(key_z, state.arch, tuning)  # line 4
+    images = problem.train_input(batch.train_images, drawn, key_image)
+
+    def train_loss(theta, z):
+      losses, accuracy = problem.losses(theta, z, images, batch.train_labels, key_train)
+      return jnp.mean(losses), (losses, accuracy)
+
+    (loss, (losses, accuracy)), (g_theta, g_z) = jax.value_and_grad(train_loss, (0, 1), has_aux=True, allow_int=True)(
+        state.theta, z)
+    harder = lambda tau: -jnp.sum(transformations.probability(tau, drawn) * losses)
+    g_tau = jax.grad(harder)(tau)  # Eq. 2
+    gamma, opt_gamma = update(optimizers['gamma'], g_tau, state.opt_gamma, tau)
+    arch, opt_arch, g_alpha = update_alpha(state, z, g_z, tuning) if state.arch else ({}, state.opt_arch, 0.0)
+
+    theta, opt_theta, pullback = hyper.step(  # Eq. 6
+        optimizer(state.step), state.hyper, g_theta, state.opt_theta, state.theta)
+    (val_loss, val_accuracy), g_val = jax.value_and_grad(problem.loss, has_aux=True)(
+        theta, z, problem.val_input(batch.val_images), batch.val_labels, key_val)
+    g_eta = pullback(g_val)  # Eq. 7
+    eta, opt_hyper = update(optimizers['hyper'], g_eta, state.opt_hyper, state.hyper)
+
+    values = settings.hyper | hyper.values(state.hyper)
+    metrics = {
+        'train_loss': loss, 'train_accuracy': accuracy, 'val_loss': val_loss, 'val_accuracy': val_accuracy,
+        'lr': values['lr'] * settings.schedule(state.step), 'lr_scale': values['lr'],
+        'weight_decay': values['weight_decay'], 'grad_norm_theta': trees.norm(g_theta),
+        'grad_norm_gamma': trees.norm(g_tau)} | {f'grad_log_{name}': g for name, g in g_eta.items()}
+    if state.arch:
+      metrics |= {'grad_norm_arch': trees.norm(g_alpha), 'multiply_adds': z['cost']}
+    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma, {}, eta,
+                       opt_hyper), metrics
+
+  def end_epoch(state):
+    """The path that alpha stands for, once an epoch of the search phase is over."""
+    if not state.arch or state.step > settings.search_steps:
+      return state
+    path = jnp.asarray(settings.path(jax.device_get(state.arch['alpha'])), jnp.int32)
+    return state._replace(arch=state.arch | {'path': path})
+
+  return Method(init, step, end_epoch)

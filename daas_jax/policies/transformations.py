@@ -1,0 +1,176 @@
+"""DiffAutoML's distribution over augmentations: tau, over transformations of K operations in sequence (3.1, Eq. 2).
+
+A transformation T is a tuple of K of the N operations; every image draws its own from softmax(tau), and for every
+operation a magnitude, uniform over its range. There are no application probabilities: Identity is an operation.
+
+The file, with the distribution at the end of every epoch of the search, the index of (o_1, .., o_K) being o_1 the
+slowest:
+
+  {"format": "daas_jax.policy_transformations", "version": 1, "K": 2, "ops": ["AutoContrast", ...],
+   "epochs": [[0.0051, ...], ...]}
+"""
+
+import itertools
+import json
+import reprlib
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from daas_jax import atomic
+from daas_jax.augment import apply
+from daas_jax.augment.ops import OPS
+from daas_jax.errors import BadInput
+from daas_jax.policies import files, schedule
+
+FORMAT = 'daas_jax.policy_transformations'
+VERSION = 1
+_SUM_TOLERANCE = 1e-3  # of the probabilities of an epoch, which are rounded
+
+OPERATIONS = ('AutoContrast', 'Equalize', 'Rotate', 'Posterize', 'Solarize', 'Color', 'Contrast', 'Brightness',
+              'Sharpness', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Identity')
+"""The 14 of DiffAutoML 4.1."""
+FOUR = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY')
+"""The 4 of its Table 3."""
+
+
+class Space(NamedTuple):
+  """A space of transformations: names of the N operations, and K of them in sequence."""
+  ops: tuple = OPERATIONS
+  K: int = 2
+
+  @property
+  def shape(self):
+    """(N,) * K: a transformation is an index into the flattened array of this shape."""
+    return (len(self.ops),) * self.K
+
+
+class Drawn(NamedTuple):
+  """What every image of a batch draws: index int32 [B] in [0, N ** K), strength float [B, K] in [0, 1]."""
+  index: jax.Array
+  strength: jax.Array
+
+
+class Transformations(NamedTuple):
+  """A file's content: the `Space`, and probability float64 [T, N ** K] of T epochs, rows of sum 1."""
+  space: Space
+  probability: np.ndarray
+
+
+def init(key, space):
+  """tau at the start: zeros [N ** K], the uniform distribution."""
+  del key
+  return jnp.zeros(len(space.ops)**space.K)
+
+
+def sample(key, tau, n, space):
+  """Draws a transformation and magnitudes for each of n images: `Drawn` (line 3 of Alg. 1)."""
+  key_index, key_strength = jax.random.split(key)
+  index = jax.random.categorical(key_index, tau, shape=(n,)).astype(jnp.int32)
+  return Drawn(index, jax.random.uniform(key_strength, (n, space.K)))
+
+
+def probability(tau, drawn):
+  """p_k(tau), the probability of each image's transformation: [B]."""
+  return jax.nn.softmax(tau)[drawn.index]
+
+
+def augment(images, drawn, key, space):
+  """Every image under its own transformation: float [B, H, W, C] in [0, 1] -> the same."""
+  o = jnp.stack(jnp.unravel_index(drawn.index, space.shape), -1)
+  return apply.apply_each(images, o, jnp.ones_like(o), drawn.strength, key, ops=space.ops)
+
+
+def marginals(probability, space):
+  """Probability of every operation in every place, [K, N], of [N ** K]."""
+  table = np.asarray(probability, np.float64).reshape(space.shape)
+  return np.stack([table.sum(tuple(j for j in range(space.K) if j != k)) for k in range(space.K)])
+
+
+# --- the file -----------------------------------------------------------------------------------------------
+
+
+def to_text(found):
+  """The content of the file; the same `Transformations` give the same bytes."""
+  rows = ',\n'.join('  ' + json.dumps([float(f'{x:.6g}') for x in row], allow_nan=False) for row in found.probability)
+  return ('{"format": %s,\n "version": %d,\n "K": %d,\n "ops": %s,\n "epochs": [\n%s\n ]}\n'
+          % (json.dumps(FORMAT), VERSION, found.space.K, json.dumps(list(found.space.ops)), rows))
+
+
+def save(path, found):
+  """Writes the file, whole or not at all."""
+  atomic.write(path, to_text(found))
+
+
+def from_json(content, path):
+  """The `Transformations` in a file's content.
+
+  Raises:
+    BadInput: it is malformed; one line that names the file and the place.
+  """
+  where = f'{path}: '
+  if content.get('version') != VERSION:
+    raise BadInput(f'{where}version {reprlib.repr(content.get("version"))} is not the one that this daas_jax reads, '
+                   f'{VERSION}; use the daas_jax that wrote it')
+  K, ops, epochs = (content.get(key) for key in ('K', 'ops', 'epochs'))
+  if type(K) is not int or not 1 <= K <= 3:
+    raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
+  if not isinstance(ops, list) or not ops or not all(isinstance(o, str) for o in ops) or len(set(ops)) < len(ops):
+    raise BadInput(f'{where}"ops" must be a list of different names of operations')
+  unknown = [name for name in ops if name not in OPS]
+  if unknown:
+    raise BadInput(f'{where}unknown operation {reprlib.repr(unknown[0])}; known are {", ".join(OPS)}')
+  if not isinstance(epochs, list) or not epochs:
+    raise BadInput(f'{where}"epochs" must be a list of at least one epoch')
+  for i, row in enumerate(epochs):
+    if not isinstance(row, list) or len(row) != len(ops)**K or not all(map(schedule.is_probability, row)):
+      raise BadInput(f'{where}epochs[{i}] must be a list of {len(ops)**K} numbers from 0 to 1, one a transformation')
+    if abs(sum(row) - 1) > _SUM_TOLERANCE:
+      raise BadInput(f'{where}epochs[{i}] sums to {sum(row):.6g}; make it sum to 1')
+  p = np.array(epochs, np.float64)
+  return Transformations(Space(tuple(ops), K), p / p.sum(-1, keepdims=True))
+
+
+# --- its use ------------------------------------------------------------------------------------------------
+
+
+def augmenter(found):
+  """The distributions as one function of images and of the training's progress, which chooses the epoch.
+
+  Every image draws a transformation and its magnitudes.
+
+  Args:
+    found: `Transformations`.
+
+  Returns:
+    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `files.contract`.
+  """
+  epochs = len(found.probability)
+  with np.errstate(divide='ignore'):
+    log_p = np.log(found.probability).astype(np.float32)
+
+  def changed(key, images, progress):
+    key_draw, key_apply = jax.random.split(key)
+    drawn = sample(key_draw, jnp.asarray(log_p)[schedule.epoch_at(progress, epochs)], images.shape[0], found.space)
+    return augment(images, drawn, key_apply, found.space)
+
+  return files.contract(changed, scheduled=True)
+
+
+def table(found):
+  """The last epoch's transformations as a `files.PolicyTable`, likeliest first; strengths are their mean, 1/2."""
+  space, p = found.space, found.probability[-1]
+  o = np.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), np.int32)
+  order = np.argsort(-p, kind='stable')
+  return files.PolicyTable(space.ops, space.K, 1, o[order], p[order], np.ones(o.shape), np.full(o.shape, 0.5))
+
+
+def describe(found, top=10):
+  """The likeliest transformations of the last epoch, as lines of aligned text."""
+  likeliest = table(found)
+  lines = [f'{"probability":13} operations, magnitudes uniform']
+  for o, p in zip(likeliest.o[:top], likeliest.probability):
+    lines.append(f'{p:<13.4f} {", ".join(found.space.ops[i] for i in o)}')
+  return '\n'.join(lines)
