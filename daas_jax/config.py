@@ -255,6 +255,7 @@ _DIFFAUTOML = {
     'network.name': Key('shuffle', one_of('shuffle', *fixed.FIXED), 'the choice-block supernet, or a fixed network '
                                                                     '(Table 2)'),
     'network.size': Key('cifar', one_of(*shuffle.SIZES), 'stages and widths of the supernet'),
+    'policy.K': _POLICY['policy.K'],
     'policy.ops': Key(transformations.OPERATIONS, all_of(OPS), 'candidate image operations: 14, or the 4 of Table 3'),
     'search.tuning_epochs': Key(10, at_least(0), 'epochs of the tuning phase, alpha fixed; among epochs'),
     'search.moment_batches': Key(50, between(1, _MOST), "training batches whose moments the ready network's "

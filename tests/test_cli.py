@@ -408,7 +408,7 @@ QUICK = """
     search.job = lambda config, data, genotype, policy: loop.Job(
         init=lambda: {'step': jnp.int32(0)}, step=step, batches=lambda number: None, total_steps=9999,
         steps_per_epoch=9999, images_per_step=1, phase=lambda epoch: 'joint')
-    sys.exit(cli.run('search', search.main, sys.argv[2:]))
+    sys.exit(cli.run('search', search.main, sys.argv[2:], search.define_flags))
 """
 RIGHT = ('--config=search.py', '--workdir=run', '--compilation_cache=off')
 

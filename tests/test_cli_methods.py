@@ -17,10 +17,13 @@ SEARCH = """
       config.data.name, config.data.n_train, config.data.n_test = 'embedded', 40, 20
       config.network.name, config.network.channels = {network!r}, 2
       config.search.epochs, config.search.batch = 1, 10
+      config.data.val_fraction = 0.5
+      if 'tuning_epochs' in config.search: config.search.tuning_epochs = 0
       {line}
       return config
 """
-NETWORKS = {'ddas': 'small_cnn', 'joint_faa': 'small_cnn', 'faster_aa': 'small_cnn', 'amended_darts': 'supernet'}
+NETWORKS = {'ddas': 'small_cnn', 'joint_faa': 'small_cnn', 'faster_aa': 'small_cnn', 'amended_darts': 'supernet',
+            'diffautoml': 'shuffle'}
 NEW = tuple(NETWORKS)
 
 _SGD = {'theta.lr': ('0', 'above 0'), 'theta.lr_min': ('1', 'at most theta.lr'), 'theta.momentum': ('1', '[0, 1)'),
@@ -51,6 +54,18 @@ WRONG = {
         'search.eta': ('-0.1', 'at least 0'), 'search.xi': ('-1', 'at least 0'),
         'search.auxiliary': ('-1', 'at least 0'),
         'search.drop_path': ('1', '[0, 1)')},
+    'diffautoml': _SGD | {
+        'data.val_fraction': ('1', '(0, 1)'), 'network.name': ('supernet', 'shuffle, wrn_40_2'),
+        'network.size': ('mnist', 'cifar'), 'policy.ops': ("('Rotate','Rotat')", "'Rotat' (nearest: Rotate)"),
+        'policy.K': ('4', '[1, 3]'), 'search.tuning_epochs': ('1', 'must be below search.epochs (1)'),
+        'search.moment_batches': ('0', '[1, 10000]'), 'theta.lr_min': ('1', 'at most theta.lr'),
+        'theta.weight_decay': ('0', 'above 0'), 'arch.optimizer': ('rmsprop', 'sgd, adam'), 'arch.lr': ('0', 'above 0'),
+        'arch.momentum': ('1', '[0, 1)'), 'arch.weight_decay': ('-1', 'at least 0'),
+        'arch.freeze_margin': ('1.1', '[0, 1]'), 'arch.constraint': ('penality', 'nearest: penalty'),
+        'arch.max_multiply_adds': ('1000', 'belong together'), 'arch.penalty': ('-1', 'at least 0'),
+        'gamma.optimizer': ('adamw', 'nearest: adam'), 'gamma.lr': ('0', 'above 0'), 'gamma.momentum': ('1', '[0, 1)'),
+        'gamma.weight_decay': ('-1', 'at least 0'), 'hyper.searched': ("('momentum',)", "'lr' or 'weight_decay'"),
+        'hyper.lr': ('0', 'above 0'), 'adam.b1': ('1', '[0, 1)')},
 }
 """{method: {key: (a wrong value, what is said of it)}}, every key that the method has of its own."""
 
