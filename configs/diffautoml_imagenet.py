@@ -65,6 +65,7 @@ def get_config(variant=''):
   config.arch.constraint = 'none'  # no budget; 'rejection' or 'penalty' (DiffAutoML Eq. 1)
   config.arch.max_multiply_adds = 0  # C of Eq. 1; 0: none
   config.arch.penalty = 0.1  # weight of max(0, E[c] / C - 1), for 'penalty' (choice)
+  config.gamma.gradient = 'eq2'  # (DiffAutoML Eq. 2)
   config.gamma.optimizer = 'sgd'  # (DiffAutoML, Appendix A)
   config.gamma.lr = 1e-5  # (DiffAutoML, Appendix A)
   config.gamma.momentum = 0.9  # of SGD (DiffAutoML, Appendix A)

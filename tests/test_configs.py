@@ -146,6 +146,7 @@ PAPER = {
         'arch.lr': (1e-6, 'DiffAutoML, Appendix A'),
         'arch.weight_decay': (5e-4, 'DiffAutoML, Appendix A'),
         'gamma.optimizer': ('sgd', 'DiffAutoML, Appendix A'),
+        'gamma.gradient': ('eq2', 'DiffAutoML Eq. 2'),
         'gamma.lr': (1e-5, 'DiffAutoML, Appendix A'),
         'gamma.weight_decay': (5e-4, 'DiffAutoML, Appendix A'),
         'hyper.searched': (('weight_decay',), 'DiffAutoML 4.1'),
