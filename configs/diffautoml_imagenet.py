@@ -88,10 +88,10 @@ def get_config(variant=''):
 
 
 def _smoke(config):
-  """Both phases, every operation and file of the search, on 40 images and a supernet of 6 blocks."""
+  """Both phases, every operation and file of the search, on 40 images and a supernet of 3 blocks."""
   config.data.n_train = 40  # images
   config.data.n_test = 10  # images
-  config.network.size = 'small'
+  config.network.size = 'nano'
   config.search.epochs = 2
   config.search.tuning_epochs = 1
   config.search.batch = 10  # images: 2 steps an epoch

@@ -309,7 +309,7 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
   if name in FIXED:
     assert 0 < flat['network.depth'] <= 11
   elif flat['network.name'] == 'shuffle':
-    assert flat['network.size'] == 'small' and flat['policy.ops'] == paper['policy.ops']
+    assert flat['network.size'] == 'nano' and flat['policy.ops'] == paper['policy.ops']
   else:
     assert flat['network.layers'] == 3
   if flat.get('method') == 'diffautoml':
