@@ -66,8 +66,9 @@ def get_config(variant=''):
   config.arch.constraint = 'none'  # no budget; 'rejection' or 'penalty' (DiffAutoML Eq. 1)
   config.arch.max_multiply_adds = 0  # C of Eq. 1; 0: none
   config.arch.penalty = 0.1  # weight of max(0, E[c] / C - 1), for 'penalty' (choice)
+  config.gamma.gradient = 'score'  # that of the expected loss (choice: at this step Eq. 2 ends at one transformation)
   config.gamma.optimizer = 'sgd'  # (DiffAutoML, Appendix A)
-  config.gamma.lr = 1e-3  # (choice: with the paper's 1e-5 tau would hardly move in so few steps)
+  config.gamma.lr = 1e-3  # (choice)
   config.gamma.momentum = 0.9  # of SGD (DiffAutoML, Appendix A)
   config.gamma.weight_decay = 0.0  # L2 (choice)
   config.hyper.searched = ('lr', 'weight_decay')  # both (DiffAutoML 4.3.1)
@@ -92,10 +93,10 @@ def get_config(variant=''):
 
 
 def _smoke(config):
-  """Both phases, every operation and file of the search, on 80 images and a supernet of 6 blocks."""
+  """Both phases, every operation and file of the search, on 80 images and a supernet of 3 blocks."""
   config.data.n_train = 80  # images
   config.data.n_test = 10  # images
-  config.network.size = 'small'
+  config.network.size = 'nano'
   config.search.epochs = 2
   config.search.tuning_epochs = 1
   config.search.batch = 20  # images: 2 steps an epoch

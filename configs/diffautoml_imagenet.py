@@ -65,6 +65,7 @@ def get_config(variant=''):
   config.arch.constraint = 'none'  # no budget; 'rejection' or 'penalty' (DiffAutoML Eq. 1)
   config.arch.max_multiply_adds = 0  # C of Eq. 1; 0: none
   config.arch.penalty = 0.1  # weight of max(0, E[c] / C - 1), for 'penalty' (choice)
+  config.gamma.gradient = 'eq2'  # (DiffAutoML Eq. 2)
   config.gamma.optimizer = 'sgd'  # (DiffAutoML, Appendix A)
   config.gamma.lr = 1e-5  # (DiffAutoML, Appendix A)
   config.gamma.momentum = 0.9  # of SGD (DiffAutoML, Appendix A)
@@ -87,10 +88,10 @@ def get_config(variant=''):
 
 
 def _smoke(config):
-  """Both phases, every operation and file of the search, on 40 images and a supernet of 6 blocks."""
+  """Both phases, every operation and file of the search, on 40 images and a supernet of 3 blocks."""
   config.data.n_train = 40  # images
   config.data.n_test = 10  # images
-  config.network.size = 'small'
+  config.network.size = 'nano'
   config.search.epochs = 2
   config.search.tuning_epochs = 1
   config.search.batch = 10  # images: 2 steps an epoch

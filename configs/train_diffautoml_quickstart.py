@@ -11,7 +11,7 @@ def get_config():
   config.data.name = 'embedded'      # 4,000 training images, of which a tenth chooses the epoch; 2,000 test images
   config.preprocess.padding = 2      # pixels, of 28 x 28
   config.network.name = 'shuffle'    # the path of the search's blocks.json
-  config.train.epochs = 16           # as many as the search
+  config.train.epochs = 12           # as many as the search
   config.train.batch = 32            # images a step
   config.train.lr = 0.1
   config.train.weight_decay = 5e-4

@@ -273,6 +273,8 @@ _DIFFAUTOML = {
                                                                            'arch.max_multiply_adds (Eq. 1)'),
     'arch.max_multiply_adds': Key(0, at_least(0), 'C of Eq. 1, multiply-adds of one image'),
     'arch.penalty': Key(0.1, at_least(0), 'weight of max(0, E[c] / C - 1) in the loss of alpha (choice)'),
+    'gamma.gradient': Key('eq2', one_of('eq2', 'score'), 'of tau: Eq. 2, or the unbiased one of the expected loss, '
+                                                         'which has no drift towards one transformation (README)'),
     'gamma.optimizer': Key('sgd', one_of('sgd', 'adam'), 'of tau'),
     'gamma.lr': Key(1e-5, above(0), 'of tau (Appendix A)'),
     'gamma.momentum': Key(0.9, between(0, 1, False, True), "of tau's SGD (Appendix A)"),

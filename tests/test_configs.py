@@ -150,6 +150,7 @@ PAPER = {
         'arch.lr': (1e-6, 'DiffAutoML, Appendix A'),
         'arch.weight_decay': (5e-4, 'DiffAutoML, Appendix A'),
         'gamma.optimizer': ('sgd', 'DiffAutoML, Appendix A'),
+        'gamma.gradient': ('eq2', 'DiffAutoML Eq. 2'),
         'gamma.lr': (1e-5, 'DiffAutoML, Appendix A'),
         'gamma.weight_decay': (5e-4, 'DiffAutoML, Appendix A'),
         'hyper.searched': (('weight_decay',), 'DiffAutoML 4.1'),
@@ -374,7 +375,7 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
   if name in FIXED:
     assert 0 < flat['network.depth'] <= 11
   elif flat['network.name'] == 'shuffle':
-    assert flat['network.size'] == 'small' and flat['policy.ops'] == paper['policy.ops']
+    assert flat['network.size'] == 'nano' and flat['policy.ops'] == paper['policy.ops']
   else:
     assert flat['network.layers'] == 3
   if flat.get('method') == 'diffautoml':

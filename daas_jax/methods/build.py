@@ -136,8 +136,8 @@ def _diffautoml(config, problem, steps_per_epoch, devices, axis):
       hyper={'lr': room.lr, 'weight_decay': room.weight_decay}, searched=tuple(config.hyper.searched), theta=theta,
       optimizers={'arch': _sgd_or_adam(config, config.arch), 'gamma': _sgd_or_adam(config, config.gamma),
                   'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)},
-      freeze_margin=config.arch.freeze_margin, penalty=penalty,
-      path=budget and (lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left))))
+      tau_gradient=config.gamma.gradient, freeze_margin=config.arch.freeze_margin,
+      penalty=penalty, path=budget and (lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left))))
 
 
 METHODS = {'daas': _daas, 'ddas': _ddas, 'joint_faa': _joint_faa, 'faster_aa': _faster_aa,

@@ -10,7 +10,8 @@ One step of Alg. 1, for a batch of D^tr and one of D^val; L_k is the loss of ima
   8. eta <- Adam on the gradient of L_val(theta'(eta)) through that one step, with the same Z           (Eq. 7).
 
 Eq. 2 as it stands has a drift of its own: over draws of T_k from tau, equal losses L give the mean gradient
--n L / 2 * grad sum p^2, which makes what is likely likelier. Steps of tau have to be small, as the paper's are.
+-n L / 2 * grad sum p^2, which makes what is likely likelier, until one transformation is left. Steps of tau have to be
+as small as the paper's, or the gradient the other one, 'score': the unbiased one of -E[L_k].
 
 Two gradient passes. tau and alpha are at one level: their gradients come out of the pass that trains theta. In the
 tuning phase the path is fixed and alpha with it; theta goes on, so that what ends the search is ready to be used.
@@ -38,6 +39,7 @@ class Settings(NamedTuple):
     searched: names of those of them that are searched; the others stay.
     theta: {name: value} -> optax transformation.
     optimizers: {'arch', 'gamma', 'hyper'}: optax transformations of alpha, tau and eta.
+    tau_gradient: 'eq2', or 'score' (`hardness`).
     freeze_margin: see `dsnas.decided`.
     penalty: alpha -> [], what is added to the loss of alpha; None: nothing.
     path: alpha, as numpy -> the path that it stands for, int [B] (`dsnas.likeliest_path`).
@@ -48,9 +50,26 @@ class Settings(NamedTuple):
   searched: tuple
   theta: Callable
   optimizers: dict
+  tau_gradient: str = 'eq2'
   freeze_margin: float = 0.0
   penalty: Any = None
   path: Any = None
+
+
+def hardness(tau, drawn, losses, which):
+  """What tau minimises, []: its gradient is that of Eq. 2 ('eq2'), or of -E[L_k] over T_k ~ tau ('score').
+
+  Args:
+    tau: [number of transformations] logits.
+    drawn: `transformations.Drawn` of n images.
+    losses: [n], constants.
+    which: 'eq2': -sum_k p_k(tau) L_k. 'score': -mean_k log p_k(tau) (L_k - mean of the other losses), n >= 2.
+  """
+  p = transformations.probability(tau, drawn)
+  if which == 'eq2':
+    return -jnp.sum(p * losses)
+  n = len(losses)
+  return -jnp.sum(jnp.log(p) * (losses - jnp.mean(losses))) / (n - 1)
 
 
 def _alpha_gradient(alpha, z, g_z, penalty):
@@ -110,8 +129,7 @@ def make(problem, settings):
 
     (loss, (losses, accuracy)), (g_theta, g_z) = jax.value_and_grad(train_loss, (0, 1), has_aux=True, allow_int=True)(
         state.theta, z)
-    harder = lambda tau: -jnp.sum(transformations.probability(tau, drawn) * losses)
-    g_tau = jax.grad(harder)(tau)  # Eq. 2
+    g_tau = jax.grad(hardness)(tau, drawn, losses, settings.tau_gradient)  # Eq. 2
     gamma, opt_gamma = update(optimizers['gamma'], g_tau, state.opt_gamma, tau)
     arch, opt_arch, g_alpha = update_alpha(state, z, g_z, tuning) if state.arch else ({}, state.opt_arch, 0.0)
 

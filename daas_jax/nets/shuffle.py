@@ -54,6 +54,8 @@ SIZES = {
     'cifar': Size((16, 1), ((4, 64, 1), (4, 160, 2), (8, 320, 2), (4, 640, 2)), 1024),
     # For a CPU and images of 28 x 28, which end at 4 x 4 (choice).
     'small': Size((16, 1), ((2, 32, 2), (2, 64, 2), (2, 128, 2)), 128),
+    # For trying the code out.
+    'nano': Size((8, 2), ((1, 16, 2), (2, 32, 2)), 32),
 }
 
 

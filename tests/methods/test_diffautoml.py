@@ -123,9 +123,25 @@ def test_the_harder_transformation_becomes_likelier(batch):
 def test_equal_losses_make_likely_transformations_likelier(x64):
   """The drift that the module speaks of, by enumeration."""
   tau = jnp.array([0.1, -0.3, 0.2, 0.4], jnp.float64)
+  drawn = lambda i: transformations.Drawn(jnp.array([i]), None)
+  each = [jax.grad(diffautoml.hardness)(tau, drawn(i), jnp.ones(1), 'eq2') for i in range(4)]
+  found = sum(p * g for p, g in zip(jax.nn.softmax(tau), each))
+  np.testing.assert_allclose(found, -jax.grad(lambda tau: jnp.sum(jax.nn.softmax(tau)**2))(tau) / 2, rtol=1e-10)
+
+
+def test_the_score_is_the_unbiased_gradient_of_the_expected_loss(x64):
+  """By enumeration of what two images draw; it has no drift where all losses are equal."""
+  tau, loss = jnp.array([0.1, -0.3, 0.2, 0.4], jnp.float64), jnp.array([1.0, 3.0, 0.5, 2.0], jnp.float64)
   p = jax.nn.softmax(tau)
-  each = jax.jacobian(lambda tau: -transformations.probability(tau, transformations.Drawn(jnp.arange(4), None)))(tau)
-  np.testing.assert_allclose(p @ each, -jax.grad(lambda tau: jnp.sum(jax.nn.softmax(tau)**2))(tau) / 2, rtol=1e-10)
+  def mean(loss):
+    out = 0
+    for i in range(4):
+      for j in range(4):
+        drawn = transformations.Drawn(jnp.array([i, j]), None)
+        out += p[i] * p[j] * jax.grad(diffautoml.hardness)(tau, drawn, loss[drawn.index], 'score')
+    return out
+  np.testing.assert_allclose(mean(loss), -jax.grad(lambda tau: jax.nn.softmax(tau) @ loss)(tau), atol=1e-12)
+  np.testing.assert_allclose(mean(jnp.ones(4)), 0, atol=1e-12)
 
 
 def test_in_the_tuning_phase_path_and_alpha_stay_and_the_rest_goes_on(batch):
