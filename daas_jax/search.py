@@ -8,6 +8,7 @@ import jax
 from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, results, train,
                       workdir)
 from daas_jax.data import batches as batches_lib, select
+from daas_jax.detection import networks as detectors, results as detection_results, select as detection_select
 from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
 
@@ -26,7 +27,7 @@ def job(config, data, genotype=None):
 
   Args:
     config: a checked search config.
-    data: a `daas_jax.data.sources.Dataset`.
+    data: a `daas_jax.data.sources.Dataset`, or a `daas_jax.detection.sets.DetectionSet` for a detector.
     genotype: the `Genotype` that is held fixed, or None.
 
   Raises:
@@ -34,7 +35,8 @@ def job(config, data, genotype=None):
   """
   search = config.search
   val_batches, warmup_epochs = search.get('val_batches', 1), search.get('warmup_epochs', 0)
-  batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches)
+  halves = data.halves if config.network.name in detectors.DETECTORS else None
+  batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches, halves)
   placement = parallel.place(config.parallel.devices)
   critic = config.method == 'faster_aa'
   problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype)
@@ -58,7 +60,8 @@ def main(options):
   config = options.config
   fixed = config.network.genotype
   genotype = train.find_genotype(fixed, options.search) if fixed else None
-  data = select.from_config(config)
+  finds_objects = config.network.name in detectors.DETECTORS
+  data = (detection_select if finds_objects else select).from_config(config)
   task = job(config, data, genotype)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
     if genotype:
@@ -68,6 +71,10 @@ def main(options):
     state, _ = loop.run(task, folder, config, reporter)
     summary = results.write(folder, state, config)
     found = 'genotype.json, policy.json' if state.arch else 'policy.json'
+    if finds_objects:
+      net = problem_lib.network(config, len(data.class_names))
+      summary += '\n' + detection_results.write(folder, net, data, state.theta, config.search.batch)
+      found += ', detection.json'
     reporter.note(f'\n{summary}\n\nwritten: {found}, metrics.jsonl, history.jsonl, checkpoints/ in {folder}')
   return summary
 

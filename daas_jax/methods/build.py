@@ -5,6 +5,7 @@ import functools
 import jax
 import optax
 
+from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
 from daas_jax.methods import daas, ddas, faster_aa, joint_faa
@@ -80,7 +81,7 @@ def _ddas(config, problem, steps_per_epoch, devices, axis):
   return ddas.make(problem, ddas.Settings(
       n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
       optimizers={'theta': theta_optimizer(config, lr), 'gamma': total_optimizer(config)}, normalise=search.normalise,
-      unroll=config.network.name in fixed.FIXED and jax.default_backend() == 'cpu'))
+      unroll=config.network.name in (*fixed.FIXED, *detectors.DETECTORS) and jax.default_backend() == 'cpu'))
 
 
 def _joint_faa(config, problem, steps_per_epoch, devices, axis):
