@@ -100,9 +100,9 @@ _DATA = {
     'data.classes': Key(0, at_least(0), 'classes used, a seeded choice (DAAS 5: 120 of ImageNet); 0 is all'),
 }
 _FIXED = {
-    'network.depth': Key(0, between(0, _MOST), 'layers of a fixed network; 0: as published'),
+    'network.depth': Key(0, between(0, _MOST), 'layers of a fixed network or detector; 0: as published'),
     'network.width': Key(0, between(0, _MOST), 'of a fixed network: widening factor (wrn), channels of the first stage '
-                                               '(shake_shake, resnet), alpha (pyramidnet); 0: as published'),
+                                               '(shake_shake, resnet, detectors), alpha (pyramidnet); 0: published'),
     'network.kernels': Key('auto', one_of('auto', 'fast', 'xla'), "array kernels; auto: the backend's"),
 }
 _PREPROCESS = {
@@ -403,7 +403,7 @@ def _check_detection(flat):
                      f'not {flat[foreign[0]]}')
     return
   if flat['method'] != 'ddas':
-    raise BadInput(f"{name} finds objects, and method {flat['method']!r} searches for policies of classification alone: "
+    raise BadInput(f"{name} finds objects, which method {flat['method']!r} does not search policies for: "
                    "start the config from daas_jax.config.search_config('ddas')")
   detectors.make(name, 2, flat['network.depth'], flat['network.width'])
   for key, low in least.items():

@@ -37,8 +37,8 @@ def accuracy(logits, labels):
 def network(config, num_classes, kernels=None):
   """The network that a search config names: a linen module (or its init and apply) with the call (z, images, key).
 
-  It gives logits (a detector is a `detection.networks.Network` instead); `takes_key` says whether it needs the key. `kernels` is instead of the config's; with 'plain' the
-  network can be differentiated in forward mode.
+  It gives logits; `takes_key` says whether it needs the key. `kernels` is instead of the config's; with 'plain' the
+  network can be differentiated in forward mode. A detector is a `daas_jax.detection.networks.Network` instead.
   """
   if config.network.name in detectors.DETECTORS:
     return detectors.make(config.network.name, num_classes, config.network.depth, config.network.width)

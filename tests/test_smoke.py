@@ -138,3 +138,14 @@ def test_faster_autoaugment_alone(tmp_path):
   assert len(rows) == 4 and all(row['penalty'] > 0 and row['grad_norm_gamma'] > 0 for row in rows)
   assert not (tmp_path / 'search' / 'genotype.json').exists()
   assert len(json.loads((tmp_path / 'search' / 'policy.json').read_text())['policies'][0]['ops']) == 2
+
+
+def test_ddas_on_objects_with_a_small_retinanet(tmp_path):
+  """The variant composes its scenes itself: COCO's reader has a test of its own."""
+  run('search', '--config=configs/ddas_coco.py:smoke', f'--workdir={tmp_path / "search"}')
+  rows = rows_of(tmp_path / 'search')
+  assert len(rows) == 4 and all(row['grad_norm_theta'] > 0 and row['grad_norm_gamma'] > 0 for row in rows)
+  policy = json.loads((tmp_path / 'search' / 'policy.json').read_text())
+  assert len(policy['candidates']) == 50 and len(policy['epochs']) == 2
+  found = json.loads((tmp_path / 'search' / 'detection.json').read_text())
+  assert found['images'] == 4 and 0 <= found['ap'] <= found['ap50'] <= 1

@@ -58,7 +58,7 @@ def _doubled(x, like):
 
 
 class Head(nn.Module):
-  """`LAYERS` convolutions and a last one: [B, h, w, C] -> [B, h * w * 9, out]; `bias` is the last one's at the start."""
+  """`LAYERS` convolutions and a last one: [B, h, w, C] -> [B, h * w * 9, out]; `bias` is where the last starts."""
   out: int
   bias: float = 0.0
 
@@ -112,7 +112,7 @@ def loss(outputs, boxes, labels):
   target = jax.nn.one_hot(of_anchor(labels, index), logits.shape[-1]) * positive[..., None]
   focal = optax.sigmoid_focal_loss(logits, target, alpha=ALPHA, gamma=GAMMA)
   wanted = jnp.where(positive[..., None], of_anchor(boxes, index), anchors)  # padding has no logarithm
-  distance = optax.huber_loss(deltas, anchors_lib.encode(wanted, anchors), BETA) / BETA
+  distance = optax.huber_loss(deltas, anchors_lib.encode(wanted, anchors), delta=BETA) / BETA
   shared = overlap.iou(anchors_lib.decode(jax.lax.stop_gradient(deltas), anchors), wanted)
   return over(focal, counted[..., None]) + over(distance, positive[..., None]), over(shared, positive)
 
