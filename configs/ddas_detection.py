@@ -13,7 +13,7 @@ def get_config(variant=''):
     raise ValueError(f"unknown variant {variant!r}: the only one is 'smoke' (FILE.py:smoke)")
   config = search_config('ddas')
   config.data.name = 'scenes:embedded'  # 1 to 3 objects at random places, composed from the seed
-  config.data.n_train = 1200          # scenes, halved into D_train and D_val
+  config.data.n_train = 1000          # scenes, halved into D_train and D_val
   config.data.n_test = 200            # scenes that average precision is measured on
   config.data.side = 48               # pixels; an object has up to 28
   config.data.objects = 3
@@ -25,9 +25,9 @@ def get_config(variant=''):
   config.search.batch = 10            # scenes of D_train a step, and as many of D_val
   config.search.n_policies = 3
   config.theta.lr = 0.03
-  config.gamma.lr = 0.03              # a short search: larger steps than the paper's 0.005 and 0.001
-  config.gamma.lr_total = 0.02
-  config.log.every_steps = 60
+  config.gamma.lr = 0.01              # a short search: larger steps than the published 0.005 and 0.001
+  config.gamma.lr_total = 0.005
+  config.log.every_steps = 50
   if variant == 'smoke':
     config.data.n_train = 24
     config.data.n_test = 8

@@ -69,12 +69,13 @@ def main(options):
     reporter.note(f'{config.method} on {data.name}: {task.total_steps} steps of {config.search.batch} + '
                   f'{task.images_per_step - config.search.batch} images; compiling the step takes up to a minute')
     state, _ = loop.run(task, folder, config, reporter)
-    summary = results.write(folder, state, config)
     found = 'genotype.json, policy.json' if state.arch else 'policy.json'
-    if finds_objects:
+    precision = ''
+    if finds_objects:  # before policy.json, the sign of a finished search
       net = problem_lib.network(config, len(data.class_names))
-      summary += '\n' + detection_results.write(folder, net, data, state.theta, config.search.batch)
+      precision = '\n' + detection_results.write(folder, net, data, state.theta, config.search.batch)
       found += ', detection.json'
+    summary = results.write(folder, state, config) + precision
     reporter.note(f'\n{summary}\n\nwritten: {found}, metrics.jsonl, history.jsonl, checkpoints/ in {folder}')
   return summary
 

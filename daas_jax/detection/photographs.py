@@ -50,9 +50,10 @@ def load(name, n_train, n_test, seed, val_fraction, side, most, data_dir=None):
 
 def _class_names(name, info):
   """Names of the classes of objects; BadInput where a set has no boxes or no labels of them."""
+  known = lambda features: set(features.keys()) if hasattr(features, 'keys') else set()
   features = info.features
-  objects = getattr(features.get('objects'), 'feature', None)  # of a sequence
-  if 'image' not in features or objects is None or not {'bbox', 'label'} <= set(objects):
+  objects = getattr(features['objects'], 'feature', None) if 'objects' in known(features) else None  # of a sequence
+  if 'image' not in known(features) or not {'bbox', 'label'} <= known(objects):
     raise BadInput(f'tfds:{name} has no boxes: a detection network needs a set whose records have an image and objects '
                    "with bbox and label, such as tfds:coco/2017, or scenes:embedded, which needs no preparing")
   return tuple(objects['label'].names)

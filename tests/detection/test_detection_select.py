@@ -46,7 +46,8 @@ def test_data_that_cannot_be(changes, words):
 @pytest.mark.parametrize('file, words, message', [
     (FILE, ['data.name=embedded'], "set data.name to scenes:embedded or tfds:coco/2017, not 'embedded'"),
     (FILE, ['data.name=tfds:cifar10'], 'tfds:cifar10 has no boxes'),
-    (FILE, ['network.name=wrn_40_2'], "config key 'data.side' is for the networks anchor_free and retinanet"),
+    (FILE, ['network.name=wrn_40_2', 'network.depth=0'],
+     "config key 'data.side' is for the networks anchor_free and retinanet"),
     (FILE, ['network.name=resnet_18', 'network.depth=0', 'data.side=0', 'data.objects=0'],
      "'scenes:embedded' are images to find objects in, for the networks anchor_free and retinanet"),
     (FILE, ['data.side=16'], "'data.side' must be at least 32 for anchor_free, not 16"),
@@ -58,7 +59,6 @@ def test_data_that_cannot_be(changes, words):
     (FILE, ['network.width=6'], "'network.width' must be a multiple of 4 for anchor_free, not 6"),
     (FILE, ['network.name=retinanet', 'network.depth=20'],
      "'network.depth' must be one of 10, 14, 18, 26, 34, 50, 101 for retinanet, or 0 for 50, not 20"),
-    (FILE, ['parallel.devices=2'], 'one device'),
     ('configs/daas_small.py', ['network.name=retinanet'], "method 'daas' does not search policies for"),
     ('configs/joint_faa_quickstart.py', ['network.name=anchor_free'], 'must be one of supernet'),
     ('configs/faster_aa_cifar10.py', ['network.name=retinanet'], 'must be one of small_cnn'),
