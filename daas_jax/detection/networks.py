@@ -15,6 +15,8 @@ class Row(NamedTuple):
     decode: (outputs, height, width) -> `suppression.Detections`.
     depth, width: as published, or as meant here.
     depths: the depths there are; () for any.
+    unroll: whether a search on CPU compiles every gradient pass of a step anew (`estimators.passes.run`): RetinaNet's
+      two heads at five levels take six times as long to compile then, for a search that no CPU will finish.
   """
   module: Callable
   loss: Callable
@@ -22,12 +24,13 @@ class Row(NamedTuple):
   depth: int
   width: int
   depths: tuple[int, ...] = ()
+  unroll: bool = True
 
 
 DETECTORS = {
     'anchor_free': Row(lambda n, depth, width: detector.Detector(n, width, depth), detector.loss,
                        lambda maps, height, width: detector.decode(maps), 4, 32),
-    'retinanet': Row(retinanet.RetinaNet, retinanet.loss, retinanet.decode, 50, 64, tuple(backbone.BLOCKS)),
+    'retinanet': Row(retinanet.RetinaNet, retinanet.loss, retinanet.decode, 50, 64, tuple(backbone.BLOCKS), False),
 }
 
 

@@ -74,6 +74,10 @@ def _one_device(config, devices):
     raise BadInput(f'method {config.method!r} runs on one device: set parallel.devices=1, not {devices}')
 
 
+def _unrolled(name):
+  return detectors.DETECTORS[name].unroll if name in detectors.DETECTORS else name in fixed.FIXED
+
+
 def _ddas(config, problem, steps_per_epoch, devices, axis):
   del axis
   _one_device(config, devices)
@@ -81,7 +85,7 @@ def _ddas(config, problem, steps_per_epoch, devices, axis):
   return ddas.make(problem, ddas.Settings(
       n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
       optimizers={'theta': theta_optimizer(config, lr), 'gamma': total_optimizer(config)}, normalise=search.normalise,
-      unroll=config.network.name in (*fixed.FIXED, *detectors.DETECTORS) and jax.default_backend() == 'cpu'))
+      unroll=_unrolled(config.network.name) and jax.default_backend() == 'cpu'))
 
 
 def _joint_faa(config, problem, steps_per_epoch, devices, axis):
