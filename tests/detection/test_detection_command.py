@@ -16,7 +16,7 @@ def _search(folder):
   """Runs the command in this process; returns its summary."""
   options = cli.parse('search', [
       f'--config={ROOT / "configs" / "ddas_detection.py"}:smoke', f'--workdir={folder}',
-      "--config.policy.candidates=('Rotate:0.9', 'Invert')"], search.define_flags)
+      "--config.policy.candidates=('Rotate:0.9', 'Invert')", '--config.search.n_policies=1'], search.define_flags)
   return search.main(options)
 
 
