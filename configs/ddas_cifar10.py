@@ -24,6 +24,8 @@ def get_config(variant=''):
   config.data.classes = 0  # classes used; 0: all
   config.data.val_fraction = 0.5  # share of them that is D_val (DDAS 4.2)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
+  config.data.side = 0  # pixels; for detection alone
+  config.data.objects = 0  # most objects of an image; for detection alone
 
   config.preprocess.crop = 'padded'  # random crop of the padded image (Fast AutoAugment code)
   config.preprocess.padding = 4  # pixels around the image (Fast AutoAugment code)

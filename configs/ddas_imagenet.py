@@ -24,6 +24,8 @@ def get_config(variant=''):
   config.data.n_train = 7200  # training images used: 6,000 to train on and 1,200 to validate (DDAS 4.3)
   config.data.n_test = 0  # test images used; 0: all; a search reads none of them
   config.data.classes = 120  # a seeded choice of the classes (DDAS 4.3)
+  config.data.side = 0  # for a detection network alone
+  config.data.objects = 0  # for a detection network alone
   config.data.val_fraction = 1200 / 7200  # share of them that is D_val: 1,200 images (DDAS 4.3; see above)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
 

@@ -12,6 +12,7 @@ from typing import Any, Callable, NamedTuple
 import ml_collections
 
 from daas_jax.augment.ops import DAAS_OPS, OPS
+from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
 from daas_jax.lab import estimators
 from daas_jax.nets import fixed, shuffle
@@ -98,16 +99,17 @@ def _nearest(name, names):
 
 
 _DATA = {
-    'data.name': Key('tfds:cifar10', anything, 'embedded, tfds:NAME (prepared), or arrays:FILE.npz'),
+    'data.name': Key('tfds:cifar10', anything, 'embedded, tfds:NAME (prepared), or arrays:FILE.npz; for a detection '
+                                               'network scenes:NAME, with NAME one of those, or tfds:coco/2017'),
     'data.dir': Key('', anything, "TFDS's data_dir; '' is its default"),
     'data.n_train': Key(0, at_least(0), 'training images used, class-balanced; 0 is all'),
     'data.n_test': Key(0, at_least(0), 'test images used, class-balanced; 0 is all'),
     'data.classes': Key(0, at_least(0), 'classes used, a seeded choice (DAAS 5: 120 of ImageNet); 0 is all'),
 }
 _FIXED = {
-    'network.depth': Key(0, between(0, _MOST), 'layers of a fixed network; 0: as published'),
+    'network.depth': Key(0, between(0, _MOST), 'layers of a fixed network or detector; 0: as published'),
     'network.width': Key(0, between(0, _MOST), 'of a fixed network: widening factor (wrn), channels of the first stage '
-                                               '(shake_shake, resnet), alpha (pyramidnet); 0: as published'),
+                                               '(shake_shake, resnet, detectors), alpha (pyramidnet); 0: published'),
     'network.kernels': Key('auto', one_of('auto', 'fast', 'xla'), "array kernels; auto: the backend's"),
 }
 _PREPROCESS = {
@@ -132,7 +134,8 @@ _SEARCH = {
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
     'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
     **_PREPROCESS,
-    'network.name': Key('supernet', one_of('supernet', 'small_cnn', *fixed.FIXED), 'what theta belongs to'),
+    'network.name': Key('supernet', one_of('supernet', 'small_cnn', *fixed.FIXED, *detectors.DETECTORS),
+                        'what theta belongs to'),
     **_FIXED,
     'network.layers': Key(8, between(3, _MOST), 'cells (DAAS 5)'),
     'network.channels': Key(16, between(2, _MOST), 'channels of the first cell (DAAS 5); even'),
@@ -198,6 +201,8 @@ _DAAS = {
 _DDAS = {
     **_SGD,
     **_POLICY,
+    'data.side': Key(0, between(0, _MOST), 'of a detection network: images are squares of this many pixels'),
+    'data.objects': Key(0, between(0, _MOST), 'of a detection network: most objects of an image that are kept'),
     'policy.candidates': Key((), some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
                                                   "...); () is the published list of 52"),
     'policy.p_tp': Key(0.35, between(0, 1, True, True), 'total probability at the start (DDAS 4.2)'),
@@ -431,6 +436,7 @@ def check(config, kind):
     raise BadInput(f"config key 'network.channels' must be even, not {flat['network.channels']}")
   if flat['network.name'] in fixed.FIXED:
     _check_fixed(flat)
+  _check_detection(flat)
   if 'train.epochs' in flat and flat['train.warmup_epochs'] >= flat['train.epochs']:
     raise BadInput(f"config key 'train.warmup_epochs' ({flat['train.warmup_epochs']}) must be below "
                    f"train.epochs ({flat['train.epochs']})")
@@ -484,6 +490,30 @@ def _check_fixed(flat, genotype='none'):
     raise BadInput(f'{name} is {what} and takes no {asked[0]}={flat[asked[0]]}: set '
                    + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
                    + (' and give no --genotype' if 'genotype' in asked else ''))
+
+
+def _check_detection(flat):
+  """A detection network goes with one method and with its own keys, and these with nothing else."""
+  name, least = flat['network.name'], {'data.side': 32, 'data.objects': 1}
+  if name not in detectors.DETECTORS:
+    foreign = [key for key in least if flat.get(key)]
+    if foreign:
+      raise BadInput(f"config key {foreign[0]!r} is for the networks {' and '.join(detectors.DETECTORS)}: set it to 0, "
+                     f'not {flat[foreign[0]]}')
+    return
+  if flat['method'] != 'ddas':
+    raise BadInput(f"{name} finds objects, which method {flat['method']!r} does not search policies for: "
+                   "start the config from daas_jax.config.search_config('ddas')")
+  detectors.make(name, 2, flat['network.depth'], flat['network.width'])
+  for key, low in least.items():
+    if flat[key] < low:
+      raise BadInput(f'config key {key!r} must be at least {low} for {name}, not {flat[key]}')
+  nothing = {'preprocess.crop': 'padded', 'preprocess.padding': 0, 'preprocess.cutout': 0, 'data.classes': 0,
+             'data.validation_turns': 0}
+  asked = [key for key, value in nothing.items() if flat[key] != value]
+  if asked:
+    raise BadInput(f'{name} finds objects, and images with boxes take no {asked[0]}={flat[asked[0]]}: set '
+                   + ' '.join(f'--config.{key}={nothing[key]}' for key in asked))
 
 
 def _check_value(name, value, schema):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax.augment import apply, preprocess
+from daas_jax.detection import networks as detectors, task as detection
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas
 from daas_jax.nets import architecture, cells, fixed, kernels as kernel_sets, shuffle, shuffle_count
@@ -40,8 +41,10 @@ def network(config, num_classes, kernels=None):
   """The network that a search config names: a linen module (or its init and apply) with the call (z, images, key).
 
   It gives logits; `takes_key` says whether it needs the key. `kernels` is instead of the config's; with 'plain' the
-  network can be differentiated in forward mode.
+  network can be differentiated in forward mode. A detector is a `daas_jax.detection.networks.Network` instead.
   """
+  if config.network.name in detectors.DETECTORS:
+    return detectors.make(config.network.name, num_classes, config.network.depth, config.network.width)
   kernels = kernels or kernel_sets.choose(config.network.kernels)
   if config.network.name in fixed.FIXED:
     room = config.network
@@ -293,7 +296,8 @@ def build(config, data, genotype=None, policy=None):
 
   Args:
     config: a search config (`daas_jax.config.SEARCH`).
-    data: a `daas_jax.data.sources.Dataset`, of which only shapes, class names, mean and std are used.
+    data: a `daas_jax.data.sources.Dataset`, of which only shapes, class names, mean and std are used; for a detector a
+      `daas_jax.detection.sets.DetectionSet`.
     genotype: the `Genotype` whose path through the supernet is held fixed (the second stage of DAAS 5.2's independent
       search), or None: the architecture is searched.
     policy: of a method that searches none, (augment, whether crop and flip come before it), as
@@ -306,6 +310,8 @@ def build(config, data, genotype=None, policy=None):
     BadInput: the genotype has an operation that is not among `network.primitives`.
   """
   net, primitives = network(config, len(data.class_names)), tuple(config.network.primitives)
+  if config.network.name in detectors.DETECTORS:
+    return detection.problem(net, policy_space(config), data, config.policy.p_tp, config.preprocess.flip)
   drawn = config.network.name == 'supernet' and genotype is None
   searched, dense = drawn and config.method != 'ddas', config.method in DENSE
   held = {} if genotype is None else architecture.fixed(genotype, primitives)

@@ -9,6 +9,7 @@ import jax
 from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, ready, results,
                       stability, train, workdir)
 from daas_jax.data import batches as batches_lib, select
+from daas_jax.detection import networks as detectors, results as detection_results, select as detection_select
 from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
 
@@ -16,7 +17,8 @@ from daas_jax.nets import genotype as genotype_lib
 PHASES = {'daas': 'joint', 'ddas': 'policy', 'joint_faa': 'joint', 'faster_aa': 'policy',
           'amended_darts': 'architecture', 'diffautoml': 'search'}
 """{method: what metrics.jsonl calls its steps after a warm-up}."""
-FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.npz', 'results.json')
+FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.npz', 'results.json',
+         'detection.json')
 """What a search may leave besides its logs."""
 
 
@@ -31,7 +33,7 @@ def job(config, data, genotype=None, policy=None):
 
   Args:
     config: a checked search config.
-    data: a `daas_jax.data.sources.Dataset`.
+    data: a `daas_jax.data.sources.Dataset`, or a `daas_jax.detection.sets.DetectionSet` for a detector.
     genotype: the `Genotype` that is held fixed, or None.
     policy: (augment, standard) as `train.find_policy` gives them, or None: it is searched.
 
@@ -40,7 +42,8 @@ def job(config, data, genotype=None, policy=None):
   """
   search = config.search
   val_batches, warmup_epochs = search.get('val_batches', 1), search.get('warmup_epochs', 0)
-  batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches)
+  halves = data.halves if config.network.name in detectors.DETECTORS else None
+  batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches, halves)
   placement = parallel.place(config.parallel.devices)
   critic = config.method == 'faster_aa'
   problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype, policy)
@@ -75,7 +78,8 @@ def main(options):
   config = options.config
   fixed = config.network.genotype
   genotype = train.find_genotype(fixed, options.search) if fixed else None
-  data = select.from_config(config)
+  finds_objects = config.network.name in detectors.DETECTORS
+  data = (detection_select if finds_objects else select).from_config(config)
   given = config.policy.get('name')
   task = job(config, data, genotype, train.find_policy(given, options.search) if given else None)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
@@ -85,7 +89,11 @@ def main(options):
     reporter.note(f'{config.method} on {data.name}: {task.total_steps} steps of {config.search.batch} + '
                   f'{task.images_per_step - config.search.batch} images; compiling the step takes up to a minute')
     state, _ = loop.run(task, folder, config, reporter)
-    summary = results.write(folder, state, config)
+    more = ''
+    if finds_objects:  # before policy.json, the sign of a finished search
+      net = problem_lib.network(config, len(data.class_names))
+      more = '\n' + detection_results.write(folder, net, data, state.theta, config.search.batch)
+    summary = results.write(folder, state, config) + more
     if config.method == 'diffautoml':
       summary += '\n\n' + ready.write(folder, state, config, data, task.batches)
     found = ''.join(f'{name}, ' for name in FOUND if os.path.exists(os.path.join(folder, name)))

@@ -37,6 +37,7 @@ _RELAXED = _POLICY | {
     'policy.selection_temperature': ('0', 'above 0'), 'policy.bernoulli_temperature': ('-0.1', 'above 0')}
 WRONG = {
     'ddas': _SGD | _POLICY | {
+        'data.side': ('32', 'set it to 0'), 'data.objects': ('-1', '[0, 10000]'),
         'policy.candidates': ("('Rotat:0.5',)", "'Rotat:0.5' names no known operation"),
         'policy.p_tp': ('1', '(0, 1)'), 'search.n_policies': ('0', '[1, 10000]'),
         'search.val_batches': ('0', '[1, 10000]'), 'search.normalise': ('2', 'True or False'),

@@ -224,3 +224,17 @@ def test_amended_darts_and_a_network_whose_cells_all_differ(tmp_path):
       f'--workdir={trained}')
   results = json.loads((trained / 'results.json').read_text())
   assert results['parameters'] > 0 and results['policy'] == 'standard'
+
+
+def test_ddas_on_objects_with_a_small_retinanet(tmp_path):
+  """The variant composes its scenes itself: COCO's reader has a test of its own."""
+  run('search', '--config=configs/ddas_coco.py:smoke', f'--workdir={tmp_path / "search"}')
+  rows = rows_of(tmp_path / 'search')
+  assert len(rows) == 4 and all(row['grad_norm_theta'] > 0 for row in rows)
+  # A quarter of the candidates leave grey scenes as they are: a step that draws no other has no gradient.
+  assert all((row['grad_norm_gamma'] > 0) == (row['augmented_loss'] != row['train_loss']) for row in rows)
+  assert sum(row['grad_norm_gamma'] > 0 for row in rows) >= 2
+  policy = json.loads((tmp_path / 'search' / 'policy.json').read_text())
+  assert len(policy['candidates']) == 50 and len(policy['epochs']) == 2
+  found = json.loads((tmp_path / 'search' / 'detection.json').read_text())
+  assert found['images'] == 4 and 0 <= found['ap'] <= found['ap50'] <= 1

@@ -22,26 +22,27 @@ def steps_per_epoch(n, batch, what):
 
 @jax.jit
 def _take(images, labels, rows):
-  return images[rows], labels[rows]
+  return jax.tree.map(lambda array: array[rows], (images, labels))
 
 
 class SearchBatches:
   """Batches of the two halves of a training set.
 
   Args:
-    dataset: a `daas_jax.data.sources.Dataset`.
+    dataset: a `daas_jax.data.sources.Dataset`, or what has train_images, a pytree of arrays [N, ...], and train_labels.
     seed: decides the halves and the order.
     batch: images of each half in a step.
     val_fraction: share of the training set that is D_val, in (0, 1).
     val_batches: how many times `batch` images of D_val a step takes.
+    halves: (rows of D_train, rows of D_val) where they are given with the data; then `val_fraction` is not used.
   """
 
-  def __init__(self, dataset, seed, batch, val_fraction, val_batches=1):
-    self._train, self._val = splits.halves(dataset.train_labels, seed, 1 - val_fraction)
+  def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, halves=None):
+    self._train, self._val = halves or splits.halves(dataset.train_labels, seed, 1 - val_fraction)
     self.steps_per_epoch = steps_per_epoch(len(self._train), batch, 'D_train')
     steps_per_epoch(len(self._val), batch * val_batches, 'D_val')
     self._seed, self._batches = seed, (batch, batch * val_batches)
-    self._images, self._labels = jnp.asarray(dataset.train_images), jnp.asarray(dataset.train_labels)
+    self._images, self._labels = jax.tree.map(jnp.asarray, (dataset.train_images, dataset.train_labels))
     self._epoch = None
 
   def _order(self, rows, epoch, stream):

@@ -81,6 +81,9 @@ def load(name, data_dir=None):
     return _load_tfds(rest, data_dir)
   if kind == 'arrays' and rest:
     return _load_arrays(rest)
+  if kind == 'scenes':
+    raise BadInput(f'{name!r} are images to find objects in, for the networks anchor_free and retinanet of method '
+                   "'ddas': set network.name, or data.name to a set of classified images such as embedded")
   raise BadInput(_unknown(str(name)))
 
 
@@ -169,6 +172,8 @@ def find_tfds(name, data_dir=None):
     builder = tfds.builder(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError:
     raise BadInput(_unknown(f'tfds:{name}', known)) from None
+  except ModuleNotFoundError:  # the stock code of some sets, COCO's for one, is TensorFlow's: their files are enough
+    builder = _from_files(name, data_dir)
   except Exception as e:  # TFDS raises anything from AssertionError to JSON errors here
     raise BadInput(f'tfds:{name}: TFDS cannot open it ({short(e)}); check its name, configuration and '
                    'version, or remove its folder and prepare it again') from None
@@ -183,6 +188,15 @@ def find_tfds(name, data_dir=None):
     raise BadInput(f'tfds:{name}: {builder.data_path} was prepared as {", ".join(sorted(formats))}, which '
                    f'needs TensorFlow; with another data folder run: {prepare_command(name, "OTHER")}')
   return builder, True
+
+
+def _from_files(name, data_dir):
+  import tensorflow_datasets as tfds
+  try:
+    return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir)
+  except tfds.core.DatasetNotFoundError:
+    raise BadInput(f'tfds:{name} is not prepared under {data_dir or "the data folder of TFDS"}; run: '
+                   f'{prepare_command(name, data_dir)}') from None
 
 
 def facts(name, data_dir=None):

@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
-from jax import lax
 import jax.numpy as jnp
 import optax
 
 from daas_jax.augment import boxes as boxes_lib
-from daas_jax.detection import overlap
+from daas_jax.detection import overlap, suppression
 
 STRIDE = 4
 RADIUS = 1.5  # strides from the middle of a box within which a cell is positive (FCOS code)
@@ -34,19 +33,6 @@ class Maps(NamedTuple):
   """
   logits: jax.Array
   distances: jax.Array
-
-
-class Detections(NamedTuple):
-  """What was found, the best first.
-
-  Attributes:
-    boxes: [B, K, 4]; zeros in padding.
-    scores: [B, K] in [0, 1]; 0 in padding.
-    labels: int32 [B, K].
-  """
-  boxes: jax.Array
-  scores: jax.Array
-  labels: jax.Array
 
 
 class Detector(nn.Module):
@@ -143,45 +129,18 @@ def loss(maps, boxes, labels):
 # --- decoding -----------------------------------------------------------------------------------------------
 
 
-def keep(boxes, scores, labels, threshold=0.5):
-  """Non-maximum suppression: a box goes if a kept one of its class and of a higher score overlaps it.
-
-  Args:
-    boxes: [K, 4].
-    scores: [K], falling.
-    labels: int [K].
-    threshold: greatest IoU that is still allowed.
-
-  Returns:
-    bool [K].
-  """
-  rivals = (overlap.iou(boxes[:, None], boxes) > threshold) & (labels[:, None] == labels)
-  earlier = jnp.tril(rivals, -1)  # [i, j]: j comes before i and overlaps it
-  return lax.fori_loop(0, len(scores), lambda i, kept: kept.at[i].set(~jnp.any(earlier[i] & kept)),
-                       jnp.ones(len(scores), bool))
-
-
 def decode(maps, K=50, threshold=0.5, least=0.01):
   """The detections in each image, clipped to it.
 
   Args:
     maps: `Maps`.
     K: cells and classes with the highest scores that are looked at, at most h * w * n.
-    threshold: of `keep`.
+    threshold: of `suppression.keep`.
     least: scores below are left out.
 
   Returns:
-    `Detections` of K rows.
+    `suppression.Detections` of K rows.
   """
-  _, h, w, n = maps.logits.shape
-  edges = jnp.array([h, w, h, w], jnp.float32) * STRIDE
-
-  def one(logits, boxes):
-    scores, place = lax.top_k(jax.nn.sigmoid(logits).reshape(-1), min(K, h * w * n))
-    boxes, labels = jnp.clip(boxes.reshape(-1, 4)[place // n], 0, edges), (place % n).astype(jnp.int32)
-    kept = keep(boxes, scores, labels, threshold) & (scores >= least)
-    order = jnp.argsort(~kept, stable=True)  # padding last
-    kept = kept[order]
-    return Detections(jnp.where(kept[:, None], boxes[order], 0), jnp.where(kept, scores[order], 0), labels[order])
-
-  return jax.vmap(one)(maps.logits, boxes_at(maps.distances))
+  B, h, w, n = maps.logits.shape
+  return suppression.best(maps.logits.reshape(B, h * w, n), boxes_at(maps.distances).reshape(B, h * w, 4), h * STRIDE,
+                          w * STRIDE, K, threshold, least)

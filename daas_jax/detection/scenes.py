@@ -9,26 +9,12 @@ import numpy as np
 from PIL import Image
 
 from daas_jax.data import sources, splits
+from daas_jax.detection.sets import DetectionSet, PADDING, Scenes
 from daas_jax.errors import BadInput
 
 OUTLINE = 16
 """Pixels of an object image above this level, of 255, in any channel are the object; what is darker is see-through."""
-PADDING = -1
-"""The label of a row without an object."""
 _TRIES = 30  # places tried for an object before it is left out
-
-
-class Scenes(NamedTuple):
-  """n scenes of at most N objects.
-
-  Attributes:
-    images: uint8 [n, H, W, C].
-    boxes: float32 [n, N, 4], (y0, x0, y1, x1) in pixels, the tight box of what is pasted; zeros in padding.
-    labels: int32 [n, N], class of each box; `PADDING` in padding.
-  """
-  images: np.ndarray
-  boxes: np.ndarray
-  labels: np.ndarray
 
 
 class Layout(NamedTuple):
@@ -48,24 +34,10 @@ class Layout(NamedTuple):
   noise: float = 10.0
 
 
-class DetectionSet(NamedTuple):
-  """Scenes for a search and for a test.
-
-  Attributes:
-    train, val, test: `Scenes`, no two of them with a common object image.
-    class_names: tuple of str.
-    mean, std: tuples of C floats, of the training scenes on the scale [0, 1].
-  """
-  train: Scenes
-  val: Scenes
-  test: Scenes
-  class_names: tuple[str, ...]
-  mean: tuple[float, ...]
-  std: tuple[float, ...]
-
-
 def load(n_train, n_val, n_test, seed, layout=Layout(), name='embedded', data_dir=None):
   """The scenes of a search: D_train and D_val from halves of a set's training images, the test from its test images.
+
+  So no two of the three have an object image in common.
 
   Args:
     n_train, n_val, n_test: scenes, each >= 1.
@@ -85,7 +57,9 @@ def load(n_train, n_val, n_test, seed, layout=Layout(), name='embedded', data_di
   parts = [(source.train_images[r], source.train_labels[r], n) for r, n in zip(rows, (n_train, n_val))]
   parts.append((source.test_images, source.test_labels, n_test))
   train, val, test = (compose(images, labels, n, (seed, i), layout) for i, (images, labels, n) in enumerate(parts))
-  return DetectionSet(train, val, test, source.class_names, *sources.mean_std(train.images))
+  both = Scenes(*map(np.concatenate, zip(train, val)))
+  halves = np.arange(n_train), np.arange(n_train, n_train + n_val)
+  return DetectionSet(f'scenes:{name}', both, halves, test, source.class_names, *sources.mean_std(both.images))
 
 
 def compose(images, labels, n, seed, layout=Layout()):

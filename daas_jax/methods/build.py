@@ -5,6 +5,7 @@ import functools
 import jax
 import optax
 
+from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas, gumbel
 from daas_jax.methods import amended_darts, daas, ddas, diffautoml, faster_aa, joint_faa
@@ -77,6 +78,10 @@ def _one_device(config, devices):
     raise BadInput(f'method {config.method!r} runs on one device: set parallel.devices=1, not {devices}')
 
 
+def _unrolled(name):
+  return detectors.DETECTORS[name].unroll if name in detectors.DETECTORS else name in fixed.FIXED
+
+
 def _ddas(config, problem, steps_per_epoch, devices, axis):
   del axis
   _one_device(config, devices)
@@ -84,7 +89,7 @@ def _ddas(config, problem, steps_per_epoch, devices, axis):
   return ddas.make(problem, ddas.Settings(
       n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
       optimizers={'theta': theta_optimizer(config, lr), 'gamma': total_optimizer(config)}, normalise=search.normalise,
-      unroll=config.network.name in fixed.FIXED and jax.default_backend() == 'cpu'))
+      unroll=_unrolled(config.network.name) and jax.default_backend() == 'cpu'))
 
 
 def _joint_faa(config, problem, steps_per_epoch, devices, axis):

@@ -4,6 +4,7 @@ import re
 
 from daas_jax import config as config_lib
 from daas_jax.data import select
+from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
 from daas_jax.reports import figures, graph, page, runs as runs_lib, sheet, timing
@@ -237,6 +238,8 @@ def _images(run):
   with config.ignore_type():  # a config of another version may lack keys and have others; types are checked below
     config.update_from_flattened_dict({key: value for key, value in run.config.items() if key in schema})
   config_lib.check(config, run.kind)
+  if config.network.name in detectors.DETECTORS:
+    raise BadInput('images with boxes are not shown')
   data = select.from_config(config)
   return data.train_images, data.train_labels, data.name
 

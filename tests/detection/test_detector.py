@@ -1,4 +1,4 @@
-"""Overlap, targets, loss, suppression and decoding of the detector against cases by hand and loops."""
+"""Overlap, targets, loss and decoding of the detector against cases by hand and loops."""
 
 import jax
 import jax.numpy as jnp
@@ -97,18 +97,6 @@ def test_a_batch_without_objects_has_a_finite_loss_and_gradient():
   assert np.isfinite(loss) and accuracy == 0
   assert np.all(np.isfinite(slope.logits)) and not np.any(slope.distances)
   assert np.all(slope.logits > 0)
-
-
-def test_suppression_equals_a_loop():
-  boxes, labels = _boxes(40, 20), RNG.integers(0, 2, 40)
-  scores = np.sort(RNG.uniform(size=40))[::-1]
-  kept = []
-  for i in range(40):
-    if all(labels[j] != labels[i] or overlap.iou(boxes[i], boxes[j], np) <= 0.3 for j in kept):
-      kept.append(i)
-  assert 5 < len(kept) < 35
-  mask = jax.jit(detector.keep)(boxes, scores.copy(), labels, 0.3)
-  np.testing.assert_array_equal(np.flatnonzero(mask), kept)
 
 
 def test_detections_are_clipped_and_faint_ones_left_out():

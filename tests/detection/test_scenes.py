@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from daas_jax.detection import scenes
+from daas_jax.detection import scenes, sets
 from daas_jax.errors import BadInput
 
 RNG = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def test_objects_have_their_class_and_hardly_overlap():
   layout = scenes.Layout(side=32, most=4, scale=(1.0, 1.0), overlap=0.05, noise=3)
   made = scenes.compose(OBJECTS, LABELS, 60, 1, layout)
   there = made.boxes[..., 2] > made.boxes[..., 0]
-  np.testing.assert_array_equal(made.labels == scenes.PADDING, ~there)
+  np.testing.assert_array_equal(made.labels == sets.PADDING, ~there)
   assert np.all(made.boxes[~there] == 0) and set(there.sum(1)) == {1, 2, 3, 4}
   for image, boxes, labels in zip(made.images, made.boxes, made.labels):
     boxes, labels = boxes[labels >= 0].astype(int), labels[labels >= 0]
@@ -58,8 +58,9 @@ def test_the_seed_decides():
 
 def test_the_packaged_set():
   made = scenes.load(6, 5, 4, 0, scenes.Layout(side=40, most=2))
-  assert [len(part.images) for part in (made.train, made.val, made.test)] == [6, 5, 4]
-  assert made.train.boxes.shape == (6, 2, 4) and len(made.class_names) == 10
+  assert [len(part.images) for part in (made.train, made.test)] == [11, 4] and made.name == 'scenes:embedded'
+  assert [list(rows) for rows in made.halves] == [list(range(6)), list(range(6, 11))]
+  assert made.train.boxes.shape == (11, 2, 4) and len(made.class_names) == 10
   np.testing.assert_allclose(np.mean(made.train.images / 255), made.mean[0])
 
 
