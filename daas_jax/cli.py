@@ -1,5 +1,6 @@
 """Flags, exit statuses and the compilation cache of the commands `search` and `train`."""
 
+import contextlib
 import inspect
 import os
 import re
@@ -43,6 +44,15 @@ def _refuse_words(arguments, schema):
     raise BadInput('--config is given twice: give one config file')
   if not files and any(re.match(r'--?(no)?config\.', argument) for argument in arguments):
     raise BadInput(_missing('config'))
+
+
+def _register(arguments):
+  """Runs the config file, which may register a method whose keys other words name. What is wrong is said later."""
+  for argument in arguments:
+    match = re.match(r'--?config=(.+)', argument)
+    if match:
+      with contextlib.suppress(BadInput):
+        run_config_file(match[1])
 
 
 def _one_line(error):
@@ -155,6 +165,7 @@ def parse(kind, arguments, define=lambda values: None):
   schema, values = config_lib.SCHEMAS[kind], flags.FlagValues()
   try:
     arguments = values.read_flags_from_files(arguments, force_gnu=False)
+    _register(arguments)
     _refuse_words(arguments, schema)
     _define(kind, arguments, define, values)
     rest = values([f'daas_jax.{kind}', *arguments])[1:]
@@ -170,6 +181,8 @@ def parse(kind, arguments, define=lambda values: None):
     return values
   if rest:
     raise BadInput(f'unexpected word {rest[0]!r}: every option is given as --name=value')
+  if 'list' in values and values.list:
+    return values
   nothing_kept = 'count' in values and values.count
   for name in ('config',) if nothing_kept else ('config', 'workdir'):
     if values[name].value in (None, ''):  # an empty workdir would be the current folder

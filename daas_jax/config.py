@@ -128,8 +128,7 @@ _LOG = {
 _SEARCH = {
     'kind': Key('search', one_of('search'), 'which command this config is for'),
     'seed': Key(0, between(0, _SEEDS), 'of everything random'),
-    'method': Key('daas', one_of('daas', 'ddas', 'joint_faa', 'faster_aa', 'amended_darts', 'diffautoml'),
-                  'search algorithm'),
+    'method': Key('daas', lambda v: one_of(*METHODS)(v), 'search algorithm'),  # METHODS may grow: `register`
     **_DATA,
     'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
     'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
@@ -151,20 +150,20 @@ _SEARCH = {
     'parallel.devices': Key(1, at_least(0), 'devices that share the samples by pmap; 0 is all local ones'),
     **_LOG,
 }
-# What one method has and not all.
-_POLICY = {
+# What one method has and not all; the groups with a name of their own may serve another method too.
+POLICY = {
     'policy.K': Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)'),
     'gamma.lr': Key(5e-3, above(0), 'Adam, of pi, p and delta (DADA code)'),
     'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
 }
-_SGD = {
+SGD = {
     'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
     'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
     'theta.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DAAS 5)'),
     'theta.weight_decay': Key(3e-4, at_least(0), 'L2 (DARTS code)'),
     'theta.clip': Key(5.0, above(0), 'largest gradient norm (DARTS code)'),
 }
-_ARCH = {
+ARCH = {
     'arch.lr': Key(3e-4, above(0), 'Adam, of alpha and beta (DARTS)'),
     'arch.weight_decay': Key(1e-3, at_least(0), 'L2 (DARTS)'),
     'arch.eigenvalue_every': Key(0, at_least(0), 'epochs between two measurements of the dominant eigenvalue of '
@@ -176,8 +175,8 @@ _ARCH = {
                                 'RobustDARTS'),
 }
 _DAAS = {
-    **_SGD,
-    **_POLICY,
+    **SGD,
+    **POLICY,
     'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
     'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
     'policy.share': Key('policy', one_of('policy', 'slot', 'op'), 'which operations share p and delta (DAAS 3.2)'),
@@ -196,11 +195,11 @@ _DAAS = {
                           'control variate: none (the paper), or additive, learned from past alignments (README)'),
     'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
     'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
-    **_ARCH,
+    **ARCH,
 }
 _DDAS = {
-    **_SGD,
-    **_POLICY,
+    **SGD,
+    **POLICY,
     'data.side': Key(0, between(0, _MOST), 'of a detection network: images are squares of this many pixels'),
     'data.objects': Key(0, between(0, _MOST), 'of a detection network: most objects of an image that are kept'),
     'policy.candidates': Key((), some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
@@ -212,19 +211,19 @@ _DDAS = {
     'gamma.lr_total': Key(1e-3, above(0), 'Adam, of alpha_tp (DDAS code)'),
 }
 _RELAXED = {
-    **_POLICY,
+    **POLICY,
     'policy.ops': Key(relaxed.OPERATIONS, all_of(OPS), 'candidate image operations, 16 without Cutout'),
     'policy.L': Key(10, between(1, 100), 'sub-policies'),
     'policy.selection_temperature': Key(0.05, above(0), 'eta of the softmax over operations (code)'),
     'policy.bernoulli_temperature': Key(0.1, above(0), 'of the relaxed Bernoulli variables (code)'),
 }
 _JOINT_FAA = {
-    **_SGD,
+    **SGD,
     'network.name': Key('supernet', one_of('supernet', 'small_cnn'), 'dense, all operations computed; small_cnn: the '
                                                                      'policy alone is searched'),
     'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of a cell, none among them'),
     **_RELAXED,
-    **_ARCH,
+    **ARCH,
 }
 _FASTER_AA = {
     'network.name': Key('wrn_40_2', one_of('small_cnn', *fixed.FIXED), 'the critic, with one output more'),
@@ -236,31 +235,34 @@ _FASTER_AA = {
     'gamma.lr': Key(1e-3, above(0), 'Adam, of z, p and mu (Faster AutoAugment code)'),
     'adam.b1': Key(0.0, between(0, 1, False, True), 'of both Adams (Faster AutoAugment code)'),
 }
+GIVEN_POLICY = {
+    'policy.name': Key('standard', anything, 'of the training images, not searched: none, standard, trivial_augment, '
+                                             'rand_augment, searched (by --search), or a policy FILE'),
+}
 _AMENDED_DARTS = {
-    **_SGD,
+    **SGD,
     'network.name': Key('supernet', one_of('supernet'), 'dense, all operations computed'),
     'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of an edge'),
     'network.edges': Key('all', one_of('all', 'fixed'), 'all 14, of which 8 are derived (DARTS), or 8 fixed ones: from '
                                                         'the node before and the first input (Amended-DARTS 4.1.2)'),
     'network.cells': Key('shared', one_of('shared', 'own'), 'alpha: one for normal and one for reduction cells, or one '
                                                             'a cell (Amended-DARTS, S2)'),
-    'policy.name': Key('standard', anything, 'of the training images, not searched: none, standard, trivial_augment, '
-                                             'rand_augment, searched (by --search), or a policy FILE'),
+    **GIVEN_POLICY,
     'search.second_term': Key('amended', one_of('amended', 'darts'), "of alpha's gradient: Eq. 7, or DARTS's"),
     'search.eta': Key(0.1, at_least(0), 'amending coefficient; 0 is first-order DARTS (Amended-DARTS 3.4)'),
     'search.xi': Key(0.0, at_least(0), "inner step of DARTS's term; 0 is the current learning rate of theta"),
     'search.auxiliary': Key(0.0, at_least(0), 'weight of the auxiliary head in L_train; 0 is none'),
     'search.drop_path': Key(0.0, between(0, 1, False, True), 'drop-path probability in L_train at the end, from 0'),
-    **_ARCH,
+    **ARCH,
 }
 _DIFFAUTOML = {
-    **_SGD,
+    **SGD,
     'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that is D_val: what theta is '
                                                              'not trained on, and theta is kept (choice)'),
     'network.name': Key('shuffle', one_of('shuffle', *fixed.FIXED), 'the choice-block supernet, or a fixed network '
                                                                     '(Table 2)'),
     'network.size': Key('cifar', one_of(*shuffle.SIZES), 'stages and widths of the supernet'),
-    'policy.K': _POLICY['policy.K'],
+    'policy.K': POLICY['policy.K'],
     'policy.ops': Key(transformations.OPERATIONS, all_of(OPS), 'candidate image operations: 14, or the 4 of Table 3'),
     'search.tuning_epochs': Key(10, at_least(0), 'epochs of the tuning phase, alpha fixed; among epochs'),
     'search.moment_batches': Key(50, between(1, _MOST), "training batches whose moments the ready network's "
@@ -292,6 +294,7 @@ METHODS = {'daas': _DAAS, 'ddas': _DDAS, 'joint_faa': _JOINT_FAA, 'faster_aa': _
            'amended_darts': _AMENDED_DARTS, 'diffautoml': _DIFFAUTOML}
 SEARCH = functools.reduce(lambda a, b: b | a, METHODS.values(), _SEARCH)
 """Every key of a search, of whichever method."""
+_OWN = tuple(METHODS)
 
 # A point of a search at which its gradients are looked at: every key of the search, and what is done there.
 GRADCHECK = _SEARCH | _DAAS | {
@@ -343,8 +346,31 @@ SCHEMAS = {'search': SEARCH, 'train': TRAIN, 'gradcheck': GRADCHECK}
 """Every key of a command's configs, of whichever method."""
 
 
+def register(method, keys):
+  """Makes the keys of a further method known (`daas_jax.methods.build.register` calls it).
+
+  Args:
+    method: its name.
+    keys: {'room.key': `Key`} of what it has besides the keys of every search.
+
+  Raises:
+    BadInput: one of the package's own methods has that name.
+  """
+  if method in _OWN:
+    raise BadInput(f'{method!r} is a method of the package: give the new one another name')
+  METHODS[method] = keys
+  SEARCH.update({name: key for name, key in keys.items() if name not in SEARCH})
+
+
 def schema_of(kind, method):
-  """The keys of a command's configs for one method: those of all methods and its own."""
+  """The keys of a command's configs for one method: those of all methods and its own.
+
+  Raises:
+    BadInput: no method of that name is known.
+  """
+  if kind == 'search' and method not in METHODS:
+    raise BadInput(f'no method {method!r} is known here, but {", ".join(METHODS)}: one that a config file registers is '
+                   'known where that file was run')
   return _SEARCH | METHODS[method] if kind == 'search' else SCHEMAS[kind]
 
 

@@ -14,6 +14,7 @@ from daas_jax.augment import apply, preprocess
 from daas_jax.detection import networks as detectors, task as detection
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas
+from daas_jax.methods import build as build_method
 from daas_jax.nets import architecture, cells, fixed, kernels as kernel_sets, shuffle, shuffle_count
 from daas_jax.nets.derived import keep_factors
 from daas_jax.nets.small_cnn import SmallCNN
@@ -21,8 +22,6 @@ from daas_jax.nets.supernet import SuperNet
 from daas_jax.policies import categorical, outcomes, relaxed, total, transformations
 from daas_jax.types import CriticProblem, Problem
 
-DENSE = ('joint_faa', 'amended_darts')
-"""The methods whose supernet computes all operations."""
 NETWORKS = ('supernet', 'small_cnn', 'shuffle', *fixed.FIXED)
 
 
@@ -55,7 +54,7 @@ def network(config, num_classes, kernels=None):
     return SmallCNN(num_classes, config.network.channels, kernels)
   space = arch_space(config)
   return SuperNet(num_classes, config.network.layers, config.network.channels, space.primitives, config.network.stem,
-                  dense=config.method in DENSE, kernels=kernels, dtype=config.network.dtype, edges=space.edges,
+                  dense=_row(config).architecture == 'mixture', kernels=kernels, dtype=config.network.dtype, edges=space.edges,
                   own_cells=space.cells != architecture.CELL_TYPES, auxiliary=config.search.get('auxiliary', 0) > 0)
 
 
@@ -75,16 +74,22 @@ def takes_key(config):
 
 def policy_space(config):
   """The space of policies of a search config, of the module that its method uses; None where none is searched."""
-  if config.method == 'amended_darts':
-    return None
-  if config.method == 'ddas':
-    return total.Space(total.parse(config.policy.candidates) or total.published(), config.policy.K)
-  if config.method == 'diffautoml':
-    return transformations.Space(tuple(config.policy.ops), config.policy.K)
-  if config.method in ('joint_faa', 'faster_aa'):
-    room = config.policy
-    return relaxed.Space(tuple(room.ops), room.K, room.L, room.selection_temperature, room.bernoulli_temperature)
-  return categorical.Space(tuple(config.policy.ops), config.policy.K, config.policy.levels, config.policy.share)
+  room, kind = config.policy, _row(config).policy
+  return SPACES[kind](room) if kind != 'given' else None
+
+
+SPACES = {
+    'categorical': lambda room: categorical.Space(tuple(room.ops), room.K, room.levels, room.share),
+    'total': lambda room: total.Space(total.parse(room.candidates) or total.published(), room.K),
+    'relaxed': lambda room: relaxed.Space(tuple(room.ops), room.K, room.L, room.selection_temperature,
+                                          room.bernoulli_temperature),
+    'transformations': lambda room: transformations.Space(tuple(room.ops), room.K),
+}
+"""{kind of policies: config.policy -> their space}."""
+
+
+def _row(config):
+  return build_method.METHODS[config.method]
 
 
 def standard_preprocessing(images, key, config):
@@ -188,7 +193,7 @@ def _transformations(config, data, space):
                              lambda images, drawn, key: transformations.augment(images, drawn, key, space)))
 
 
-_POLICIES = {'daas': _categorical, 'ddas': _total, 'joint_faa': _relaxed, 'diffautoml': _transformations}
+_POLICIES = {'categorical': _categorical, 'total': _total, 'relaxed': _relaxed, 'transformations': _transformations}
 
 
 def _budget(config, data):
@@ -313,10 +318,12 @@ def build(config, data, genotype=None, policy=None):
   if config.network.name in detectors.DETECTORS:
     return detection.problem(net, policy_space(config), data, config.policy.p_tp, config.preprocess.flip)
   drawn = config.network.name == 'supernet' and genotype is None
-  searched, dense = drawn and config.method != 'ddas', config.method in DENSE
+  kind = _row(config).architecture
+  searched, dense = drawn and kind != 'uniform', kind == 'mixture'
   held = {} if genotype is None else architecture.fixed(genotype, primitives)
   needs_key = takes_key(config)
-  policies = _given(config, data, *policy) if policy else _POLICIES[config.method](config, data, policy_space(config))
+  space = policy_space(config)
+  policies = _POLICIES[_row(config).policy](config, data, space) if space else _given(config, data, *policy)
   plain = net.clone(auxiliary=False) if drawn else net  # L_val has no auxiliary head
   regularised = 'drop_path' in config.search
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)

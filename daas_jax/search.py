@@ -6,7 +6,7 @@ import sys
 from absl import flags
 import jax
 
-from daas_jax import (cli, config as config_lib, loop, parallel, problem as problem_lib, progress, ready, results,
+from daas_jax import (catalogue, cli, config as config_lib, loop, parallel, problem as problem_lib, progress, ready, results,
                       stability, train, workdir)
 from daas_jax.data import batches as batches_lib, select
 from daas_jax.detection import networks as detectors, results as detection_results, select as detection_select
@@ -14,9 +14,6 @@ from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
 
 
-PHASES = {'daas': 'joint', 'ddas': 'policy', 'joint_faa': 'joint', 'faster_aa': 'policy',
-          'amended_darts': 'architecture', 'diffautoml': 'search'}
-"""{method: what metrics.jsonl calls its steps after a warm-up}."""
 FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.npz', 'results.json',
          'detection.json')
 """What a search may leave besides its logs."""
@@ -26,6 +23,7 @@ def define_flags(values):
   flags.DEFINE_string('search', None, 'The workdir of the search whose result is given to this one: its '
                       'architecture (network.genotype=searched), its policy (policy.name=searched).',
                       flag_values=values)
+  flags.DEFINE_bool('list', False, 'Prints what there is to choose from, and ends.', flag_values=values)
 
 
 def job(config, data, genotype=None, policy=None):
@@ -45,14 +43,14 @@ def job(config, data, genotype=None, policy=None):
   halves = data.halves if config.network.name in detectors.DETECTORS else None
   batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches, halves)
   placement = parallel.place(config.parallel.devices)
-  critic = config.method == 'faster_aa'
+  row, critic = build.METHODS[config.method], config.method == 'faster_aa'
   problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype, policy)
   eigenvalue = stability.measure(problem, config, data) if not critic else lambda state, epoch: {}
   method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
   tuned = search.epochs - search.get('tuning_epochs', 0)
 
   def phase(epoch):
-    return 'warm-up' if epoch < warmup_epochs else PHASES[config.method] if epoch < tuned else 'tuning'
+    return 'warm-up' if epoch < warmup_epochs else row.phase if epoch < tuned else 'tuning'
 
   def on_epoch(state, epoch):
     state = method.end_epoch(state) if method.end_epoch else state
@@ -74,7 +72,10 @@ def job(config, data, genotype=None, policy=None):
 
 
 def main(options):
-  """Searches as the options say; returns the summary that it prints."""
+  """Searches as the options say; returns the summary that it prints, or None where it only lists."""
+  if options.list:
+    print(catalogue.text())
+    return None
   config = options.config
   fixed = config.network.genotype
   genotype = train.find_genotype(fixed, options.search) if fixed else None

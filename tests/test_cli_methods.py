@@ -64,7 +64,7 @@ WRONG = {
         'arch.momentum': ('1', '[0, 1)'), 'arch.weight_decay': ('-1', 'at least 0'),
         'arch.freeze_margin': ('1.1', '[0, 1]'), 'arch.constraint': ('penality', 'nearest: penalty'),
         'arch.max_multiply_adds': ('1000', 'belong together'), 'arch.penalty': ('-1', 'at least 0'),
-        'gamma.optimizer': ('adamw', 'nearest: adam'), 'gamma.lr': ('0', 'above 0'), 'gamma.momentum': ('1', '[0, 1)'),
+        'gamma.gradient': ('eq3', 'eq2, score'), 'gamma.optimizer': ('adamw', 'nearest: adam'), 'gamma.lr': ('0', 'above 0'), 'gamma.momentum': ('1', '[0, 1)'),
         'gamma.weight_decay': ('-1', 'at least 0'), 'hyper.searched': ("('momentum',)", "'lr' or 'weight_decay'"),
         'hyper.lr': ('0', 'above 0'), 'adam.b1': ('1', '[0, 1)')},
 }

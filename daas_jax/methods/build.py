@@ -1,10 +1,12 @@
 """A search method out of a config: schedules, optimizers, settings."""
 
 import functools
+from typing import Callable, NamedTuple
 
 import jax
 import optax
 
+from daas_jax import config as config_lib
 from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas, gumbel
@@ -56,7 +58,7 @@ def build(config, problem, steps_per_epoch, devices=1, axis=None):
     steps_per_epoch: steps in one pass over D_train.
     devices, axis: how many devices share the samples, and the name of their pmap axis (None for one device).
   """
-  return METHODS[config.method](config, problem, steps_per_epoch, devices, axis)
+  return METHODS[config.method].build(config, problem, steps_per_epoch, devices, axis)
 
 
 def _daas(config, problem, steps_per_epoch, devices, axis):
@@ -73,7 +75,8 @@ def _daas(config, problem, steps_per_epoch, devices, axis):
       devices=devices, axis=axis))
 
 
-def _one_device(config, devices):
+def one_device(config, devices):
+  """Refuses several devices for a method that cannot share its samples among them."""
   if devices > 1:
     raise BadInput(f'method {config.method!r} runs on one device: set parallel.devices=1, not {devices}')
 
@@ -84,7 +87,7 @@ def _unrolled(name):
 
 def _ddas(config, problem, steps_per_epoch, devices, axis):
   del axis
-  _one_device(config, devices)
+  one_device(config, devices)
   search, lr = config.search, learning_rate(config, steps_per_epoch)
   return ddas.make(problem, ddas.Settings(
       n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
@@ -94,21 +97,21 @@ def _ddas(config, problem, steps_per_epoch, devices, axis):
 
 def _joint_faa(config, problem, steps_per_epoch, devices, axis):
   del axis
-  _one_device(config, devices)
+  one_device(config, devices)
   lr = learning_rate(config, steps_per_epoch)
   return joint_faa.make(problem, joint_faa.Settings(lr=lr, optimizers=optimizers(config, lr)))
 
 
 def _faster_aa(config, problem, steps_per_epoch, devices, axis):
   del steps_per_epoch, axis
-  _one_device(config, devices)
+  one_device(config, devices)
   adam = {name: _adam(config, config[name].lr, config[name].weight_decay) for name in ('theta', 'gamma')}
   return faster_aa.make(problem, faster_aa.Settings(adam, config.search.penalty, config.search.classification))
 
 
 def _amended_darts(config, problem, steps_per_epoch, devices, axis):
   del axis
-  _one_device(config, devices)
+  one_device(config, devices)
   search, lr = config.search, learning_rate(config, steps_per_epoch)
   return amended_darts.make(problem, amended_darts.Settings(
       lr=lr, optimizers={'theta': theta_optimizer(config, lr), 'arch': arch_optimizer(config)},
@@ -125,7 +128,7 @@ def _sgd_or_adam(config, room):
 
 def _diffautoml(config, problem, steps_per_epoch, devices, axis):
   del axis
-  _one_device(config, devices)
+  one_device(config, devices)
   search, room, budget = config.search, config.theta, problem.budget
 
   def theta(values):
@@ -145,6 +148,43 @@ def _diffautoml(config, problem, steps_per_epoch, devices, axis):
       penalty=penalty, path=budget and (lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left))))
 
 
-METHODS = {'daas': _daas, 'ddas': _ddas, 'joint_faa': _joint_faa, 'faster_aa': _faster_aa,
-           'amended_darts': _amended_darts, 'diffautoml': _diffautoml}
-"""{name: (config, problem, steps_per_epoch, devices, axis) -> `Method`}."""
+class Row(NamedTuple):
+  """What a method is beside its algorithm.
+
+  Attributes:
+    build: (config, problem, steps_per_epoch, devices, axis) -> `Method`.
+    phase: what metrics.jsonl calls its steps after a warm-up.
+    architecture: of a supernet: a 'path' is sampled, the 'mixture' of all operations computed, or paths are drawn
+      'uniform'ly and not searched.
+    policy: its space, a key of `daas_jax.problem.SPACES`, or 'given': config key 'policy.name' says which it is.
+  """
+  build: Callable
+  phase: str
+  architecture: str
+  policy: str
+
+
+METHODS = {
+    'daas': Row(_daas, 'joint', 'path', 'categorical'),
+    'ddas': Row(_ddas, 'policy', 'uniform', 'total'),
+    'joint_faa': Row(_joint_faa, 'joint', 'mixture', 'relaxed'),
+    'faster_aa': Row(_faster_aa, 'policy', 'path', 'relaxed'),
+    'amended_darts': Row(_amended_darts, 'architecture', 'mixture', 'given'),
+    'diffautoml': Row(_diffautoml, 'search', 'path', 'transformations'),
+}
+"""{name: `Row`}."""
+
+
+def register(name, keys, build, phase, architecture, policy='given'):
+  """Adds a method, so that `config.method=name` chooses it in the process that called this: from a config file, say.
+
+  Args:
+    name: other than those of the package; the same name again replaces what was registered before.
+    keys: {'room.key': `daas_jax.config.Key`} of its config, besides those of every search.
+    build, phase, architecture, policy: see `Row`.
+
+  Raises:
+    BadInput: the package has a method of that name.
+  """
+  config_lib.register(name, keys)
+  METHODS[name] = Row(build, phase, architecture, policy)
