@@ -231,9 +231,8 @@ def test_ddas_on_objects_with_a_small_retinanet(tmp_path):
   run('search', '--config=configs/ddas_coco.py:smoke', f'--workdir={tmp_path / "search"}')
   rows = rows_of(tmp_path / 'search')
   assert len(rows) == 4 and all(row['grad_norm_theta'] > 0 for row in rows)
-  # A quarter of the candidates leave grey scenes as they are: a step that draws no other has no gradient.
-  assert all((row['grad_norm_gamma'] > 0) == (row['augmented_loss'] != row['train_loss']) for row in rows)
-  assert sum(row['grad_norm_gamma'] > 0 for row in rows) >= 2
+  # A quarter of the candidates leave grey scenes as they are: the third step draws no other, and its gradient may be 0.
+  assert sum(row['grad_norm_gamma'] > 0 for row in rows) >= 3
   policy = json.loads((tmp_path / 'search' / 'policy.json').read_text())
   assert len(policy['candidates']) == 50 and len(policy['epochs']) == 2
   found = json.loads((tmp_path / 'search' / 'detection.json').read_text())

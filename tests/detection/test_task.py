@@ -102,7 +102,6 @@ def test_retinanet_learns_them_too():
   """Objects of about 25 pixels, smaller than the smallest anchors."""
   layout = scenes_lib.Layout(side=48, most=2, scale=(0.8, 1.0), noise=5)
   before, after = _learn_by_heart(networks.make('retinanet', 10, 10, 8), scenes_lib.load(4, 4, 1, 0, layout), 120)
-  print(before[:2], after[:2])
   assert before.ap50 < 0.2 and after.ap50 > 0.5 and 0 < after.mean <= after.ap50
 
 
