@@ -13,6 +13,17 @@ _RUN = ('metrics.jsonl', 'history.jsonl', 'checkpoints', 'genotype.json', 'polic
         'table.json', 'table.md')
 
 
+def last_file(config):
+  """The name of the file that a finished run writes last.
+
+  Args:
+    config: {'room.key': value} of its config.json.
+  """
+  if config.get('kind') == 'train' or 'search.tuning_epochs' in config:  # a network that is ready is evaluated
+    return 'results.json'
+  return 'genotype.json' if 'policy.name' in config else 'policy.json'  # of which the former is searched alone
+
+
 @contextlib.contextmanager
 def opened(path, config_json):
   """Opens a workdir for one process and one config.

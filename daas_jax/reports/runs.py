@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from daas_jax import config as config_lib, metrics as metrics_lib
+from daas_jax import config as config_lib, metrics as metrics_lib, workdir
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
 from daas_jax.policies import found as found_policies
 
 # Far above any search: a foreign file must not ask for thousands of panels.
 _MOST, _MOST_NODES = 100, 16
-_LAST = {'search': 'policy.json', 'train': 'results.json'}  # the file that a finished run ends with
 
 
 class Architecture(NamedTuple):
@@ -136,17 +135,18 @@ def _load(folder, name):
   if kind == 'gradcheck':
     raise BadInput(f'{folder} holds a gradient laboratory, which has its own figure, gradcheck.png: give the workdir '
                    'of a search or a training')
-  if kind not in _LAST:
+  if kind not in ('search', 'train'):
     raise BadInput(f'{path("config.json")} is no config of a search or a training; give a workdir that '
                    'daas_jax.search or daas_jax.train made')
   rows, notes = _rows(path('metrics.jsonl'))
   history, more = _rows(path('history.jsonl'))
-  finished = os.path.isfile(path(_LAST[kind]))
+  last = workdir.last_file(config)
+  finished = os.path.isfile(path(last))
   if not rows and not finished:
     raise BadInput(f'{folder} holds no finished {"search" if kind == "search" else "training"} and no whole line of '
                    'metrics: there is nothing to report yet')
   if not finished:
-    notes.insert(0, f'This run is not finished (there is no {_LAST[kind]}): shown is what it has written so far.')
+    notes.insert(0, f'This run is not finished (there is no {last}): shown is what it has written so far.')
   architecture, lost = _over_time(history, _architecture, Architecture)
   policy, also = _over_time(history, _policy, Policy)
   if kind == 'search' and not history:

@@ -19,7 +19,7 @@ import time
 import uuid
 
 import daas_jax
-from daas_jax import atomic
+from daas_jax import atomic, config as config_lib, workdir
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
 from daas_jax.policies import found
@@ -69,20 +69,21 @@ def result(run, root):
     BadInput: there is a result and it is damaged, or of something else; the line names the file.
   """
   folder = os.path.join(root, run.folder)
-  path = os.path.join(folder, 'policy.json' if run.kind == 'search' else 'results.json')
+  config = config_lib.flatten(_read(os.path.join(folder, 'config.json')) or {}) | {'kind': run.kind}
+  path = os.path.join(folder, workdir.last_file(config))
   if not os.path.lexists(path):
     return None
   try:
-    return _search_result(folder) if run.kind == 'search' else _training_result(path, run)
+    return _search_result(folder, config) if run.kind == 'search' else _training_result(path, run)
   except BadInput as error:
     raise BadInput(f'a result of this study is damaged: {error} (move {folder} away to run it again)') from error
 
 
-def _search_result(folder):
-  found.load(os.path.join(folder, 'policy.json'))
-  with open(os.path.join(folder, 'config.json'), encoding='utf-8') as file:
-    if json.load(file)['network']['name'] == 'supernet':
-      genotype_lib.load(os.path.join(folder, 'genotype.json'))
+def _search_result(folder, config):
+  if 'policy.name' not in config:
+    found.load(os.path.join(folder, 'policy.json'))
+  if config.get('network.name') == 'supernet' and config.get('method') != 'ddas':
+    genotype_lib.load(os.path.join(folder, 'genotype.json'))
   return {}
 
 

@@ -1,0 +1,39 @@
+"""What README shows as a program runs as it stands there."""
+
+import json
+import re
+
+from conftest import ROOT
+
+from daas_jax import cli, config as config_lib, search
+from daas_jax.methods import build
+
+
+def _gdas():
+  blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(encoding='utf-8'), re.DOTALL)
+  return next(block for block in blocks if "build.register('gdas'" in block)
+
+
+def test_the_method_of_one_file_searches_architectures(tmp_path, monkeypatch, capsys):
+  """Through the command, with a key of its own on the command line, and smaller so as to compile in seconds."""
+  (tmp_path / 'gdas.py').write_text(_gdas(), encoding='utf-8')
+  monkeypatch.setattr(config_lib, 'METHODS', dict(config_lib.METHODS))  # what is registered here ends here
+  monkeypatch.setattr(build, 'METHODS', dict(build.METHODS))
+  words = [f'--config={tmp_path / "gdas.py"}', f'--workdir={tmp_path / "run"}', '--config.search.tau_end=0.5',
+           '--config.data.n_train=64', '--config.search.batch=16', '--config.search.epochs=2',
+           "--config.network.primitives=('skip_connect','max_pool_3x3')", '--config.network.channels=2']
+  assert cli.run('search', search.main, words, search.define_flags) == 0, capsys.readouterr().err
+  rows = [json.loads(line) for line in (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()]
+  assert len(rows) == 2 and all(row['grad_norm_arch'] > 0 and row['phase'] == 'architecture' for row in rows)
+  assert abs(rows[-1]['tau'] - 0.5) < 5 and 'skip_share' in rows[-1]
+  genotype = json.loads((tmp_path / 'run' / 'genotype.json').read_text())
+  assert {name for node in genotype['normal'] for name, _ in node} <= {'skip_connect', 'max_pool_3x3'}
+  assert not (tmp_path / 'run' / 'policy.json').exists()
+
+
+def test_the_catalogue_names_what_there_is(capsys):
+  assert cli.run('search', search.main, ['--list'], search.define_flags) == 0
+  said = capsys.readouterr().out
+  for name in (*config_lib.METHODS, 'supernet', 'shuffle', 'wrn_40_2', 'sep_conv_3x3', 'TranslateX', 'trivial_augment',
+               'embedded', 'tfds:NAME'):
+    assert name in said, name
