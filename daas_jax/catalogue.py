@@ -42,7 +42,8 @@ def _method(name, row):
   except ImportError:  # registered by a config file
     doc = f'Registered by {row.build.__code__.co_filename}.'
   supernets = [network for network in _networks(name) if network in _SUPERNETS]
-  architecture = f' Architectures of {" and ".join(supernets)}: {_ARCHITECTURES[row.architecture]}.' if supernets else ''
+  drawn = _ARCHITECTURES[row.architecture]
+  architecture = f' Architectures of {" and ".join(supernets)}: {drawn}.' if supernets else ''
   return f'{doc}{architecture} Policies: {_POLICIES[row.policy]}.'
 
 

@@ -1,7 +1,7 @@
 """What is searched over and what is measured: a `Problem` out of a config and a data set's facts.
 
-The methods see only the callables of `daas_jax.types.Problem`; networks, policy spaces and preprocessing are chosen
-here and nowhere else.
+The methods see only the callables of `daas_jax.types.Problem`; networks are chosen here and nowhere else, policies in
+`daas_jax.spaces`, preprocessing in `daas_jax.inputs`.
 """
 
 import functools
@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from daas_jax.augment import apply, preprocess
+from daas_jax import inputs, spaces
+from daas_jax.augment import preprocess
 from daas_jax.detection import networks as detectors, task as detection
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas
@@ -19,7 +20,7 @@ from daas_jax.nets import architecture, cells, fixed, kernels as kernel_sets, sh
 from daas_jax.nets.derived import keep_factors
 from daas_jax.nets.small_cnn import SmallCNN
 from daas_jax.nets.supernet import SuperNet
-from daas_jax.policies import categorical, outcomes, relaxed, total, transformations
+from daas_jax.policies import relaxed
 from daas_jax.types import CriticProblem, Problem
 
 NETWORKS = ('supernet', 'small_cnn', 'shuffle', *fixed.FIXED)
@@ -54,7 +55,7 @@ def network(config, num_classes, kernels=None):
     return SmallCNN(num_classes, config.network.channels, kernels)
   space = arch_space(config)
   return SuperNet(num_classes, config.network.layers, config.network.channels, space.primitives, config.network.stem,
-                  dense=_row(config).architecture == 'mixture', kernels=kernels, dtype=config.network.dtype, edges=space.edges,
+                  dense=_kind(config) == 'mixture', kernels=kernels, dtype=config.network.dtype, edges=space.edges,
                   own_cells=space.cells != architecture.CELL_TYPES, auxiliary=config.search.get('auxiliary', 0) > 0)
 
 
@@ -72,128 +73,9 @@ def takes_key(config):
   return row.module.takes_noise if row else 'noise' in config.network.primitives
 
 
-def policy_space(config):
-  """The space of policies of a search config, of the module that its method uses; None where none is searched."""
-  room, kind = config.policy, _row(config).policy
-  return SPACES[kind](room) if kind != 'given' else None
-
-
-SPACES = {
-    'categorical': lambda room: categorical.Space(tuple(room.ops), room.K, room.levels, room.share),
-    'total': lambda room: total.Space(total.parse(room.candidates) or total.published(), room.K),
-    'relaxed': lambda room: relaxed.Space(tuple(room.ops), room.K, room.L, room.selection_temperature,
-                                          room.bernoulli_temperature),
-    'transformations': lambda room: transformations.Space(tuple(room.ops), room.K),
-}
-"""{kind of policies: config.policy -> their space}."""
-
-
-def _row(config):
-  return build_method.METHODS[config.method]
-
-
-def standard_preprocessing(images, key, config):
-  """Random crop (or resized crop) and horizontal flip of images float [B, H, W, C], as `config.preprocess` says."""
-  key_crop, key_flip = jax.random.split(key)
-  if config.crop == 'resized':
-    images = preprocess.random_resized_crop(images, key_crop, images.shape[1])
-  elif config.padding:
-    images = preprocess.random_crop(images, key_crop, config.padding)
-  return preprocess.random_flip(images, key_flip) if config.flip else images
-
-
-def make_input(config, data, augment, standard=True):
-  """(images uint8, policy, key) -> preprocessed, augmented, normalised images.
-
-  Args:
-    config: a search or training config.
-    data: a `daas_jax.data.sources.Dataset`, for mean and std.
-    augment: (images float, policy, key) -> images float.
-    standard: whether crop and flip come before it, and Cutout (where the config has it) after; all or none of them.
-  """
-  def train_input(images, policy, key):
-    key_standard, key_policy, key_cutout = jax.random.split(key, 3)
-    images = preprocess.to_float(images)
-    if standard:
-      images = standard_preprocessing(images, key_standard, config.preprocess)
-    images = preprocess.normalise(augment(images, policy, key_policy), data.mean, data.std)
-    size = config.preprocess.cutout if standard else 0
-    return preprocess.cutout(images, key_cutout, size) if size else images
-  return train_input
-
-
-def _train_input(config, data, space):
-  return make_input(config, data, lambda images, policy, key: apply.apply_policy(
-      images, policy.o, policy.y, categorical.strength(policy.m, space), key, ops=space.ops, per='batch'))
-
-
-def _categorical(config, data, space):
-  """The fields of a `Problem` that are about policies, for DAAS."""
-  scored = {'event': categorical, 'outcome': outcomes}[config.search.score]
-  return dict(
-      init_gamma=functools.partial(categorical.init, space=space, p0=config.policy.p0),
-      sample_policy=functools.partial(categorical.sample, space=space),
-      log_prob=functools.partial(scored.log_prob, space=space),
-      train_input=_train_input(config, data, space),
-      n_features=outcomes.size(space),
-      features=functools.partial(outcomes.features, space=space),
-      expected_features=functools.partial(outcomes.expected, space=space))
-
-
-def _total(config, data, space):
-  """The same for DDAS."""
-  def augment(images, policy, key):
-    o, strength = space.operations(policy.phi)
-    return apply.apply_policy(images, o, jnp.broadcast_to(policy.y, o.shape), strength, key, ops=space.ops, per='batch')
-
-  return dict(
-      init_gamma=functools.partial(total.init, space=space, p_tp=config.policy.p_tp),
-      sample_policy=lambda key, gamma: total.sample(key, space),
-      log_prob=total.log_prob,
-      train_input=make_input(config, data, augment),
-      total_probability=total.total_probability)
-
-
-def _relaxed(config, data, space):
-  """The same for the joint DARTS and Faster AutoAugment search, whose policy is gamma itself."""
-  train_input = make_input(config, data, lambda images, gamma, key: relaxed.apply(gamma, space, images, key))
-  return dict(
-      init_gamma=functools.partial(relaxed.init, space=space),
-      sample_policy=None,
-      log_prob=None,
-      train_input=train_input,
-      project=relaxed.project,
-      augmented_val_input=lambda images, gamma, key: train_input(_turned(images, config), gamma, key))
-
-
-def given_input(config, data, augment, standard):
-  """(images uint8, progress, key) -> images under a policy that is given: `make_input`.
-
-  Args:
-    config, data, standard: as for `make_input`.
-    augment: (key, images float, progress) -> images, such as `daas_jax.load_policy` returns; progress in [0, 1] is the
-      share of the run that is done.
-  """
-  return make_input(config, data, lambda images, progress, key: augment(key, images, progress), standard)
-
-
-def _given(config, data, augment, standard):
-  """The fields of a `Problem` that are about policies, where none is searched."""
-  return dict(init_gamma=lambda key: {}, sample_policy=None, log_prob=None,
-              train_input=given_input(config, data, augment, standard))
-
-
-def _transformations(config, data, space):
-  """The same for DiffAutoML, whose policies are drawn for every image of a batch."""
-  return dict(
-      init_gamma=functools.partial(transformations.init, space=space),
-      sample_policy=lambda key, tau: transformations.sample(key, tau, config.search.batch, space),
-      log_prob=lambda tau, drawn: jnp.log(transformations.probability(tau, drawn)),
-      train_input=make_input(config, data,
-                             lambda images, drawn, key: transformations.augment(images, drawn, key, space)))
-
-
-_POLICIES = {'categorical': _categorical, 'total': _total, 'relaxed': _relaxed, 'transformations': _transformations}
+def _kind(config):
+  """What the method makes of a supernet, see `daas_jax.methods.build.Row`."""
+  return build_method.METHODS[config.method].architecture
 
 
 def _budget(config, data):
@@ -234,12 +116,6 @@ def cross_entropies(logits, labels):
   return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
-def mixture_input(config, data, space):
-  """(images uint8, `straight_through.Weights`, key) -> the images of `train_input`, differentiable in the weights."""
-  return make_input(config, data,
-                    lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
-
-
 def two_heads(outputs):
   """(D [B], logits [B, n]) of a classifier's outputs [B, n + 1]: a classifier of one class more is a critic.
 
@@ -255,7 +131,8 @@ def build_critic(config, data):
     config: a search config of method 'faster_aa'.
     data: a `daas_jax.data.sources.Dataset`.
   """
-  net, space, needs_key = network(config, len(data.class_names) + 1), policy_space(config), takes_key(config)
+  net, space = network(config, len(data.class_names) + 1), spaces.policy_space(config)
+  needs_key = takes_key(config)
   normalise = lambda images: preprocess.normalise(images, data.mean, data.std)
   image = jnp.zeros((1, *data.train_images.shape[1:]))
 
@@ -266,17 +143,11 @@ def build_critic(config, data):
       init_theta=lambda key: net.init(key, {}, image, key if needs_key else None)['params'],
       init_gamma=functools.partial(relaxed.init, space=space),
       critic=critic,
-      prepare=lambda images, key: standard_preprocessing(preprocess.to_float(images), key, config.preprocess),
+      prepare=lambda images, key: inputs.standard_preprocessing(preprocess.to_float(images), key, config.preprocess),
       augment=lambda gamma, images, key: relaxed.apply(gamma, space, images, key),
       normalise=normalise,
-      val_input=lambda images: normalise(preprocess.to_float(_turned(images, config))),
+      val_input=inputs.val_input(config, data),
       project=relaxed.project)
-
-
-def _turned(images, config):
-  """Validation images, turned where the check of DDAS 4.1 asks for it."""
-  turns = config.data.validation_turns
-  return jnp.rot90(images, turns, (1, 2)) if turns else images
 
 
 def _train_loss(config, net, needs_key):
@@ -316,14 +187,12 @@ def build(config, data, genotype=None, policy=None):
   """
   net, primitives = network(config, len(data.class_names)), tuple(config.network.primitives)
   if config.network.name in detectors.DETECTORS:
-    return detection.problem(net, policy_space(config), data, config.policy.p_tp, config.preprocess.flip)
+    return detection.problem(net, spaces.policy_space(config), data, config.policy.p_tp, config.preprocess.flip)
   drawn = config.network.name == 'supernet' and genotype is None
-  kind = _row(config).architecture
+  kind = _kind(config)
   searched, dense = drawn and kind != 'uniform', kind == 'mixture'
   held = {} if genotype is None else architecture.fixed(genotype, primitives)
   needs_key = takes_key(config)
-  space = policy_space(config)
-  policies = _POLICIES[_row(config).policy](config, data, space) if space else _given(config, data, *policy)
   plain = net.clone(auxiliary=False) if drawn else net  # L_val has no auxiliary head
   regularised = 'drop_path' in config.search
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
@@ -358,17 +227,14 @@ def build(config, data, genotype=None, policy=None):
     logits = net.apply({'params': theta}, z, images, key if needs_key else None)
     return cross_entropies(logits, labels), accuracy(logits, labels)
 
-  def val_input(images):
-    return preprocess.normalise(preprocess.to_float(_turned(images, config)), data.mean, data.std)
-
   fields = dict(init_arch=init_arch, sample_arch=sample_arch) | paths
   return Problem(
       init_theta=init_theta,
       loss=loss,
       losses=losses,
       identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
-      val_input=val_input,
+      val_input=inputs.val_input(config, data),
       train_loss=_train_loss(config, net, needs_key) if regularised else None,
       relaxed_loss=relaxed_loss if searched else None,
       **fields,
-      **policies)
+      **spaces.fields(config, data, policy))

@@ -5,7 +5,7 @@ import os
 import jax
 import numpy as np
 
-from daas_jax import metrics as metrics_lib, problem as problem_lib
+from daas_jax import metrics as metrics_lib, problem as problem_lib, spaces
 from daas_jax.nets import architecture, blocks as blocks_lib, cells, genotype as genotype_lib, shuffle
 from daas_jax.policies import results as policy_results
 
@@ -19,7 +19,7 @@ def skip_share(genotype):
 def measures(state, config):
   """Numbers on the distributions that every epoch logs: entropies (nats) of alpha, beta and the policy's, share of
   skip_connect."""
-  space = problem_lib.policy_space(config)
+  space = spaces.policy_space(config)
   out = policy_results.of(space).measures(state.gamma, space) if space else {}
   if config.network.name == 'shuffle':
     return out | {name: float(h) for name, h in architecture.entropies({'alpha': state.arch['alpha']}).items()}
@@ -47,7 +47,7 @@ def record(state, config):
     the O candidates, 'alpha': [C, E, O] and, where there is one, 'beta': [C, E] logits}, {} for a fixed network;
     'policy': as `policies.results.Results` says, {} where none is searched}.
   """
-  space, plain = problem_lib.policy_space(config), policy_results.plain
+  space, plain = spaces.policy_space(config), policy_results.plain
   if config.network.name == 'shuffle':  # a cell type a block, with one edge
     alpha = np.asarray(state.arch['alpha'])[:, None]
     arch = {'cells': [shuffle.block_name(i) for i in range(len(alpha))], 'edges': [[0, 1]],
@@ -71,7 +71,7 @@ def write(workdir, state, config):
   Returns:
     The summary, as text.
   """
-  lines, space = [], problem_lib.policy_space(config)
+  lines, space = [], spaces.policy_space(config)
   if config.network.name == 'shuffle':
     found = path(state, config)
     blocks_lib.save(os.path.join(workdir, 'blocks.json'), found)

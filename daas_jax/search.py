@@ -6,8 +6,8 @@ import sys
 from absl import flags
 import jax
 
-from daas_jax import (catalogue, cli, config as config_lib, loop, parallel, problem as problem_lib, progress, ready, results,
-                      stability, train, workdir)
+from daas_jax import (catalogue, cli, config as config_lib, loop, parallel, problem as problem_lib, progress, ready,
+                      results, stability, train, workdir)
 from daas_jax.data import batches as batches_lib, select
 from daas_jax.detection import networks as detectors, results as detection_results, select as detection_select
 from daas_jax.methods import build

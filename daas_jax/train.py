@@ -11,7 +11,7 @@ from absl import flags
 import jax
 import jax.numpy as jnp
 
-from daas_jax import atomic, cli, config as config_lib, loop, problem, progress, training, workdir
+from daas_jax import atomic, cli, config as config_lib, inputs, loop, progress, training, workdir
 from daas_jax.data import batches as batches_lib, select, sources, splits
 from daas_jax.errors import BadInput
 from daas_jax.nets import blocks as blocks_lib, count, genotype as genotype_lib
@@ -123,7 +123,7 @@ def main(options):
   total = config.train.epochs * batches.steps_per_epoch
   net = training.network(config, genotype, len(data.class_names))
   tx, lr = training.optimizer(config, total)
-  step = training.make_step(config, net, tx, lr, problem.given_input(config, data, augment, standard), total)
+  step = training.make_step(config, net, tx, lr, inputs.given_input(config, data, augment, standard), total)
   evaluate = training.make_evaluate(net, data)
 
   def start(key):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from daas_jax import config as config_lib, problem
+from daas_jax import config as config_lib, inputs, problem
 from daas_jax.data import sources
 from daas_jax.errors import BadInput
 from daas_jax.nets import cells, genotype as genotype_lib
@@ -70,7 +70,7 @@ def test_standard_preprocessing_keeps_shapes(data):
   images = jnp.asarray(data.train_images, jnp.float32) / 255
   for crop in ('padded', 'resized'):
     config.preprocess.crop = crop
-    out = problem.standard_preprocessing(images, jax.random.key(0), config.preprocess)
+    out = inputs.standard_preprocessing(images, jax.random.key(0), config.preprocess)
     assert out.shape == images.shape and float(jnp.abs(out - images).max()) > 0
 
 

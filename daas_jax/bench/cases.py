@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import config as config_lib, problem as problem_lib, training
+from daas_jax import config as config_lib, inputs, problem as problem_lib, training
 from daas_jax.augment import apply
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data.sources import Dataset
@@ -173,7 +173,7 @@ def _derived_20x36(batch, dtype):
   net = training.network(config, genotype.random_genotype(0, DAAS_PRIMITIVES), CLASSES)
   tx, lr = training.optimizer(config, 1000)
   state = training.init_state(net, tx, jax.random.key(0), (SIDE, SIDE, 3))
-  train_input = problem_lib.given_input(config, _data(), lambda key, images, progress: images, True)
+  train_input = inputs.given_input(config, _data(), lambda key, images, progress: images, True)
   images, labels = _images(batch)
   step = training.make_step(config, net, tx, lr, train_input, 1000)
   return Case(step, (state, ((255 * images).astype(jnp.uint8), labels)), batch)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from daas_jax import problem as problem_lib
+from daas_jax import inputs, problem as problem_lib, spaces
 from daas_jax.augment.ops import OPS
 from daas_jax.data import batches as batches_lib
 from daas_jax.errors import BadInput, Diverged
@@ -153,7 +153,7 @@ def build_point(config, data, reporter):
     BadInput: as `check`.
   """
   check(config, data)
-  space, batches = problem_lib.policy_space(config), _batches(config, data)
+  space, batches = spaces.policy_space(config), _batches(config, data)
   problem = problem_lib.build(config, data)
   method = build.build(config, problem, batches.steps_per_epoch)
   state = jax.jit(method.init)(jax.random.key(config.seed))
@@ -191,7 +191,7 @@ def build_point(config, data, reporter):
     other = batches(config.lab.step + 1 + i)
     return other.train_images, other.train_labels, val_of(other)
 
-  relaxed = problem_lib.mixture_input(config, data, space)
+  relaxed = inputs.mixture_input(config, data, space)
 
   def mixture(gamma, key):
     weights = straight_through.sample(key, gamma, space, config.lab.tau)

@@ -156,7 +156,7 @@ class Row(NamedTuple):
     phase: what metrics.jsonl calls its steps after a warm-up.
     architecture: of a supernet: a 'path' is sampled, the 'mixture' of all operations computed, or paths are drawn
       'uniform'ly and not searched.
-    policy: its space, a key of `daas_jax.problem.SPACES`, or 'given': config key 'policy.name' says which it is.
+    policy: its space, a key of `daas_jax.spaces.SPACES`, or 'given': config key 'policy.name' says which it is.
   """
   build: Callable
   phase: str

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import planted
-from daas_jax import problem
+from daas_jax import problem, spaces
 from daas_jax.policies import relaxed
 
 CONFIG = planted.joint_rotate_config()
@@ -28,7 +28,7 @@ def search():
 
 def _rotate90(state):
   """(selection, application probability) of Rotate90 in each sub-policy: [L] each."""
-  selection = relaxed.selection(state.gamma, problem.policy_space(CONFIG))
+  selection = relaxed.selection(state.gamma, spaces.policy_space(CONFIG))
   return np.asarray(selection)[:, 0, -1], np.asarray(state.gamma['p'])[:, 0, -1]
 
 
