@@ -157,7 +157,7 @@ def _skip(axis, run, scale):
 
 
 def _eigenvalue(axis, run, scale):
-  _line(axis, *runs_lib.series(run.metrics, _EIGENVALUE, scale), 5, 'of the Hessian of the validation loss in alpha')
+  _line(axis, *runs_lib.series(run.metrics, _EIGENVALUE, scale), 5, 'of d2 L_val / d alpha2')
   axis.set(title='dominant eigenvalue', ylabel='nats per unit of alpha squared')
 
 
