@@ -318,7 +318,8 @@ TRAIN = {
     'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that chooses the epoch'),
     **_PREPROCESS,
     'policy': Key('searched', anything, 'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
-    'genotype': Key('searched', anything, 'searched, random:SEED, or a genotype FILE; none for a fixed network'),
+    'genotype': Key('searched', anything, 'searched, searched:EPOCH (as of that epoch of the search), random:SEED, or '
+                                        'a genotype FILE; none for a fixed network'),
     'network.name': Key('derived', one_of('derived', 'shuffle', *fixed.FIXED),
                         "the genotype's network, the path of a blocks.json, or a fixed one"),
     **_FIXED,

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from daas_jax import metrics as metrics_lib, problem as problem_lib, spaces
+from daas_jax.errors import BadInput
 from daas_jax.nets import architecture, blocks as blocks_lib, cells, genotype as genotype_lib, shuffle
 from daas_jax.policies import results as policy_results
 
@@ -58,6 +59,32 @@ def record(state, config):
       'cells': list(of.cells), 'edges': [list(cells.EDGES[edge]) for edge in of.edges],
       'operations': list(of.primitives)} | {name: plain(x) for name, x in state.arch.items()}
   return {'architecture': arch, 'policy': policy_results.of(space).record(state.gamma, space) if space else {}}
+
+
+def genotype_at(workdir, epoch):
+  """The genotype that a search would have ended with after an epoch, from its history.jsonl.
+
+  Args:
+    workdir: of a search of cells, over or not.
+    epoch: whole number of epochs done; 0 is the start.
+
+  Raises:
+    BadInput: the history has no architecture of that epoch.
+  """
+  path = os.path.join(workdir, 'history.jsonl')
+  rows = {row.get('epoch'): row.get('architecture') for row in metrics_lib.read(path)}
+  if not rows.get(epoch):
+    known = [str(e) for e, content in rows.items() if content]
+    others = f'but those of {known[0]} to {known[-1]}' if known else 'and none: give the workdir of a search of cells'
+    raise BadInput(f'{path} holds no architecture of epoch {epoch}, {others}')
+  content = rows[epoch]
+  try:
+    edges = tuple(cells.EDGES.index(tuple(edge)) for edge in content['edges'])
+    space = architecture.DenseSpace(tuple(content['operations']), edges, tuple(content['cells']))
+    arch = {name: np.array(content[name], np.float64) for name in ('alpha', 'beta') if name in content}
+    return genotype_lib.from_json(genotype_lib.to_json(architecture.derive(arch, space)), path)
+  except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    raise BadInput(f'{path} is damaged: what it holds of epoch {epoch} is no architecture of cells') from error
 
 
 def write(workdir, state, config):

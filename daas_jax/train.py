@@ -11,7 +11,7 @@ from absl import flags
 import jax
 import jax.numpy as jnp
 
-from daas_jax import atomic, cli, config as config_lib, inputs, loop, progress, training, workdir
+from daas_jax import atomic, cli, config as config_lib, inputs, loop, progress, results, training, workdir
 from daas_jax.data import batches as batches_lib, select, sources, splits
 from daas_jax.errors import BadInput
 from daas_jax.nets import blocks as blocks_lib, count, genotype as genotype_lib
@@ -24,7 +24,8 @@ def define_flags(values):
   flags.DEFINE_string('search', None, 'The workdir of the search whose result is trained.', flag_values=values)
   flags.DEFINE_string('policy_search', None, 'The search whose policy it is, where it is another.', flag_values=values)
   flags.DEFINE_string('policy', None, 'searched, ' + ', '.join(fixed.FIXED) + ', or a policy file.', flag_values=values)
-  flags.DEFINE_string('genotype', None, 'searched, random:SEED, or a genotype file.', flag_values=values)
+  flags.DEFINE_string('genotype', None, 'searched, searched:EPOCH, random:SEED, or a genotype file.',
+                      flag_values=values)
   flags.DEFINE_bool('count', False, 'Prints parameters and multiply-adds of the network and trains nothing; needs no '
                     '--workdir.', flag_values=values)
 
@@ -49,6 +50,13 @@ def find_genotype(asked, search):
   """The `Genotype` that --genotype names."""
   if asked == 'searched':
     return genotype_lib.load(_from_search(search, 'genotype'))
+  if asked.startswith('searched:'):
+    epoch = asked.removeprefix('searched:')
+    if not (epoch.isascii() and epoch.isdecimal() and len(epoch) < 10):
+      raise BadInput(f'--genotype=searched:EPOCH needs a whole number of epochs, not {epoch[:40]!r}')
+    if not search:
+      raise BadInput('the genotype of an epoch is asked for, but no search is given: add --search=WORKDIR')
+    return results.genotype_at(search, int(epoch))
   if asked.startswith('random:'):
     seed = asked.removeprefix('random:')
     if not (seed.isascii() and seed.isdecimal() and len(seed) < 19):

@@ -29,7 +29,7 @@ TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_
              'train_shake_shake', 'train_pyramidnet')
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
                'ddas_quickstart', 'ddas_rotate90', 'ddas_detection', 'train_ddas_quickstart',
-               'joint_faa_quickstart', 'joint_faa_rotate90', 'amended_quickstart', 'diffautoml_quickstart',
+               'joint_faa_quickstart', 'joint_faa_rotate90', 'amended_quickstart', 'amended_small', 'diffautoml_quickstart',
                'train_diffautoml_quickstart')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.

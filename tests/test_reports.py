@@ -170,7 +170,7 @@ def test_several_runs_are_compared_and_told_apart(tmp_path, monkeypatch):
   assert report.main([*map(str, paths), f"--out={tmp_path / 'out'}"]) == 0
   found = _read(tmp_path / 'out')
   names = {path.name for path in (tmp_path / 'out' / 'figures').iterdir()}
-  assert {'curves-of-searches.png', 'a-run-cells.png', 'b-run-cells.png', 'trained-curves.png'} <= names
+  assert {'curves-of-searches.png', 'stability.png', 'a-run-cells.png', 'b-run-cells.png', 'trained-curves.png'} <= names
   assert 'curves-of-trainings.png' not in names and len(names) == len(found.images)
   for words in ('Comparison', 'Search: a/run', 'Search: b/run', 'Training: trained', '0.7500', '12,345'):
     assert words in found.text

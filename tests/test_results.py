@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from daas_jax import config as config_lib, results
+from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import categorical
@@ -77,3 +78,53 @@ def test_a_record_is_json_that_says_what_its_numbers_are(config, share):
 
 def test_a_record_of_a_fixed_network_is_of_the_policy_alone(config):
   assert results.record(_state({}), config)['architecture'] == {}
+
+
+# --- an architecture of the past ---
+
+
+def _history(folder, config, epochs=3):
+  """history.jsonl of a search that goes from skip_connect to its opposite; the genotypes of its epochs."""
+  out, lines = [], []
+  for epoch in range(epochs):
+    arch = _arch()
+    arch = arch | {'alpha': arch['alpha'] * (1 - epoch)}
+    state = _state(arch)
+    lines.append(json.dumps({'step': 10 * epoch, 'epoch': epoch} | results.record(state, config)))
+    results.write(folder, state, config)
+    out.append(genotype_lib.load(folder / 'genotype.json'))
+  (folder / 'history.jsonl').write_text('\n'.join(lines) + '\n')
+  return out
+
+
+def test_the_genotype_of_an_epoch_is_what_the_search_would_have_written_then(config, tmp_path):
+  found = _history(tmp_path, config)
+  assert [results.genotype_at(str(tmp_path), epoch) for epoch in range(3)] == found
+  assert found[0] != found[2]
+
+
+def test_fixed_edges_and_own_cells_come_back_too(tmp_path):
+  config = config_lib.search_config('amended_darts')
+  config.network.edges, config.network.cells, config.network.layers = 'fixed', 'own', 3
+  alpha = np.random.default_rng(0).normal(size=(3, 8, len(config.network.primitives)))
+  state = SearchState(0, None, None, {'alpha': jnp.asarray(alpha)}, {}, None, None, None, None)
+  results.write(tmp_path, state, config)
+  (tmp_path / 'history.jsonl').write_text(json.dumps({'step': 5, 'epoch': 1} | results.record(state, config)) + '\n')
+  found = results.genotype_at(str(tmp_path), 1)
+  assert isinstance(found, genotype_lib.NetworkGenotype)
+  assert found == genotype_lib.load(tmp_path / 'genotype.json')
+
+
+@pytest.mark.parametrize('change, says', [
+    (lambda rows: rows.clear(), 'none: give the workdir'), (lambda rows: rows.pop(1), 'those of 0 to 2'),
+    (lambda rows: rows[1]['architecture'].update(alpha=[[1.0]]), 'damaged'),
+    (lambda rows: rows[1]['architecture'].update(operations=['skip_connect'] * 7), 'twice'),
+    (lambda rows: rows[1]['architecture'].pop('edges'), 'damaged'),
+    (lambda rows: rows[1]['architecture'].update(edges=[[7, 8]] * 14), 'damaged')])
+def test_a_history_without_that_epoch_is_bad_input(config, tmp_path, change, says):
+  _history(tmp_path, config)
+  rows = [json.loads(line) for line in (tmp_path / 'history.jsonl').read_text().splitlines()]
+  change(rows)
+  (tmp_path / 'history.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+  with pytest.raises(BadInput, match=says):
+    results.genotype_at(str(tmp_path), 1)

@@ -37,7 +37,7 @@ def load(name, variant='smoke'):
 @pytest.mark.parametrize('name', STUDIES)
 def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant, tmp_path):
   study = load(name, variant)
-  assert 'DAAS Table' in study.title or name == 'vs_random'
+  assert 'DAAS Table' in study.title or name in ('vs_random', 'amended')
   folders = [run.folder for run in study.runs]
   assert len(set(folders)) == len(folders)
   for i, run in enumerate(study.runs):
@@ -100,6 +100,26 @@ def test_vs_random_is_the_whole_grid():
   assert {(run.genotype, run.policy) for run in of_first} == set(itertools.product(
       ('searches/joint-0', 'random:0'), ('searches/joint-0', 'none', 'standard', 'rand_augment', 'trivial_augment')))
   assert sum(run.kind == 'search' for run in study.runs) == 5 and len(study.runs) == 55
+
+
+def test_amended_darts_is_trained_as_of_several_epochs_of_each_search():
+  study = load('amended', 'small')
+  trained = {(run.genotype, run.epoch) for run in study.runs if run.kind == 'train' and run.seed == 1}
+  assert trained == set(itertools.product([f'searches/eta_{eta}-1' for eta in ('0', '0_01', '0_1', '1')], (25, 50, 100)))
+  etas = {plan.resolved(run, {}).search.eta for run in study.runs if run.kind == 'search'}
+  assert etas == {0.0, 0.01, 0.1, 1.0}  # Amended-DARTS 4.1.1
+  words = runs_lib.command(next(run for run in study.runs if run.epoch == 50), '/s', 'off')
+  assert '--genotype=searched:50' in words and '--search=/s/searches/eta_0-0' in words
+  assert study.references['eta = 1, 50 epochs'] == 'eta = 0, 50 epochs' and 'eta = 0, 50 epochs' not in study.references
+
+
+@pytest.mark.parametrize('given', [{'genotype': 'eta_0', 'epoch': -1}, {'genotype': 'eta_0', 'epoch': '5'},
+                                   {'genotype': 'random', 'epoch': 5}, {'epoch': 5}])
+def test_an_epoch_of_no_search_is_bad_input(given):
+  data = cli.run_config_file(f"{ROOT / 'configs' / 'studies' / 'amended.py'}:smoke")
+  data['trainings']['eta_0_1'] = {'policy': 'standard'} | given
+  with pytest.raises(BadInput, match="'epoch'"):
+    plan._check_shape(data)
 
 
 # --- arithmetic ---

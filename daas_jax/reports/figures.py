@@ -143,6 +143,33 @@ def measures(run):
   return png((max(4.5, 4.2 * len(panels)), 4.4), plot)
 
 
+def has_stability(run):
+  """Whether `stability` has anything to draw of a run."""
+  return _has(run, 'skip_share') or _has(run, _EIGENVALUE)
+
+
+def stability(runs):
+  """Share of skip_connect among the derived edges, and the dominant eigenvalue, of several searches: a line a run."""
+  scales = [runs_lib.steps_per_epoch(run) for run in runs]
+  scales = scales if all(scales) else [1] * len(runs)
+  panels = [(name, title) for name, title in (('skip_share', 'skip_connect among the derived edges, share'),
+                                              (_EIGENVALUE, 'dominant eigenvalue of d2 L_val / d alpha2'))
+            if any(_has(run, name) for run in runs)]
+
+  def plot(drawing):
+    axes = drawing.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (name, title) in zip(axes, panels):
+      for i, (run, scale) in enumerate(zip(runs, scales)):
+        if _has(run, name):
+          _line(axis, *runs_lib.series(run.metrics, name, scale), i, run.name)
+      axis.set(title=title, xlabel='epochs' if all(map(runs_lib.steps_per_epoch, runs)) else 'steps')
+      _whole_epochs(axis)
+    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    drawing.legend(handles.values(), handles.keys(), loc='outside lower center', ncols=2)
+
+  return png((5.2 * len(panels), 3.6 + 0.14 * len(runs)), plot)
+
+
 def _skip(axis, run, scale):
   probability = runs_lib.skip_probability(run.architecture)
   if probability is not None:

@@ -84,6 +84,11 @@ def _comparison(report, runs):
     if len(some) > 1:
       report.figure(f'curves-of-{words}', figures.curves(some), f'Loss and accuracy of the {words}: a colour a run, '
                     'training dashed, validation solid. From metrics.jsonl of each', f'Curves of {len(some)} {words}')
+  some = [run for run in runs if run.kind == 'search' and figures.has_stability(run)]
+  if len(some) > 1:
+    report.figure('stability', figures.stability(some), 'Whether the searches collapse: share of skip_connect among '
+                  'the derived edges and, where it was measured, the dominant eigenvalue. From metrics.jsonl of each',
+                  f'Share of skip_connect and eigenvalues of {len(some)} searches')
 
 
 def _differences(runs):

@@ -12,6 +12,8 @@ A study file defines get_config(variant), which returns a dict of
   trainings  {name: {'set', 'config': as above,
                      'genotype': NAME,          the search whose architecture is trained, or 'random': one drawn by the
                                                 seed; left out where the network is none of cells
+                     'epoch': n,                the architecture is that of the search's n-th epoch; its last one where
+                                                it is left out
                      'policy': NAME,            the search whose policy is used, or a fixed one ('none', 'standard',
                                                 'rand_augment', 'trivial_augment')
                      'shift': n}}               the policy is that of the n-th next seed; 0 where it is left out
@@ -36,7 +38,7 @@ RANDOM = 'random'
 _NAME = re.compile(r'[a-z0-9_]+')
 _KEYS = {'title', 'seeds', 'search', 'train', 'searches', 'trainings', 'rows', 'reference', 'references'}
 _OF_SEARCH = {'set', 'config', 'genotype'}
-_OF_TRAINING = {'set', 'config', 'genotype', 'policy', 'shift'}
+_OF_TRAINING = {'set', 'config', 'genotype', 'epoch', 'policy', 'shift'}
 
 
 class Run(NamedTuple):
@@ -50,6 +52,7 @@ class Run(NamedTuple):
     set: {key: value}, what differs from that file; holds 'seed'.
     genotype, policy: folders of the searches they come from, relative to the study's, or words of the command
       ('random:3', 'standard'), or None.
+    epoch: of the search that the genotype comes from, or None: the last one.
   """
   kind: str
   name: str
@@ -58,6 +61,7 @@ class Run(NamedTuple):
   set: dict
   genotype: Any = None
   policy: Any = None
+  epoch: Any = None
 
   @property
   def folder(self):
@@ -206,6 +210,9 @@ def _check_links(searches, trainings, seeds):
   for name, run in trainings.items():
     if run.get('genotype', RANDOM) != RANDOM:
       _search_name(f"trainings[{name!r}]['genotype']", run['genotype'], searches)
+    if 'epoch' in run and (type(run['epoch']) is not int or run['epoch'] < 0 or run.get('genotype', RANDOM) == RANDOM):
+      raise BadInput(f"trainings[{name!r}]['epoch'] must be a whole number of epochs of the search that 'genotype' "
+                     f"names, not {run['epoch']!r}")
     if run.get('policy') not in fixed.FIXED:
       _search_name(f"trainings[{name!r}]['policy']", run.get('policy'), searches)
     if type(run.get('shift', 0)) is not int or not 0 <= run.get('shift', 0) < seeds:
@@ -273,7 +280,7 @@ def _trainings(data, folder, i):
     if policy not in fixed.FIXED:
       policy = f"searches/{policy}-{seeds[(i + given.get('shift', 0)) % len(seeds)]}"
     yield Run('train', name, seed, _config_path(given.get('config', data['train']), folder),
-              dict(given.get('set', {})) | {'seed': seed}, genotype, policy)
+              dict(given.get('set', {})) | {'seed': seed}, genotype, policy, given.get('epoch'))
 
 
 def _study(data, folder):
@@ -294,7 +301,7 @@ def _text(data, folder, runs, loaded):
   """Files are named from the study's file on: it may be gone on with from another checkout, or another machine."""
   short = lambda path: os.path.relpath(path, folder)
   described = {run.folder: {'config': short(run.config), 'set': run.set, 'genotype': run.genotype, 'policy': run.policy}
-               for run in runs}
+               | ({} if run.epoch is None else {'epoch': run.epoch}) for run in runs}
   content = {'kind': 'study', 'title': data['title'], 'rows': data['rows'], 'reference': data['reference'],
              'references': data.get('references', {}), 'runs': described,
              'configs': {short(path): config.to_dict() for path, config in loaded.items()}}

@@ -38,7 +38,8 @@ def command(run, root, compilation_cache):
     return words + ([f'--search={at(run.genotype)}'] if run.genotype else [])
   for name, flag, value in (('genotype', 'search', run.genotype), ('policy', 'policy_search', run.policy)):
     if value:
-      words += [f'--{name}=searched', f'--{flag}={at(value)}'] if value in run.needs else [f'--{name}={value}']
+      epoch = f':{run.epoch}' if name == 'genotype' and run.epoch is not None else ''
+      words += [f'--{name}=searched{epoch}', f'--{flag}={at(value)}'] if value in run.needs else [f'--{name}={value}']
   return words
 
 

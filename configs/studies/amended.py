@@ -1,0 +1,29 @@
+"""The claim of Amended-DARTS (4.1.1): searched for long, eta = 0 ends in skip_connects, and eta > 0 does not.
+
+For each eta one long search, and trainings of the architecture that it had after some of its epochs. The shares of
+skip_connect and the eigenvalues are in the searches' metrics: `python -m daas_jax.report WORKDIR/searches/*` draws
+them side by side. ':small' after the file name: a small S1 on embedded images; ':smoke' tries the study out.
+"""
+
+from daas_jax.studies.plan import bases
+
+ETAS = {'0': 0.0, '0_01': 0.01, '0_1': 0.1, '1': 1.0}
+EPOCHS = {'': (25, 50, 100), 'small': (25, 50, 100), 'smoke': (1, 2)}
+SEARCH = {'': '../amended_cifar10.py', 'small': '../amended_small.py', 'smoke': '../amended_small.py:smoke'}
+
+
+def get_config(variant=''):
+  """The study, a dict as `daas_jax.studies.plan` describes it."""
+  study = bases(variant, seeds=3, small=2)
+  epochs = EPOCHS[variant]
+  label = lambda eta, epoch: f'eta = {ETAS[eta]:g}, {epoch} epochs'
+  return study | {
+      'title': 'Amended-DARTS: long searches with and without the amending term (its 4.1.1)',
+      'search': SEARCH[variant],
+      'searches': {f'eta_{eta}': {'set': {'search.eta': value}} for eta, value in ETAS.items()},
+      'trainings': {f'eta_{eta}_{epoch}': {'genotype': f'eta_{eta}', 'epoch': epoch, 'policy': 'standard'}
+                    for eta in ETAS for epoch in epochs},
+      'rows': {label(eta, epoch): (f'eta_{eta}_{epoch}',) for eta in ETAS for epoch in epochs},
+      'reference': label('0', epochs[-1]),
+      'references': {label(eta, epoch): label('0', epoch) for eta in ETAS for epoch in epochs},
+  }
