@@ -24,7 +24,7 @@ def rotate_config():
   config.policy.ops = ROTATE
   config.policy.share = 'slot'
   config.search.warmup_epochs = 0
-  config.search.epochs = 10
+  config.search.epochs = 7
   config.search.batch = 32
   config.search.n_arch = 2
   config.search.n_aug = 2
