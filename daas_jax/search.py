@@ -45,7 +45,7 @@ def job(config, data, genotype=None, policy=None):
   placement = parallel.place(config.parallel.devices)
   row, critic = build.METHODS[config.method], config.method == 'faster_aa'
   problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype, policy)
-  eigenvalue = stability.measure(problem, config, data) if not critic else lambda state, epoch: {}
+  eigenvalue = stability.measure(problem, config, data)
   method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
   tuned = search.epochs - search.get('tuning_epochs', 0)
 

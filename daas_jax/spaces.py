@@ -9,6 +9,7 @@ from daas_jax.augment import apply
 from daas_jax.methods import build
 from daas_jax.policies import categorical, outcomes, relaxed, total, transformations
 
+
 def policy_space(config):
   """The space of policies of a search config, of the module that its method uses; None where none is searched."""
   room, kind = config.policy, build.METHODS[config.method].policy
@@ -57,16 +58,8 @@ def _categorical(config, data, space):
 
 def _total(config, data, space):
   """The same for DDAS."""
-  def augment(images, policy, key):
-    o, strength = space.operations(policy.phi)
-    return apply.apply_policy(images, o, jnp.broadcast_to(policy.y, o.shape), strength, key, ops=space.ops, per='batch')
-
-  return dict(
-      init_gamma=functools.partial(total.init, space=space, p_tp=config.policy.p_tp),
-      sample_policy=lambda key, gamma: total.sample(key, space),
-      log_prob=total.log_prob,
-      train_input=inputs.make_input(config, data, augment),
-      total_probability=total.total_probability)
+  return total.fields(space, config.policy.p_tp) | dict(
+      train_input=inputs.make_input(config, data, functools.partial(total.augment, space=space)))
 
 
 def _relaxed(config, data, space):

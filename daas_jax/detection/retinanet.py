@@ -14,9 +14,8 @@ import optax
 
 from daas_jax.detection import anchors as anchors_lib, overlap, suppression
 from daas_jax.detection.backbone import conv, Normalised, ResNet
+from daas_jax.detection.detector import ALPHA, GAMMA, PRIOR  # of the focal loss, this paper's (5.1, 4.1)
 
-ALPHA, GAMMA = 0.25, 2.0  # of the focal loss (5.1)
-PRIOR = 0.01  # probability of every class at the start (4.1)
 BETA = 1 / 9  # where the smooth L1 loss turns from a square into a line (Detectron code)
 LAYERS = 4  # convolutions of a head before the last
 _small = nn.initializers.normal(0.01)  # (4.1)

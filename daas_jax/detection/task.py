@@ -41,9 +41,7 @@ def problem(net, space, data, p_tp=0.35, flip=True):
     images, boxes = preprocess.to_float(inputs['images']), inputs['boxes']
     if flip:
       images, boxes = _flip(images, boxes, key_flip)
-    o, strength = space.operations(policy.phi)
-    images, boxes = apply.apply_policy(images, o, jnp.broadcast_to(policy.y, o.shape), strength, key_policy,
-                                       ops=space.ops, per='batch', boxes=boxes)
+    images, boxes = total.augment(images, policy, key_policy, space, boxes)
     return {'images': preprocess.normalise(images, data.mean, data.std), 'boxes': boxes}
 
   return Problem(
@@ -51,13 +49,10 @@ def problem(net, space, data, p_tp=0.35, flip=True):
       init_arch=lambda key: {},
       sample_arch=lambda key, arch, tau: {},
       loss=loss,
-      init_gamma=functools.partial(total.init, space=space, p_tp=p_tp),
-      sample_policy=lambda key, gamma: total.sample(key, space),
-      log_prob=total.log_prob,
       identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
       train_input=train_input,
       val_input=functools.partial(_val_input, data=data),
-      total_probability=total.total_probability)
+      **total.fields(space, p_tp))
 
 
 def _flip(images, boxes, key):

@@ -4,6 +4,7 @@ A candidate is an operation at one strength. A policy phi is K candidates in seq
 applied, P(phi) = prod_k p_o[phi_k], and with 1 - p_tp nothing is (DDAS Eq. 3).
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from daas_jax.augment import apply
 from daas_jax.augment.ops import OPS, magnitude
 from daas_jax.errors import BadInput
 
@@ -129,3 +131,17 @@ def total_probability(gamma):
 def values(candidate):
   """The magnitude of a candidate in its operation's own unit, None where it has none."""
   return float(magnitude(candidate.op, candidate.strength)) if OPS[candidate.op].graded else None
+
+
+def fields(space, p_tp):
+  """The fields of a `daas_jax.types.Problem` that are about this distribution, as a dict; p_tp as `init` takes it."""
+  return dict(init_gamma=functools.partial(init, space=space, p_tp=p_tp),
+              sample_policy=lambda key, gamma: sample(key, space), log_prob=log_prob,
+              total_probability=total_probability)
+
+
+def augment(images, policy, key, space, boxes=None):
+  """Applies one policy to a batch: images float [B, H, W, C] -> the same; with boxes [B, N, 4] -> (images, boxes)."""
+  o, strength = space.operations(policy.phi)
+  return apply.apply_policy(images, o, jnp.broadcast_to(policy.y, o.shape), strength, key, ops=space.ops, per='batch',
+                            boxes=boxes)

@@ -77,11 +77,15 @@ def has_curves(run):
              ('train_loss', 'val_loss', 'train_accuracy', 'val_accuracy'))
 
 
+def _common_unit(runs):
+  """(steps of each run in a unit of time, its name): epochs where every run is known to have them, else steps."""
+  scales = [runs_lib.steps_per_epoch(run) for run in runs]
+  return (scales, 'epochs') if all(scales) else ([1] * len(runs), 'steps')
+
+
 def curves(runs):
   """Loss and accuracy of one run, or of several in one pair of axes: training dashed, validation solid."""
-  scales = [runs_lib.steps_per_epoch(run) for run in runs]
-  scales = scales if all(scales) else [1] * len(runs)
-  unit = 'epochs' if all(map(runs_lib.steps_per_epoch, runs)) else 'steps'
+  scales, unit = _common_unit(runs)
 
   def plot(drawing):
     axes = drawing.subplots(1, 2)
@@ -150,8 +154,7 @@ def has_stability(run):
 
 def stability(runs):
   """Share of skip_connect among the derived edges, and the dominant eigenvalue, of several searches: a line a run."""
-  scales = [runs_lib.steps_per_epoch(run) for run in runs]
-  scales = scales if all(scales) else [1] * len(runs)
+  scales, unit = _common_unit(runs)
   panels = [(name, title) for name, title in (('skip_share', 'skip_connect among the derived edges, share'),
                                               (_EIGENVALUE, 'dominant eigenvalue of d2 L_val / d alpha2'))
             if any(_has(run, name) for run in runs)]
@@ -162,7 +165,7 @@ def stability(runs):
       for i, (run, scale) in enumerate(zip(runs, scales)):
         if _has(run, name):
           _line(axis, *runs_lib.series(run.metrics, name, scale), i, run.name)
-      axis.set(title=title, xlabel='epochs' if all(map(runs_lib.steps_per_epoch, runs)) else 'steps')
+      axis.set(title=title, xlabel=unit)
       _whole_epochs(axis)
     handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
     drawing.legend(handles.values(), handles.keys(), loc='outside lower center', ncols=2)
