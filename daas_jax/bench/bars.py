@@ -37,6 +37,11 @@ def _passes(case):
   return lambda rows: rows[case]['step_ms'] / (rows[case]['floor'][1] * rows[rows[case]['floor'][0]]['step_ms'])
 
 
+def _fastest_input(rows):
+  """Images a second with the best number of workers, or None."""
+  return max((row['images_per_s'] for name, row in rows.items() if name.startswith('input:workers_')), default=None)
+
+
 BARS = (
     Bar('single path, forward + backward / forward', _ratio('step_ms', 'single_path_grad', 'single_path_forward'), 5),
     Bar("single path, gradient / public GDAS's weight step",
@@ -60,6 +65,8 @@ BARS = (
     Bar('policy per image, images/s', _field('images_per_s', 'augment:policy_per_image'), 10_000, at_most=False),
     Bar('slowest augmentation / a pass of the search',
         lambda rows: max(rows[name]['step_ms'] for name in _AUGMENT) / rows['single_path_grad']['step_ms'], 0.03),
+    Bar('streamed input / a training pass of ResNet-18 at 224 x 224, images/s: whether it keeps up',
+        lambda rows: _fastest_input(rows) / rows['input:step']['images_per_s'], 1, at_most=False),
     Bar("WRN-40-2, forward + backward / PyTorch's", _ratio('step_ms', 'wrn_40_2', 'public:wrn_40_2'), 1, batch=32),
 )
 

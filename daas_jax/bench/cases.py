@@ -1,6 +1,8 @@
 """What the benchmark times: one compiled program a case, at the paper's size (8 cells, 16 channels, 32 x 32 x 3)."""
 
 import functools
+import itertools
+import tempfile
 from typing import Any, Callable, NamedTuple
 
 import jax
@@ -10,6 +12,8 @@ import numpy as np
 from daas_jax import config as config_lib, inputs, problem as problem_lib, training
 from daas_jax.augment import apply
 from daas_jax.augment.ops import DAAS_OPS
+from daas_jax.bench import made_up
+from daas_jax.data import streaming
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.estimators import curvature
@@ -31,12 +35,14 @@ class Case(NamedTuple):
     images: images that it looks at in one call.
     floor: (case, times): what it could not be faster than, such as its passes one after the other; or None.
     runs: whether it is run; else it is compiled for its memory alone.
+    host: whether it is an ordinary function, which is not compiled.
   """
   function: Callable
   arguments: Any
   images: int
   floor: Any = None
   runs: bool = True
+  host: bool = False
 
 
 def _images(batch, seed=0):
@@ -179,6 +185,35 @@ def _derived_20x36(batch, dtype):
   return Case(step, (state, ((255 * images).astype(jnp.uint8), labels)), batch)
 
 
+def _input(batch, dtype, workers):
+  """Batches of the streamed input, as many a call as there are workers: photographs decoded to 224 x 224."""
+  _only_float32(dtype)
+  folder = tempfile.TemporaryDirectory()
+  photographs, labels = made_up.streamed(folder.name, max(256, batch), workers)
+  take = streaming.TrainStream(photographs, labels, 0, batch)
+  at_once, steps = max(1, workers), itertools.count()
+
+  def call(folder):  # which is there as long as this case is
+    return [take(next(steps)) for _ in range(at_once)]
+
+  return Case(call, (folder,), at_once * batch, host=True)
+
+
+def _input_step(batch, dtype):
+  """The least that a step on ImageNet does with its images: one training pass of ResNet-18 at 224 x 224."""
+  _only_float32(dtype)
+  side, classes = made_up.SIDE, 1000
+  net = fixed.make('resnet_18_imagenet', classes, kernels=kernels.choose())
+  variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, side, side, 3)), False))(jax.random.key(0))
+  def loss(theta, images, labels, key):
+    return problem_lib.cross_entropy(fixed.InSearch(net).apply({'params': theta}, {}, images, key), labels)
+  images = jax.random.uniform(jax.random.key(2), (batch, side, side, 3))
+  return Case(jax.value_and_grad(loss),
+              (variables['params'], images, jnp.arange(batch) % classes, jax.random.key(1)), batch)
+
+
+INPUT_WORKERS = 0, 2, 8
+
 CASES = {
     'single_path_forward': _single_path_forward,
     'single_path_grad': _single_path_grad,
@@ -196,5 +231,7 @@ CASES = {
     'augment:policy_per_image': functools.partial(_augment, names=DAAS_OPS, per='image'),
     'derived_20x36': _derived_20x36,
     **{name: functools.partial(_fixed_grad, name=name) for name in fixed.FIXED},
+    **{f'input:workers_{n}': functools.partial(_input, workers=n) for n in INPUT_WORKERS},
+    'input:step': _input_step,
 }
 """{name: (batch, dtype) -> `Case`}, in the order of the table. BadInput where a case has no such dtype."""

@@ -51,16 +51,19 @@ def row(name, batch, dtype='float32'):
   """The row of a case at a batch size, a dict of plain values; see README. What is not run has no times (None)."""
   case = CASES[name](batch, dtype)
   samples = case.arguments if isinstance(case.arguments, list) else [case.arguments]
-  cold, warm, compiled = compile_twice(case.function, samples[0])
+  cold = warm = memory = None
+  compiled = case.function
+  if not case.host:
+    cold, warm, compiled = compile_twice(case.function, samples[0])
+    memory = compiled.memory_analysis()
   times = step_milliseconds(compiled, samples) if case.runs else None
   step = float(np.median(times)) if times else None
-  memory = compiled.memory_analysis()
-  program_bytes = memory.temp_size_in_bytes + memory.output_size_in_bytes
+  program_mb = memory and (memory.temp_size_in_bytes + memory.output_size_in_bytes) / 1e6
   device = jax.devices()[0]
   return {
       'case': name, 'batch': batch, 'dtype': dtype, 'backend': device.platform, 'device': device.device_kind,
       'compile_cold_s': cold, 'compile_warm_s': warm, 'step_ms': step, 'step_ms_min': min(times) if times else None,
-      'step_ms_max': max(times) if times else None, 'program_mb': program_bytes / 1e6,
+      'step_ms_max': max(times) if times else None, 'program_mb': program_mb,
       'process_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
       'images_per_s': 1e3 * case.images / step if step else None, 'floor': case.floor}
 

@@ -4,20 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.data import splits
-from daas_jax.errors import BadInput
+from daas_jax.data import order, splits
 from daas_jax.types import Batch
-
-
-def steps_per_epoch(n, batch, what):
-  """Whole batches in n images.
-
-  Raises:
-    BadInput: if there is none.
-  """
-  if batch > n:
-    raise BadInput(f'the batch of {batch} images is larger than the {n} of {what}: choose a smaller batch')
-  return n // batch
 
 
 @jax.jit
@@ -35,48 +23,31 @@ class SearchBatches:
     val_fraction: share of the training set that is D_val, in (0, 1).
     val_batches: how many times `batch` images of D_val a step takes.
     halves: (rows of D_train, rows of D_val) where they are given with the data; then `val_fraction` is not used.
+    share: (index, count) of the rows that this process takes of every batch: index::count.
   """
 
-  def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, halves=None):
-    self._train, self._val = halves or splits.halves(dataset.train_labels, seed, 1 - val_fraction)
-    self.steps_per_epoch = steps_per_epoch(len(self._train), batch, 'D_train')
-    steps_per_epoch(len(self._val), batch * val_batches, 'D_val')
-    self._seed, self._batches = seed, (batch, batch * val_batches)
+  def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, halves=None, share=(0, 1)):
+    halves = halves or splits.halves(dataset.train_labels, seed, 1 - val_fraction)
+    self._order, self._share = order.SearchOrder(halves, seed, batch, val_batches), slice(share[0], None, share[1])
+    self.steps_per_epoch = self._order.steps_per_epoch
     self._images, self._labels = jax.tree.map(jnp.asarray, (dataset.train_images, dataset.train_labels))
-    self._epoch = None
-
-  def _order(self, rows, epoch, stream):
-    """The half's rows in the epoch's order, begun again as often as it takes to fill the epoch: [steps, batch]."""
-    batch = self._batches[stream]
-    needed = self.steps_per_epoch * batch
-    turns = -(-needed // len(rows))
-    orders = [splits.epoch_order(len(rows), self._seed, 2 * (epoch * turns + t) + stream) for t in range(turns)]
-    return rows[np.concatenate(orders)][:needed].reshape(self.steps_per_epoch, batch).astype(np.int32)
 
   def __call__(self, step):
-    """The `Batch` of a step, whatever was asked for before."""
-    epoch, i = divmod(step, self.steps_per_epoch)
-    if epoch != self._epoch:
-      self._rows = self._order(self._train, epoch, 0), self._order(self._val, epoch, 1)
-      self._epoch = epoch
-    return Batch(*_take(self._images, self._labels, self._rows[0][i]),
-                 *_take(self._images, self._labels, self._rows[1][i]))
+    """The `Batch` of a step (this process's rows), whatever was asked for before."""
+    train, val = (rows[self._share] for rows in self._order(step))
+    return Batch(*_take(self._images, self._labels, train), *_take(self._images, self._labels, val))
 
 
 class TrainBatches:
   """Batches (images uint8 [B, H, W, C], labels [B]) of rows of a training set, shuffled every epoch."""
 
   def __init__(self, images, labels, seed, batch):
-    self.steps_per_epoch = steps_per_epoch(len(labels), batch, 'the training set')
-    self._images, self._labels, self._seed, self._batch = jnp.asarray(images), jnp.asarray(labels), seed, batch
-    self._epoch = None
+    self._order = order.TrainOrder(len(labels), seed, batch)
+    self.steps_per_epoch = self._order.steps_per_epoch
+    self._images, self._labels = jnp.asarray(images), jnp.asarray(labels)
 
   def __call__(self, step):
-    epoch, i = divmod(step, self.steps_per_epoch)
-    if epoch != self._epoch:
-      self._rows = splits.epoch_order(len(self._labels), self._seed, epoch).astype(np.int32)
-      self._epoch = epoch
-    return _take(self._images, self._labels, self._rows[i * self._batch:(i + 1) * self._batch])
+    return _take(self._images, self._labels, *self._order(step))
 
 
 def evaluation_batches(images, labels, batch):

@@ -1,6 +1,6 @@
 """The data set that a config names: loaded, reduced to the classes and numbers asked for, checked for size."""
 
-from daas_jax.data import sources, splits
+from daas_jax.data import classes, sources, splits, streaming
 from daas_jax.errors import BadInput
 
 _SMALLEST = {'cifar': 8, 'imagenet': 64}  # leaves at least 2 x 2 pixels after the stem and the two reductions
@@ -13,17 +13,13 @@ def from_config(config):
     config: a checked search or training config (its rooms `data`, `network`, `preprocess` and `seed`).
 
   Returns:
-    A `daas_jax.data.sources.Dataset`.
+    A `daas_jax.data.sources.Dataset`, its images streamed (`daas_jax.data.streaming`) where the config says so.
 
   Raises:
     BadInput: whatever `sources.load` and `splits` refuse; images that are too small for the network's reductions, of
       another number of channels than the operations take, or of a shape that the preprocessing cannot keep.
   """
-  data = sources.load(config.data.name, config.data.dir or None)
-  if config.data.classes:
-    data = splits.subset_classes(data, config.data.classes, config.seed)
-  if config.data.n_train or config.data.n_test:
-    data = splits.take(data, config.data.n_train, config.data.n_test, config.seed)
+  data = streaming.load(config) if streaming.asked(config) else _in_memory(config)
   height, width, channels = data.train_images.shape[1:]
   if channels not in (1, 3):
     raise BadInput(f'{data.name} has images of {channels} channels: the image operations need 1 or 3')
@@ -38,4 +34,14 @@ def from_config(config):
     if config.preprocess[name] > min(height, width):
       raise BadInput(f'preprocess.{name}={config.preprocess[name]} is larger than the images ({height} x {width}): '
                      'lower it')
+  return data
+
+
+def _in_memory(config):
+  data = sources.load(config.data.name, config.data.dir or None)
+  kept = classes.chosen(config, data.name, data.class_names)
+  if kept is not None:
+    data = splits.keep_classes(data, kept)
+  if config.data.n_train or config.data.n_test:
+    data = splits.take(data, config.data.n_train, config.data.n_test, config.seed)
   return data

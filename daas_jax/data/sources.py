@@ -297,6 +297,22 @@ def _read_npz(path, name, remedy):
 
 
 def _load_tfds(name, data_dir):
+  builder, image_key, label_key, test = prepared_tfds(name, data_dir)
+  arrays = []
+  for split in ('train', test):
+    arrays += _read_split(name, builder, split, image_key, label_key)
+  return assemble(f'tfds:{name}', *arrays, class_names=builder.info.features[label_key].names)
+
+
+def prepared_tfds(name, data_dir=None):
+  """A prepared image classification set: (builder, key of the image, key of the class, name of the test split).
+
+  Args:
+    name, data_dir: as for `find_tfds`.
+
+  Raises:
+    BadInput: as `find_tfds`; a set that is not prepared, classifies no images, or lacks a split.
+  """
   builder, prepared = find_tfds(name, data_dir)
   image_key, label_key = _supervised_keys(name, builder.info)
   if not prepared:
@@ -306,10 +322,7 @@ def _load_tfds(name, data_dir):
   if 'train' not in builder.info.splits or test is None:
     raise BadInput(f'tfds:{name} has the splits {", ".join(builder.info.splits)}; choose a set with train '
                    'and test or validation')
-  arrays = []
-  for split in ('train', test):
-    arrays += _read_split(name, builder, split, image_key, label_key)
-  return assemble(f'tfds:{name}', *arrays, class_names=builder.info.features[label_key].names)
+  return builder, image_key, label_key, test
 
 
 def _supervised_keys(name, info):
@@ -335,8 +348,8 @@ def _read_split(name, builder, split, image_key, label_key):
           images = np.empty((len(source), *image.shape), image.dtype)
         if image.shape != images.shape[1:]:
           raise BadInput(f'tfds:{name}: split {split} has images of several sizes ({_shape(images)}, '
-                         f'{_shape(image[None])}); choose a set of one size, or resize it into an .npz file '
-                         'and use arrays:FILE.npz')
+                         f'{_shape(image[None])}); set data.stream to True and data.side to a size, '
+                         'choose a set of one size, or resize it into an .npz file and use arrays:FILE.npz')
         images[i], labels[i] = image, record[label_key]
   except BadInput:
     raise

@@ -77,18 +77,47 @@ def subset_classes(dataset, n_classes, seed):
   Raises:
     BadInput: n_classes outside 1..C, or chosen classes without a training or test image.
   """
-  total = len(dataset.class_names)
+  return keep_classes(dataset, chosen_classes(dataset.name, len(dataset.class_names), n_classes, seed))
+
+
+def chosen_classes(name, total, n_classes, seed):
+  """A seeded choice of n_classes of 0..total-1: sorted int64 [n_classes].
+
+  Raises:
+    BadInput: n_classes outside 1..total; `name`, of the set, is for the message.
+  """
   n_classes = _count('subset_classes', 'n_classes', n_classes, 1)
   if n_classes > total:
-    raise BadInput(f'subset_classes: {n_classes} classes asked of {dataset.name}, which has {total}; ask for '
+    raise BadInput(f'subset_classes: {n_classes} classes asked of {name}, which has {total}; ask for '
                    f'at most {total}')
-  chosen = np.sort(_generator(seed, _CLASSES).permutation(total)[:n_classes])
+  return np.sort(_generator(seed, _CLASSES).permutation(total)[:n_classes])
+
+
+def keep_classes(dataset, chosen):
+  """`subset_classes` with the classes given: sorted integers [n]."""
+  names = [dataset.class_names[c] for c in chosen]
+  (train, train_labels), (test, test_labels) = (
+      of_classes(labels, len(dataset.class_names), chosen) for labels in (dataset.train_labels, dataset.test_labels))
+  return sources.assemble(dataset.name, dataset.train_images[train], train_labels, dataset.test_images[test],
+                          test_labels, class_names=names)
+
+
+def of_classes(labels, total, chosen):
+  """The examples of the chosen classes.
+
+  Args:
+    labels: integers [N], 0 to total - 1.
+    total: the number of classes.
+    chosen: sorted integers [n]; None: all of them.
+
+  Returns:
+    (rows int64 [M], sorted; int32 [M], their classes numbered anew from 0).
+  """
   relabel = np.full(total, -1, np.int32)
-  relabel[chosen] = np.arange(n_classes)
-  train, test = relabel[dataset.train_labels], relabel[dataset.test_labels]
-  return sources.assemble(dataset.name, dataset.train_images[train >= 0], train[train >= 0],
-                          dataset.test_images[test >= 0], test[test >= 0],
-                          class_names=[dataset.class_names[c] for c in chosen])
+  chosen = np.arange(total) if chosen is None else chosen
+  relabel[chosen] = np.arange(len(chosen))
+  new = relabel[labels]
+  return np.flatnonzero(new >= 0), new[new >= 0]
 
 
 def take(dataset, n_train, n_test, seed):
@@ -106,14 +135,26 @@ def take(dataset, n_train, n_test, seed):
   Raises:
     BadInput: a class has fewer images than its share.
   """
-  train = _balanced(dataset, 'train', dataset.train_labels, _count('take', 'n_train', n_train, 0), seed)
-  test = _balanced(dataset, 'test', dataset.test_labels, _count('take', 'n_test', n_test, 0), seed)
+  train = balanced(dataset.name, dataset.class_names, 'train', dataset.train_labels, n_train, seed)
+  test = balanced(dataset.name, dataset.class_names, 'test', dataset.test_labels, n_test, seed)
   return sources.assemble(dataset.name, dataset.train_images[train], dataset.train_labels[train],
                           dataset.test_images[test], dataset.test_labels[test], dataset.class_names)
 
 
-def _balanced(dataset, split, labels, n, seed):
-  """Sorted indices of n examples, n // C or one more of each of the C classes that occur; of all for n = 0."""
+def balanced(name, class_names, split, labels, n, seed):
+  """Sorted indices of n examples, n // C or one more of each of the C classes that occur; of all for n = 0.
+
+  Args:
+    name, class_names: of the set, for messages.
+    split: 'train' or 'test', whose choices do not depend on each other.
+    labels: integers [N].
+    n: int, at least 0.
+    seed: int, at least 0.
+
+  Raises:
+    BadInput: a class has fewer than its share.
+  """
+  n = _count('take', f'n_{split}', n, 0)
   if n == 0:
     return np.arange(len(labels))
   rng = _generator(seed, _TAKE, 0 if split == 'train' else 1)
@@ -124,8 +165,8 @@ def _balanced(dataset, split, labels, n, seed):
   for c, count in zip(classes, share):
     members = np.flatnonzero(labels == c)
     if count > len(members):
-      raise BadInput(f'take: {n} {split} images of {dataset.name} need {count} of class '
-                     f'{dataset.class_names[c]!r}, which has {len(members)}; ask for fewer')
+      raise BadInput(f'take: {n} {split} images of {name} need {count} of class '
+                     f'{class_names[c]!r}, which has {len(members)}; ask for fewer')
     taken.append(rng.permutation(members)[:count])
   return np.sort(np.concatenate(taken))
 

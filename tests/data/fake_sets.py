@@ -9,6 +9,7 @@ import struct
 import tarfile
 
 import numpy as np
+import PIL.Image
 
 from daas_jax.data import raw
 
@@ -78,3 +79,49 @@ def same_examples(images, labels, want_images, want_labels):
   """Whether two splits hold the same examples; TFDS shuffles what it writes."""
   count = lambda x, y: collections.Counter((a.tobytes(), int(b)) for a, b in zip(x, y))
   return count(images, labels) == count(want_images, want_labels)
+
+
+def photograph(rng, width, height, quality=85):
+  """Bytes of a JPEG of smooth random colours."""
+  coarse = PIL.Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
+  content = io.BytesIO()
+  coarse.resize((width, height), PIL.Image.BICUBIC).save(content, 'JPEG', quality=quality)
+  return content.getvalue()
+
+
+def fake_imagenet(data_dir, classes, train=3, validation=1, shards=2, side=40):
+  """Prepares a made-up imagenet2012 for TFDS, as array_record: photographs of several sizes.
+
+  Args:
+    data_dir: the TFDS data folder.
+    classes: labels int [C] that occur.
+    train, validation: images of each.
+    shards: files of each split.
+    side: shortest side of a photograph, in pixels.
+
+  Returns:
+    The folder of the prepared set.
+  """
+  import tensorflow_datasets as tfds
+  from tensorflow_datasets.core import registered
+  rng = np.random.default_rng(2)
+  with registered.skip_registration():
+    stock = tfds.builder_cls('imagenet2012')
+
+    class Imagenet2012(stock):  # TFDS takes the set's name from the class's
+      pkg_dir_path = stock._get_pkg_dir_path()
+
+      def _split_generators(self, dl_manager):
+        del dl_manager
+        return {'train': self._generate_examples(train), 'validation': self._generate_examples(validation)}
+
+      def _generate_examples(self, count):
+        for i, label in enumerate(np.repeat(classes, count)):
+          size = side + rng.integers(0, side // 2, 2)
+          yield i, {'image': io.BytesIO(photograph(rng, *size)), 'label': int(label), 'file_name': f'{label}_{i}.JPEG'}
+
+  tfds.disable_progress_bar()
+  builder = Imagenet2012(data_dir=str(data_dir), file_format='array_record')
+  builder.download_and_prepare(
+      download_config=tfds.download.DownloadConfig(try_download_gcs=False, num_shards=shards))
+  return str(builder.data_path)

@@ -1,0 +1,179 @@
+"""TFDS sets that are too large for the memory: read, decoded and resized while a run goes on, in worker processes.
+
+What the host gives is the same for every epoch: the centre of the image as a square of `data.side` pixels. All that is
+random (resized crop, flip, the policy) happens on the device, as with sets in memory, by the keys of the step; a
+resized crop is therefore of that square and not of the whole photograph.
+
+The order is a function of (seed, epoch), so a step's batch is one of (seed, step): nothing is saved of the input.
+"""
+
+import numpy as np
+
+from daas_jax.data import batches as batches_lib, classes, images as images_lib, labels as labels_lib, order as orders
+from daas_jax.data import records, sources, splits, workers
+from daas_jax.errors import BadInput
+from daas_jax.types import Batch
+
+# Of ImageNet's training images, as everyone uses them (first in Torch's fb.resnet code).
+IMAGENET_MOMENTS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SAMPLE = 1024  # images that mean and std of other sets are taken over
+_TEST_VIEW = 256 / 224  # shorter side over side: the usual view of ImageNet's test images (He et al. 2016)
+
+
+def asked(config):
+  """Whether a config's set is streamed: data.stream, and one of TFDS; other sets are in memory in any case."""
+  return config.data.stream and config.data.name.startswith('tfds:')
+
+
+def is_streamed(data):
+  """Whether a `daas_jax.data.sources.Dataset` holds streamed images."""
+  return isinstance(data.train_images, images_lib.Streamed)
+
+
+def load(config):
+  """The streamed set of a config, reduced to the classes and numbers asked for.
+
+  Args:
+    config: a checked search or training config: its room `data` and its seed are used.
+
+  Returns:
+    A `daas_jax.data.sources.Dataset` whose images are `daas_jax.data.images.Streamed`. Training images are the whole
+    central square; test images of sets of several sizes are the usual view, 7/8 of it. Mean and std are ImageNet's, of
+    another set those of 1,024 images.
+
+  Raises:
+    BadInput: a set that is not prepared or not as array_record, classes or numbers that it has not, damaged records.
+  """
+  name, data_dir, room = config.data.name, config.data.dir or None, config.data
+  if room.workers:
+    workers.require_grain()
+  builder, image_key, label_key, test = sources.prepared_tfds(name.removeprefix('tfds:'), data_dir)
+  features = builder.info.features
+  side, own = _side(name, room.side, features[image_key].shape)
+  found = [records.find(name, builder, split, image_key, label_key) for split in ('train', test)]
+  labels = [labels_lib.of(split) for split in found]
+  names = tuple(features[label_key].names)
+  kept = classes.chosen(config, name, names)
+  rows, new_labels = zip(*(splits.of_classes(all_of, len(names), kept) for all_of in labels))
+  names = names if kept is None else tuple(names[c] for c in kept)
+  taken = [splits.balanced(name, names, split, new, n, config.seed)
+           for split, new, n in zip(('train', 'test'), new_labels, (room.n_train, room.n_test))]
+  parts = []
+  for split, all_of, row, new, few, shorter in zip(
+      found, labels, rows, new_labels, taken, (side, side if own else round(side * _TEST_VIEW))):
+    if not len(few):
+      raise BadInput(f'{split.name} has no image of the classes asked for: choose others with data.class_list or seed')
+    parts += [images_lib.Streamed(split, row[few], all_of, side, shorter, room.workers), new[few]]
+  return sources.Dataset(name, *parts, names, *_moments(name, parts[0]))
+
+
+def note_labels(name, data_dir, report):
+  """Writes the files of classes of a prepared set beside its records, if it is one that can be streamed.
+
+  Args:
+    name, data_dir: as `daas_jax.data.sources.find_tfds` takes them.
+    report: called with each line of progress.
+  """
+  try:
+    builder, image_key, label_key, test = sources.prepared_tfds(name, data_dir)
+    found = [records.find(f'tfds:{name}', builder, split, image_key, label_key) for split in ('train', test)]
+  except BadInput:
+    return  # a set of another kind, which nothing streams
+  for split in found:
+    labels_lib.of(split, report)
+
+
+def _side(name, side, shape):
+  """(side of the squares in pixels, whether the set's images have it themselves)."""
+  height, width = shape[:2]
+  same = height is not None and height == width
+  if not side and not same:
+    raise BadInput(f'{name} has images of several sizes or that are not square: set data.side, 224 for one')
+  return side or height, same and side in (0, height)
+
+
+def _moments(name, images):
+  """(mean, std), tuples of C floats on the scale [0, 1]."""
+  if name.startswith('tfds:imagenet2012') and images.shape[-1] == 3:
+    return IMAGENET_MOMENTS
+  # The same images on every host and after every restart.
+  rows = np.sort(splits.epoch_order(len(images), 0, 0)[:_SAMPLE])
+  return sources.mean_std(images[rows])
+
+
+class SearchStream:
+  """`daas_jax.data.batches.SearchBatches` of a streamed set: the same halves, the same order, numpy arrays.
+
+  Args:
+    dataset, seed, batch, val_fraction, val_batches: as there.
+    share: (index, count) of this host among those that share every batch: row r of a batch is this host's where
+      r % count == index. It reads and decodes no other.
+  """
+
+  def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, share=(0, 1)):
+    order = orders.SearchOrder(splits.halves(dataset.train_labels, seed, 1 - val_fraction), seed, batch, val_batches)
+    parts = [(dataset.train_images, dataset.train_labels)] * 2
+    self.steps_per_epoch = order.steps_per_epoch
+    self._ahead = workers.Ahead(images_lib.Batches(parts, order, _checked(share, batch)), dataset.train_images.workers)
+    self.close = self._ahead.close
+
+  def __call__(self, step):
+    """The `Batch` of a step, whatever was asked for before; at once where that was the step before."""
+    return Batch(*self._ahead(step))
+
+
+class TrainStream:
+  """`daas_jax.data.batches.TrainBatches` of `Streamed` images; `share` as for `SearchStream`."""
+
+  def __init__(self, images, labels, seed, batch, share=(0, 1)):
+    order = orders.TrainOrder(len(labels), seed, batch)
+    self.steps_per_epoch = order.steps_per_epoch
+    self._ahead = workers.Ahead(images_lib.Batches([(images, labels)], order, _checked(share, batch)), images.workers)
+    self.close = self._ahead.close
+
+  def __call__(self, step):
+    return self._ahead(step)
+
+
+def _checked(share, batch):
+  index, count = share
+  if not 0 <= index < count or batch % count:
+    raise BadInput(f'a batch of {batch} images cannot be shared as {index} of {count}: choose a batch that '
+                   f'{count} hosts divide')
+  return index, count
+
+
+def search_batches(dataset, *arguments, halves=None, **options):
+  """The batches of a search's set, streamed or in memory."""
+  if is_streamed(dataset):
+    return SearchStream(dataset, *arguments, **options)
+  return batches_lib.SearchBatches(dataset, *arguments, halves=halves, **options)
+
+
+def train_batches(images, labels, rows, seed, batch):
+  """The batches of `rows` of a training set, streamed or in memory."""
+  if isinstance(images, images_lib.Streamed):
+    return TrainStream(images.select(rows), labels[rows], seed, batch)
+  return batches_lib.TrainBatches(images[rows], labels[rows], seed, batch)
+
+
+def rows_of(images, rows):
+  """`images[rows]`, of streamed ones without reading them."""
+  return images.select(rows) if isinstance(images, images_lib.Streamed) else images[rows]
+
+
+def evaluation_batches(images, labels, batch):
+  """`daas_jax.data.batches.evaluation_batches`, of streamed images decoded ahead by their workers."""
+  if not isinstance(images, images_lib.Streamed):
+    yield from batches_lib.evaluation_batches(images, labels, batch)
+    return
+  every = images_lib.InOrder(len(labels), batch)
+  steps = -(-len(labels) // batch)
+  # A worker beyond one a step would have nothing to do, and takes seconds to start.
+  ahead = workers.Ahead(images_lib.Batches([(images, labels)], every), min(images.workers, steps), steps)
+  try:
+    for step in range(steps):
+      inside = np.arange(step * batch, (step + 1) * batch) < len(labels)
+      yield *ahead(step), inside.astype(np.float32)
+  finally:
+    ahead.close()
