@@ -2,10 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
-from conftest import CACHE, ROOT
+from conftest import CACHE, QUICK_TO_COMPILE, ROOT
 
 SEARCH_CONFIG = '''
 from daas_jax.config import search_config
@@ -46,8 +47,10 @@ def command(module, *arguments):
   return [sys.executable, '-m', f'daas_jax.{module}', *map(str, arguments), f'--compilation_cache={CACHE}']
 
 
-def environment(**extra):
-  return {**os.environ, 'JAX_PLATFORMS': 'cpu', **extra}
+def environment(XLA_FLAGS='', **extra):
+  """Of a program that runs for a few steps: its compilation, most of its time, takes half of it."""
+  return {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': f'{XLA_FLAGS} {QUICK_TO_COMPILE}',
+          'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', **extra}
 
 
 def run(module, *arguments, **extra):
@@ -60,6 +63,21 @@ def start(module, *arguments, **extra):
   """Starts a command and returns the Popen."""
   return subprocess.Popen(command(module, *arguments), cwd=ROOT, env=environment(**extra), text=True,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def free_port():
+  """A port of this machine that nobody listens on."""
+  with socket.socket() as taken:
+    taken.bind(('127.0.0.1', 0))
+    return taken.getsockname()[1]
+
+
+def cluster(count, *arguments, index=None, **extra):
+  """Starts `count` processes of one search (or the one of an index); returns their Popens."""
+  port = free_port()
+  return [start('search', *arguments, '--distributed=explicit', f'--coordinator=127.0.0.1:{port}',
+                f'--process_count={count}', f'--process_index={i}', **extra)
+          for i in (range(count) if index is None else [index])]
 
 
 def metrics(workdir):

@@ -59,7 +59,8 @@ class Command:
   def bare(self, kind, *arguments, main=None):
     """(status, stdout, stderr)."""
     module = MODULES[kind]
-    status = cli.run(kind, main or module.main, list(arguments), module.define_flags)
+    whole = module.main if main is None else lambda options, asked: main(options)
+    status = cli.run(kind, whole, list(arguments), module.define_flags)
     return status, *self._capsys.readouterr()
 
   def output(self):

@@ -37,7 +37,7 @@ _RELAXED = _POLICY | {
     'policy.selection_temperature': ('0', 'above 0'), 'policy.bernoulli_temperature': ('-0.1', 'above 0')}
 WRONG = {
     'ddas': _SGD | _POLICY | {
-        'data.side': ('32', 'set it to 0'), 'data.objects': ('-1', '[0, 10000]'),
+        'data.objects': ('-1', '[0, 10000]'),
         'policy.candidates': ("('Rotat:0.5',)", "'Rotat:0.5' names no known operation"),
         'policy.p_tp': ('1', '(0, 1)'), 'search.n_policies': ('0', '[1, 10000]'),
         'search.val_batches': ('0', '[1, 10000]'), 'search.normalise': ('2', 'True or False'),
@@ -106,6 +106,11 @@ def test_wrong_values(command, method, key):
   assert (key in line or key == 'policy.name') and says in line
 
 
+@pytest.mark.parametrize('method', NEW)
+def test_a_side_for_images_that_have_their_own(command, method):
+  assert 'set it to 0' in refused(command, method, '--config.data.side=32')
+
+
 FOREIGN = [(method, key) for method in config_lib.METHODS
            for key in config_lib.SEARCH if key not in config_lib.schema_of('search', method)]
 
@@ -154,8 +159,13 @@ def test_several_devices(command, monkeypatch, method):
   with monkeypatch.context() as patch:
     patch.setattr(parallel.jax, 'local_device_count', lambda: 8)
     for devices in (2, 0):
-      line = refused(command, method, f'--config.parallel.devices={devices}')
-      assert f'{method!r} runs on one device' in line and 'parallel.devices=1' in line
+      line = refused(command, method, f'--config.parallel.devices={devices}', '--config.parallel.over=samples')
+      if method == 'ddas':
+        assert 'search.n_policies' in line and 'multiple of the' in line
+      else:
+        assert f'{method!r} has one sample a step' in line and 'parallel.over=data' in line
+    line = refused(command, method, '--config.parallel.devices=7', '--config.parallel.over=data')
+    assert 'search.batch' in line and 'multiple of the 7 devices' in line
   assert 'parallel.devices' in refused(command, method, '--config.parallel.devices=2')
 
 
@@ -194,9 +204,10 @@ DAMAGED = [
     (found(candidates=[{'op': 'Rotat', 'strength': 0.6}, {'op': 'Equalize'}]), "'Rotat:0.6' names no known operation"),
     (found(candidates=[{'op': 'Equalize'}, {'op': 'Equalize'}]), 'twice'),
     (found(candidates=[{'op': 'Rotate'}, {'op': 'Equalize'}]), 'no strength'),
-    (found(candidates=[{'op': 'Rotate', 'strength': None}, {'op': 'Equalize'}]), '[0, 1.5]'),
-    (found(candidates=[{'op': 'Rotate', 'strength': []}, {'op': 'Equalize'}]), '[0, 1.5]'),
-    (found(candidates=[{}, {}]), 'no known operation'),
+    (found(candidates=[{'op': 'Rotate', 'strength': None}, {'op': 'Equalize'}]), 'candidates[0] must have'),
+    (found(candidates=[{'op': 'Equalize'}, {'op': 'Rotate', 'strength': []}]), 'a number as "strength", not'),
+    (found(candidates=[{'op': 'Rotate', 'strength': 1.6}, {'op': 'Equalize'}]), '[0, 1.5]'),
+    (found(candidates=[{}, {}]), 'the name of an operation as "op"'),
     (found(candidates=[{'op': 'Ro\ntate', 'strength': 0.6}, {'op': 'Equalize'}]), 'no known operation'),
     (found(epochs=[]), '"epochs"'), (found(epochs=[EPOCH, 3]), 'epochs[1]'),
     (found(epochs=[EPOCH, EPOCH | {'p_tp': 1.1}]), 'epochs[1]: "p_tp"'),

@@ -45,7 +45,8 @@ class Killed(Exception):
 
 def config(log=3, checkpoint=5, keep=9):
   return ml_collections.ConfigDict({'log': {'every_steps': log},
-                                    'checkpoint': {'every_steps': checkpoint, 'keep': keep}})
+                                    'checkpoint': {'every_steps': checkpoint, 'keep': keep,
+                                                   'on_full_disk': 'stop'}})
 
 
 @jax.jit

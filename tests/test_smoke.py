@@ -5,7 +5,6 @@ One process a network is started for the fixed ones: most of a run is starting a
 
 import json
 import math
-import os
 import subprocess
 import sys
 
@@ -13,6 +12,7 @@ from conftest import CACHE, ROOT
 import numpy as np
 import pytest
 
+import commands
 import daas_jax
 
 # side of an image in pixels, classes, training and test images a class
@@ -34,7 +34,7 @@ def run(command, *arguments):
   """Runs a command of the package to its end; its output is shown where it fails."""
   done = subprocess.run(
       [sys.executable, '-m', f'daas_jax.{command}', f'--compilation_cache={CACHE}', *arguments], cwd=ROOT, text=True,
-      env=os.environ | {'PYTHONPATH': str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280)
+      env=commands.environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280)
   assert done.returncode == 0, done.stdout[-4000:]
 
 

@@ -1,6 +1,5 @@
+import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -48,7 +47,21 @@ def test_same_config_opens_again_and_changes_nothing(tmp_path):
   assert snapshot(tmp_path) == before
 
 
-@pytest.mark.parametrize('there', ['{"seed": 1}\n', '', 'garbage', '{"seed": 0}'])
+@pytest.mark.parametrize('room, key, goes_on', [
+    ('parallel', 'devices', True), ('parallel', 'over', True), ('data', 'workers', True), ('data', 'side', False)])
+def test_a_run_goes_on_however_it_is_computed(tmp_path, room, key, goes_on):
+  text = lambda value: json.dumps({'seed': 0, 'parallel': {}, 'data': {}} | {room: {key: value}})
+  with workdir.opened(str(tmp_path), text(1)):
+    before = snapshot(tmp_path)
+  try:
+    with workdir.opened(str(tmp_path), text(2)):
+      assert goes_on
+  except BadInput:
+    assert not goes_on
+  assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize('there', ['{"seed": 1}\n', '', 'garbage', '[0]'])
 def test_other_config_is_refused(tmp_path, there):
   (tmp_path / 'config.json').write_text(there)
   before = snapshot(tmp_path)
@@ -94,28 +107,6 @@ def test_failure_while_the_config_is_written_leaves_no_part(tmp_path, monkeypatc
   monkeypatch.setattr(os, 'fsync', full)
   assert 'No space left' in refused(tmp_path)
   assert not list(tmp_path.glob('config.json*'))
-
-
-def test_second_opener_is_refused_until_the_first_is_done(tmp_path):
-  with workdir.opened(str(tmp_path), CONFIG):
-    before = snapshot(tmp_path)
-    assert 'another process' in refused(tmp_path)
-    assert snapshot(tmp_path) == before
-  with workdir.opened(str(tmp_path), CONFIG):
-    pass
-
-
-def test_process_that_is_killed_frees_the_folder(tmp_path):
-  code = ('import sys, time\nfrom daas_jax import workdir\n'
-          'with workdir.opened(sys.argv[1], sys.argv[2]):\n  print("open", flush=True)\n  time.sleep(60)\n')
-  with subprocess.Popen([sys.executable, '-c', code, str(tmp_path), CONFIG], stdout=subprocess.PIPE) as process:
-    try:
-      assert process.stdout.readline() == b'open\n'
-      assert 'another process' in refused(tmp_path)
-    finally:
-      process.kill()
-  with workdir.opened(str(tmp_path), CONFIG):
-    pass
 
 
 def test_exception_inside_frees_the_folder(tmp_path):

@@ -95,14 +95,14 @@ def _learn_by_heart(net, data, steps):
 
 def test_a_few_scenes_are_learned_by_heart(data):
   before, after = _learn_by_heart(NET, data, 100)
-  assert before.ap50 < 0.2 and after.ap50 > 0.5 and 0 < after.mean <= after.ap50
+  assert before.ap50 < 0.2 and after.ap50 > 0.5 and 0 < after.mean < after.ap50 + 1e-9  # rounded means
 
 
 def test_retinanet_learns_them_too():
   """Objects of about 25 pixels, smaller than the smallest anchors."""
   layout = scenes_lib.Layout(side=48, most=2, scale=(0.8, 1.0), noise=5)
   before, after = _learn_by_heart(networks.make('retinanet', 10, 10, 8), scenes_lib.load(4, 4, 1, 0, layout), 120)
-  assert before.ap50 < 0.2 and after.ap50 > 0.5 and 0 < after.mean <= after.ap50
+  assert before.ap50 < 0.2 and after.ap50 > 0.5 and 0 < after.mean < after.ap50 + 1e-9  # rounded means
 
 
 def test_batches_take_the_rows_of_their_half(data):

@@ -86,6 +86,16 @@ def searches(config, data, seeds):
     yield seed, state, metrics
 
 
+def four_of_five(verdicts):
+  """Whether four of five hold; takes (and so computes) no more of them than it needs to know."""
+  seen = []
+  for verdict in verdicts:
+    seen.append(bool(verdict))
+    if seen.count(True) == 4 or seen.count(False) == 2:
+      return seen.count(True) == 4
+  raise ValueError(f'{len(seen)} verdicts, not 5')
+
+
 def steps_until(found, config, data, seeds, every=10):
   """For each seed, the steps until found(state), looked at every so often; all steps of the search where never."""
   init, step, batches_of, total = programs(config, data)

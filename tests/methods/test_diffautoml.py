@@ -236,6 +236,6 @@ def test_a_wrong_config_is_one_line(room, key, value, word):
   assert '\n' not in str(error.value)
 
 
-def test_it_runs_on_one_device():
-  with pytest.raises(BadInput, match='one device'):
-    build.build(_config(), problem_lib.build(_config(), _data()), 10, devices=2)
+def test_it_has_no_samples_to_share():
+  with pytest.raises(BadInput, match='one sample a step'):
+    build.build(_config(), problem_lib.build(_config(), _data()), 10, devices=2, axis='devices')

@@ -14,10 +14,12 @@ def data():
 
 def test_rotate90_is_found_when_the_validation_images_are_turned(data):
   """DDAS 4.1, for DAAS: more than half of a slot, and applied with more than 0.8 there."""
-  searches = planted.searches(planted.rotate_config(), data, SEEDS)
-  found = {seed: planted.rotate_found(state) for seed, state, _ in searches}
-  good = [probability > 0.5 and p > 0.8 for probability, p in found.values()]
-  assert sum(good) >= 4, found
+  found = {}
+  def verdicts():
+    for seed, state, _ in planted.searches(planted.rotate_config(), data, SEEDS):
+      probability, p = found[seed] = planted.rotate_found(state)
+      yield probability > 0.5 and p > 0.8
+  assert planted.four_of_five(verdicts()), found
 
 
 def test_rotate90_is_not_found_when_they_are_not(data):
@@ -37,3 +39,10 @@ def test_the_learned_control_variate_finds_rotate90_sooner(data):
   print('steps until found:', steps)
   assert all(a < b for a, b in zip(steps['additive'], steps['paper'])), steps
   assert sum(steps['additive']) < 0.8 * sum(steps['paper']), steps
+
+
+@pytest.mark.parametrize('verdicts, holds, asked', [
+    ([1, 1, 1, 1, 0], True, 4), ([1, 0, 1, 1, 1], True, 5), ([0, 1, 0, 1, 1], False, 3), ([1, 1, 1, 0, 0], False, 5)])
+def test_four_of_five_asks_for_no_more_than_it_needs(verdicts, holds, asked):
+  left = iter(verdicts)
+  assert planted.four_of_five(left) is holds and len(list(left)) == 5 - asked

@@ -1,0 +1,222 @@
+"""SIGTERM: the step is finished, the state saved, the status 75; what is started again ends as if nothing had been."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import commands
+from conftest import ROOT
+from faults import runs
+import pytest
+import test_loop
+import test_study
+
+from daas_jax import cli, loop, metrics, signals
+from daas_jax.errors import Diverged, Terminated
+
+
+def ended(folder, after, **settings):
+  """Runs `test_loop`'s job until it is asked to end after a step; the line that it ends with."""
+  folder.mkdir(exist_ok=True)
+  task = test_loop.job(on_epoch=test_loop.remember, **settings)._replace(record=test_loop.record)
+  with pytest.raises(Terminated) as info:
+    loop.run(task, str(folder), test_loop.config(), test_loop.Silent(), lambda step: step >= after)
+  assert '\n' not in str(info.value)
+  return str(info.value)
+
+
+def finished(folder):
+  """(state, rows without times, history) of the job, run or gone on with to its end."""
+  state, rows, _ = test_loop.run(folder, test_loop.recorded())
+  return test_loop.bits(state), test_loop.plain(rows), test_loop.history(folder)
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+  return finished(tmp_path_factory.mktemp('uninterrupted'))
+
+
+def test_after_every_step_of_one_run(uninterrupted, tmp_path, fault):
+  """Every position in a window and in an epoch, each begun from the one before it."""
+  assert 'begins again' in ended(tmp_path, 0) and not list((tmp_path / 'checkpoints').iterdir())
+  for step in range(1, test_loop.STEPS):
+    assert ended(tmp_path, step).endswith(f'goes on from step {step}')
+  assert finished(tmp_path) == uninterrupted
+  for _ in range(test_loop.STEPS):
+    fault('SIGTERM after a step')
+
+
+@pytest.mark.parametrize('steps', [(2, 2), (5, 8, 12), (11, 16)])
+def test_windows_of_several_steps(uninterrupted, tmp_path, fault, steps):
+  for step in steps:
+    ended(tmp_path, step)
+  assert finished(tmp_path) == uninterrupted
+  fault('SIGTERM between two lines')
+
+
+def test_asked_once_a_step_in_order(tmp_path):
+  """What several processes need to agree on a step."""
+  asked = []
+  loop.run(test_loop.job(), str(tmp_path), test_loop.config(), test_loop.Silent(), asked.append)
+  assert asked == list(range(test_loop.STEPS + 1))
+
+
+def test_asked_in_the_last_step_is_a_finished_run(uninterrupted, tmp_path):
+  state, rows = loop.run(test_loop.recorded(), str(tmp_path), test_loop.config(), test_loop.Silent(),
+                         lambda step: step == test_loop.STEPS)
+  assert (test_loop.bits(state), test_loop.plain(rows), test_loop.history(tmp_path)) == uninterrupted
+
+
+def test_a_state_that_diverged_is_not_saved(tmp_path):
+  with pytest.raises(Diverged, match='at step 5; there was no checkpoint yet'):
+    loop.run(test_loop.job(nan_at=5), str(tmp_path), test_loop.config(), test_loop.Silent(), lambda step: step == 5)
+  assert not list((tmp_path / 'checkpoints').iterdir())
+
+
+@pytest.mark.parametrize('damage', ['gone', 'cut', 'other'])
+def test_without_its_window_a_checkpoint_is_passed_over(uninterrupted, tmp_path, fault, damage):
+  ended(tmp_path, 5)
+  ended(tmp_path, 9)
+  path = tmp_path / 'window.jsonl'
+  assert [row['step'] for row in metrics.read(path)] == [4, 5, 8, 9]
+  lines = path.read_text().splitlines(keepends=True)
+  path.write_text({'gone': '', 'cut': ''.join(lines)[:-9], 'other': ''.join(lines[:2]) + 'of someone\n'}[damage])
+  reporter = test_loop.Silent()
+  loop.run(test_loop.recorded(), str(tmp_path), test_loop.config(), reporter)
+  assert 'checkpoint 9' in reporter.warnings[0] and 'window.jsonl' in reporter.warnings[0]
+  assert len(reporter.warnings) == 1 and 'of step 7' in reporter.notes[0]
+  assert finished(tmp_path) == uninterrupted
+  fault('damaged window')
+
+
+def test_a_thread_hears_nothing_and_what_was_set_comes_back():
+  seen = []
+  def inside():
+    with signals.termination() as asked:
+      seen.append(asked(0))
+  before = signal.getsignal(signal.SIGTERM)
+  thread = threading.Thread(target=inside)
+  thread.start()
+  thread.join()
+  assert seen == [False]
+  for _ in range(3):
+    with signals.termination() as asked:
+      assert not asked(0)
+      os.kill(os.getpid(), signal.SIGTERM)
+      until = time.monotonic() + 10
+      while not asked(1) and time.monotonic() < until:
+        time.sleep(0.001)
+      assert asked(1) and asked(2)
+  assert signal.getsignal(signal.SIGTERM) is before
+
+
+# Real processes.
+
+SAVE = 'orbax-checkpoint-tmp'
+# name: (part of a path, the how many-th change of one, seconds after it), in the order of a life.
+MOMENTS = {
+    'search': {
+        'the config is read': ('config_under_test.py', 1, 0), 'the workdir is opened': ('/.lock', 1, 0),
+        'compilation': ('/checkpoints', 1, 0.3), 'before the first step': ('metrics.jsonl.tmp', 1, 0),
+        'the first save': (SAVE, 1, 0), 'a part of a save': (SAVE, 5, 0), 'the end of a save': (SAVE, 9, 0.01),
+        'the second save': (SAVE, 15, 0)},
+    'train': {'before the first step': ('metrics.jsonl.tmp', 1, 0), 'a save': (SAVE, 12, 0)},
+}
+
+
+@pytest.mark.parametrize('kind', MOMENTS)
+def test_anywhere(server, straight_of, tmp_path, fault, kind):
+  last = []
+  for name, (part, count, delay) in MOMENTS[kind].items():
+    moment = {'signal': signal.SIGTERM, 'part': part, 'count': count, 'delay': delay}
+    status, said = server.run(tmp_path / 'run', kind=kind, moment=moment, slow=0.15)
+    assert status == cli.EX_TEMPFAIL == 75, (name, status, said)
+    line = said.splitlines()[-1]
+    assert line.startswith(f'daas_jax.{kind}: ended on SIGTERM after step') and 'Traceback' not in said, (name, said)
+    last.append(line)
+  assert 'begins again' in last[0] and 'goes on from step' in last[-1]
+  status, said = server.run(tmp_path / 'run', kind=kind)
+  assert status == 0 and 'resuming from the checkpoint' in said, said
+  assert runs.result(tmp_path / 'run') == straight_of(kind)[1]
+  for name in MOMENTS[kind]:
+    fault(f'SIGTERM: {name}')
+
+
+@pytest.mark.parametrize('kind, name', [('search', 'policy.json'), ('train', 'results.json')])
+def test_results_that_are_being_written_are_written(server, straight_of, tmp_path, fault, kind, name):
+  status, said = server.run(tmp_path / 'run', kind=kind,
+                            moment={'signal': signal.SIGTERM, 'part': f'{name}.tmp', 'count': 1})
+  assert status == 0, said
+  assert runs.result(tmp_path / 'run') == straight_of(kind)[1]
+  fault('SIGTERM: results')
+
+
+def test_the_second_kills_a_run(server, straight_of, tmp_path, fault):
+  moment = {'signal': signal.SIGTERM, 'part': '/checkpoints', 'count': 1, 'delay': 0.03, 'times': 2}
+  assert server.run(tmp_path / 'run', moment=moment)[0] == -signal.SIGKILL
+  assert not (tmp_path / 'run' / 'metrics.jsonl').exists()
+  assert server.run(tmp_path / 'run')[0] == 0
+  assert runs.result(tmp_path / 'run') == straight_of('search')[1]
+  fault('SIGTERM: twice')
+
+
+def test_the_second_kills_within_one_call_of_c():
+  """As a compilation is one, in which Python hears nothing."""
+  code = ('import hashlib\nfrom daas_jax import signals\nwith signals.termination():\n  print("in", flush=True)\n'
+          '  hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)\n')
+  with subprocess.Popen([sys.executable, '-c', code], cwd=ROOT, stdout=subprocess.PIPE,
+                        env=commands.environment(PYTHONPATH=str(ROOT))) as process:
+    try:
+      assert process.stdout.readline() == b'in\n'
+      process.terminate()
+      with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+      process.terminate()
+      assert process.wait(5) == -signal.SIGKILL
+    finally:
+      process.kill()
+
+
+def test_help_names_the_status(capsys):
+  from daas_jax import search
+  assert cli.run('search', search.main, ['--help'], search.define_flags) == 0
+  assert '75 ended on SIGTERM' in capsys.readouterr().out
+
+
+# A study. Its runs are those of tests/test_study.py, but the searches wait for SIGTERM, "save" and say 75.
+
+DRIVER = '''
+import sys
+import test_study
+wait = "import os, signal, time\\nif not os.path.exists(SAVED):\\n  def end(*_):\\n    time.sleep(0.3)\\n" \\
+    "    open(SAVED, 'w').close()\\n    os._exit(75)\\n  signal.signal(signal.SIGTERM, end)\\n" \\
+    "  open(SAVED + '.begun', 'w').close()\\n  time.sleep(60)\\n"
+test_study.FAKE = wait.replace('SAVED', 'sys.argv[2] + "/saved"').replace('import os', 'import sys, os') \\
+    + test_study.FAKE
+test_study.patch()
+sys.exit(test_study.study_command.main(sys.argv[1:]))
+'''
+
+
+@pytest.mark.parametrize('to', ['study', 'run'])
+def test_a_study_ends_with_its_runs_saved(tmp_path, fault, to):
+  words = [sys.executable, '-c', DRIVER, f"--config={ROOT / 'configs/studies/default_vs_searched.py'}:smoke",
+           f"--workdir={tmp_path / 'study'}"]
+  start = lambda: subprocess.Popen(words, cwd=ROOT / 'tests', env=commands.environment(PYTHONPATH=str(ROOT)), text=True,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+  with start() as one:
+    try:
+      begun = lambda: list((tmp_path / 'study').rglob('saved.begun'))
+      test_study.wait_for(begun)
+      children = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(one.pid)], capture_output=True, text=True).stdout
+      os.kill(one.pid if to == 'study' else int(children.split()[0]), signal.SIGTERM)
+      said = one.communicate(timeout=60)[1]
+    finally:
+      one.kill()
+  assert one.returncode == cli.EX_TEMPFAIL and said.count('\n') == 1 and 'SIGTERM' in said, said
+  folder = begun()[0].parent
+  assert (folder / 'saved').exists() and not (folder / 'record.json').exists()  # it ended well: it has not failed
+  fault({'study': 'SIGTERM: a study', 'run': 'SIGTERM: a run of a study'}[to])

@@ -1,0 +1,102 @@
+"""The first steps of a search on several devices: what tests/parallel compares.
+
+As a command, `python several.py FOLDER CASE PLAN [PLAN ...] [--cluster COORDINATOR COUNT INDEX]`: writes the state
+after `STEPS` steps, and the metrics of each, to FOLDER/CASE-PLAN.npz. A plan is OVER:DEVICES, the devices being those
+of each process, or OVER:DEVICES:BUG with a mistake of `BUGS` in it.
+"""
+
+import os
+import sys
+
+import jax
+import numpy as np
+
+from daas_jax import config as config_lib, devices, search, train
+from daas_jax.data import select
+from daas_jax.detection import select as detection_select
+
+STEPS = 3
+CELLS = ('sep_conv_3x3', 'noise')
+OPS = ('Rotate', 'Equalize')
+CASES = {
+    'daas': {},
+    'ddas': {'network.name': 'small_cnn', 'search.n_policies': 4, 'search.val_batches': 2},
+    'ddas_shaken': {'network.name': 'shake_shake_26_2x32d', 'network.depth': 8, 'search.n_policies': 1},
+    'ddas_boxes': {'network.name': 'anchor_free', 'network.depth': 1, 'network.width': 4, 'search.n_policies': 1,
+                   'data.name': 'scenes:embedded', 'data.side': 48, 'data.objects': 3},
+    'joint_faa': {},
+    'faster_aa': {'network.name': 'small_cnn'},
+    'amended_darts': {'search.drop_path': 0.2, 'network.edges': 'fixed', 'network.layers': 1},  # compiles in a third
+    'diffautoml': {'network.name': 'shuffle', 'network.size': 'nano', 'network.kernels': 'xla'},
+}
+"""{method, or a case of it: what its config sets besides}. Between them: every method, and every thing in a network
+that depends on the whole batch (moments, noise of the images, drop-path, the boxes that a loss is divided by)."""
+
+
+def _own_gradient(tree):
+  """Gradients of one device go into inner products and are averaged after them."""
+  return tree
+
+
+def _transposed_by_jax(tree):
+  """The gradient of a loss that is averaged over devices, by JAX's own transpose under pmap."""
+  return jax.tree.map(devices.all_rows, tree)
+
+
+BUGS = {'own_gradient': ('shared', _own_gradient), 'averaged_loss': ('whole', _transposed_by_jax)}
+"""{name: (function of `daas_jax.devices`, what it is instead)}."""
+
+
+def config_of(case, over='samples', count=1):
+  """A search config of one of `CASES`, small enough to compile in seconds."""
+  config = config_lib.search_config(case if case in config_lib.METHODS else case.split('_')[0])
+  values = {'data.name': 'embedded', 'data.n_train': 96, 'data.n_test': 50, 'search.batch': 8, 'search.epochs': 2,
+            'network.layers': 3, 'network.channels': 2, 'network.width': 2, 'network.primitives': CELLS,
+            'policy.ops': OPS,
+            'search.n_arch': 4, 'search.n_w': 4, 'search.n_aug': 1, 'search.warmup_epochs': 0}
+  for name, value in (values | CASES[case] | {'parallel.over': over, 'parallel.devices': count}).items():
+    room, key = name.split('.')
+    if key in config[room]:
+      config[room][key] = value
+  return config
+
+
+def job_of(config):
+  """The `loop.Job` of a config."""
+  data = (detection_select if config.network.name == 'anchor_free' else select).from_config(config)
+  given = config.policy.get('name')
+  return search.job(config, data, None, train.find_policy(given, None) if given else None)
+
+
+def run(job):
+  """{path: array} of the state after `STEPS` steps of a job and of the metrics of each."""
+  state, out = job.put(job.init()), {}
+  for step in range(STEPS):
+    state, metrics = job.step(state, job.batches(step))
+    out |= {f'metrics.{step}.{name}': np.asarray(x) for name, x in jax.device_get(metrics).items()}
+  state = job.get(state)
+  leaves = jax.tree_util.tree_leaves_with_path(state._replace(key=jax.random.key_data(state.key)))
+  return out | {jax.tree_util.keystr(path, simple=True, separator='.'): np.asarray(leaf) for path, leaf in leaves}
+
+
+def main(folder, case, *plans):
+  for plan in plans:
+    over, count, *bug = plan.split(':')
+    right = {name: getattr(devices, name) for name, _ in BUGS.values()}
+    for name, wrong in (BUGS[b] for b in bug):
+      setattr(devices, name, wrong)
+    out = run(job_of(config_of(case, over, int(count))))
+    for name, function in right.items():
+      setattr(devices, name, function)
+    if jax.process_index() == 0:
+      np.savez(os.path.join(folder, f"{case}-{plan.replace(':', '_')}.npz"), **out)
+
+
+if __name__ == '__main__':
+  words = sys.argv[1:]
+  if '--cluster' in words:
+    at = words.index('--cluster')
+    coordinator, number, index = words[at + 1:]
+    words = words[:at]
+    jax.distributed.initialize(coordinator, int(number), int(index))
+  main(*words)

@@ -1,0 +1,27 @@
+"""Every method gives the same numbers on 1, 2 and 4 devices, whatever they share."""
+
+import numpy as np
+import pytest
+
+import compared
+import several
+from daas_jax import config as config_lib
+
+
+@pytest.mark.parametrize('case', several.CASES)
+def test_devices_give_the_numbers_of_one(case, tmp_path):
+  plans = ['data:2'] + (['data:4'] if case in config_lib.METHODS else [])
+  plans += ['samples:2', 'samples:4'] if case in compared.SHARING else []
+  compared.end(compared.start(tmp_path, case, 'samples:1', *plans))
+  for plan in plans:
+    compared.check(tmp_path, case, plan)
+  moved = np.load(tmp_path / f'{case}-samples_1.npz')
+  assert any(np.any(moved[name]) for name in moved.files if name.startswith('opt_theta')), 'nothing was computed'
+
+
+@pytest.mark.parametrize('bug', several.BUGS)
+def test_a_mistake_in_the_averaging_is_seen(bug, tmp_path):
+  """Inner products before the gradients are averaged; the gradient of an averaged loss as JAX takes it under pmap."""
+  compared.end(compared.start(tmp_path, 'ddas', 'samples:1', f'data:2:{bug}'))
+  difference, name = compared.worst(tmp_path, 'ddas', f'data:2:{bug}')
+  assert difference > 1e6 * compared.TOLERANCE, name

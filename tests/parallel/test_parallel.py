@@ -1,0 +1,41 @@
+"""What of `daas_jax.parallel` one device can be asked; the numbers of several are in test_numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import commands
+from daas_jax import devices, parallel
+from daas_jax.errors import BadInput
+
+
+@pytest.mark.parametrize('processes, local', [(1, 4), (2, 2), (3, 1), (2, 4)])
+def test_a_batch_that_was_read_by_several_processes_is_put_together_in_its_order(processes, local):
+  batch = jnp.arange(48).reshape(24, 2)
+  shares = [parallel._dealt(batch[process::processes], local) for process in range(processes)]
+  every = jnp.concatenate(shares)  # a row of it a device, as jax.devices() has them: process by process
+  assert every.shape == (processes * local, 24 // (processes * local), 2)
+  whole = jax.vmap(lambda rows: parallel._gathered(rows, local, processes), axis_name=devices.AXIS)(every)
+  for of_device in whole:
+    np.testing.assert_array_equal(of_device, batch)
+
+
+def test_a_batch_that_does_not_divide_is_refused(monkeypatch):
+  monkeypatch.setattr(jax, 'local_device_count', lambda: 8)
+  with pytest.raises(BadInput, match='search.batch=12 must be a multiple of the 8 devices'):
+    parallel.place(0, 'data', 12)
+
+
+def test_too_many_devices_are_refused():
+  with pytest.raises(BadInput, match='parallel.devices=4096'):
+    parallel.place(4096)
+
+
+def test_samples_that_do_not_divide_are_refused(tmp_path):
+  config = commands.config_file(tmp_path, commands.SEARCH_CONFIG)
+  done = commands.run('search', f'--config={config}', f"--workdir={tmp_path / 'run'}", '--config.search.n_arch=3',
+                      '--config.parallel.devices=2', XLA_FLAGS='--xla_force_host_platform_device_count=2')
+  assert done.returncode == 2 and done.stderr.strip().count('\n') == 0
+  assert 'search.n_arch=3 must be a multiple of the 2 devices' in done.stderr
+  assert not (tmp_path / 'run').exists()
