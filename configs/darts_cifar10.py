@@ -24,6 +24,10 @@ def get_config(variant=''):
   config.data.n_train = 0  # training images used; 0: all
   config.data.n_test = 0  # test images used; 0: all; a search reads none of them
   config.data.classes = 0  # classes used; 0: all
+  config.data.class_list = ''  # all of them
+  config.data.stream = False  # the set fits in memory
+  config.data.workers = 0  # for a streamed set alone
+  config.data.side = 0  # for a streamed set or a detection network alone
   config.data.val_fraction = 0.5  # share of the training set that is D_val; halves (DARTS code)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
 
@@ -70,10 +74,12 @@ def get_config(variant=''):
   config.adam.b1 = 0.5  # of both Adams (DARTS code)
   config.adam.b2 = 0.999  # of both Adams (DARTS code)
 
-  config.parallel.devices = 1  # local devices; this method runs on one
+  config.parallel.devices = 1  # of each process; 0: all
+  config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant == 'epochs25':
     config.search.epochs = 25
   if variant == 'second':

@@ -22,9 +22,12 @@ def get_config(variant=''):
   config.data.n_train = 4000  # training images used: 2,000 to train on and 2,000 to validate (DDAS 4.2)
   config.data.n_test = 0  # test images used; 0: all; a search reads none of them
   config.data.classes = 0  # classes used; 0: all
+  config.data.class_list = ''  # all of them
+  config.data.stream = False  # the set fits in memory
+  config.data.workers = 0  # for a streamed set alone
   config.data.val_fraction = 0.5  # share of them that is D_val (DDAS 4.2)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
-  config.data.side = 0  # pixels; for detection alone
+  config.data.side = 0  # pixels; for a streamed set or a detection network alone
   config.data.objects = 0  # most objects of an image; for detection alone
 
   config.preprocess.crop = 'padded'  # random crop of the padded image (Fast AutoAugment code)
@@ -65,10 +68,12 @@ def get_config(variant=''):
   config.adam.b1 = 0.5  # of both Adams (DDAS code)
   config.adam.b2 = 0.999  # of both Adams (DDAS code)
 
-  config.parallel.devices = 1  # local devices; this method runs on one
+  config.parallel.devices = 1  # of each process; 0: all
+  config.parallel.over = 'samples'  # they share n_policies, which they must divide; 'data': the batch
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant.startswith('supernet'):
     _supernet(config)
   if variant.endswith('smoke'):

@@ -34,6 +34,9 @@ def get_config(variant=''):
   config.data.n_train = 4500  # training images used, a seeded choice: 3,000 and 1,500 (DDAS 4.4)
   config.data.n_test = 0  # test images used; 0: all, the 5,000 of the split 'validation' (DDAS Table 4: val)
   config.data.classes = 0  # classes used; 0: all
+  config.data.class_list = ''  # all of them
+  config.data.stream = False  # the set fits in memory
+  config.data.workers = 0  # for a streamed set alone
   config.data.val_fraction = 1500 / 4500  # share of them that is D_val (DDAS 4.4)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
   config.data.side = 640  # pixels of the square that an image is fitted into (choice)
@@ -77,10 +80,12 @@ def get_config(variant=''):
   config.adam.b1 = 0.5  # of both Adams (choice: DDAS code, for CIFAR-10)
   config.adam.b2 = 0.999  # of both Adams (choice: DDAS code, for CIFAR-10)
 
-  config.parallel.devices = 1  # local devices; this method runs on one
+  config.parallel.devices = 1  # of each process; 0: all
+  config.parallel.over = 'samples'  # they share n_policies, which they must divide; 'data': the batch
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (choice)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant == 'smoke':
     _smoke(config)
   return config

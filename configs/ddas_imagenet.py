@@ -1,10 +1,10 @@
 """DDAS on 120 classes of ImageNet (DDAS 4.3), each number with its source: a policy for every epoch, on ResNet-18.
 
-The data set has to hold images of one size, 224 x 224 x 3: TFDS's imagenet2012 does not. Write the images of the
-classes, resized, into an .npz file and add --config.data.name=arrays:FILE.npz. ':smoke' after the file name tries it
-out. DDAS 4.3 validates on "1200 images (20 images for each class)" of 120 classes; 1,200 are 10 for each class. The
-paper then trains ResNet-50 and ResNet-200, which are not here; configs/train_imagenet.py with --search=WORKDIR and a
---genotype trains a network of the DARTS space under the policy.
+TFDS's imagenet2012, prepared as array_record (`python -m daas_jax.prepare imagenet2012` says how, and then notes the
+classes), is decoded while the search goes on. ':smoke' after the file name tries it out. DDAS 4.3 validates on "1200
+images (20 images for each class)" of 120 classes; 1,200 are 10 for each class. The paper then trains ResNet-50 and
+ResNet-200, which are not here; configs/train_imagenet.py with --search=WORKDIR and a --genotype trains a network of the
+DARTS space under the policy.
 """
 
 from daas_jax.config import search_config
@@ -19,12 +19,15 @@ def get_config(variant=''):
   config.seed = 0  # of everything random; of ImageNet DDAS says no number
   config.method = 'ddas'  # Alg. 1
 
-  config.data.name = 'tfds:imagenet2012'  # 1,281,167 training images, 1,000 classes; resized: see above
+  config.data.name = 'tfds:imagenet2012'  # 1,281,167 training images, 1,000 classes; streamed
   config.data.dir = ''  # TFDS's data folder; '' is its default
   config.data.n_train = 7200  # training images used: 6,000 to train on and 1,200 to validate (DDAS 4.3)
   config.data.n_test = 0  # test images used; 0: all; a search reads none of them
-  config.data.classes = 120  # a seeded choice of the classes (DDAS 4.3)
-  config.data.side = 0  # for a detection network alone
+  config.data.classes = 120  # classes used (DDAS 4.3)
+  config.data.class_list = 'imagenet120'  # which, drawn once (choice: the paper lists none); '': by this seed
+  config.data.stream = True  # read and decoded while the run goes on: it is too large for the memory
+  config.data.workers = 8  # processes that decode; see the benchmark's case input
+  config.data.side = 224  # pixels of the squares that photographs are cut to (choice, as He et al. 2016)
   config.data.objects = 0  # for a detection network alone
   config.data.val_fraction = 1200 / 7200  # share of them that is D_val: 1,200 images (DDAS 4.3; see above)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
@@ -67,10 +70,12 @@ def get_config(variant=''):
   config.adam.b1 = 0.5  # of both Adams (choice; DDAS code, for CIFAR)
   config.adam.b2 = 0.999  # of both Adams (choice; DDAS code, for CIFAR)
 
-  config.parallel.devices = 1  # local devices; this method runs on one
+  config.parallel.devices = 1  # of each process; 0: all
+  config.parallel.over = 'samples'  # they share n_policies, which they must divide; 'data': the batch
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant == 'smoke':
     _smoke(config)
   return config
@@ -81,6 +86,7 @@ def _smoke(config):
   config.data.n_train = 16  # images
   config.data.n_test = 4  # images
   config.data.classes = 4  # 4 images each
+  config.data.class_list = ''
   config.data.val_fraction = 0.5  # as many images of D_val as a step takes
   config.network.depth = 10  # one block a stage
   config.network.width = 2

@@ -1,7 +1,8 @@
 """DiffAutoML on ImageNet (DiffAutoML 4, Appendix A), each number with its source: a network ready to use at the end.
 
 ':ops4' searches with 4 image operations for 14 (Table 3). ':smoke' after the file name tries it out. With the paper's
-learning rates alpha and tau hardly leave the uniform distribution; diffautoml_cifar10.py has DSNAS's for alpha.
+learning rates alpha and tau hardly leave the uniform distribution; diffautoml_cifar10.py has DSNAS's for alpha. TFDS's
+imagenet2012, prepared as array_record, is decoded and resized by worker processes while the search goes on.
 """
 
 from daas_jax.config import search_config
@@ -21,6 +22,10 @@ def get_config(variant=''):
   config.data.n_train = 0  # training images used; 0: all
   config.data.n_test = 0  # test images used; 0: all; read once, at the end
   config.data.classes = 0  # classes used; 0: all
+  config.data.class_list = ''  # all of them
+  config.data.stream = True  # read and decoded while the run goes on: it is too large for the memory
+  config.data.workers = 8  # processes that decode; see the benchmark's case input
+  config.data.side = 224  # pixels of the squares that photographs are cut to (choice, as He et al. 2016)
   config.data.val_fraction = 0.05  # share of the training images that is D_val, which theta never sees (choice)
   config.data.validation_turns = 0  # quarter turns of the validation images; 0: no planted check (DDAS 4.1)
 
@@ -75,10 +80,12 @@ def get_config(variant=''):
   config.adam.b1 = 0.9  # of all Adams (choice: Adam's default)
   config.adam.b2 = 0.999  # of all Adams (choice: Adam's default)
 
-  config.parallel.devices = 1  # local devices; this method runs on one
+  config.parallel.devices = 1  # of each process; 0: all
+  config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (choice)
   config.checkpoint.every_steps = 1000  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant == 'ops4':
     config.policy.ops = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY')  # (DiffAutoML 4.3.2, Table 3)
     config.hyper.searched = ()  # without HPO (DiffAutoML 4.3.2)

@@ -1,8 +1,7 @@
 """Training on ImageNet what the search found (DAAS 5), each number with its source; ':smoke' tries it out.
 
-The data set has to hold images of one size, 224 x 224 x 3, and lies whole in memory (193 GB): TFDS's imagenet2012 holds
-other sizes. Until it is resized and streamed while it is read, this is for smaller sets of that shape, by
---config.data.name=arrays:FILE.npz.
+TFDS's imagenet2012, prepared as array_record (`python -m daas_jax.prepare imagenet2012` says how, and then notes the
+classes), is decoded and resized by worker processes while the training goes on.
 """
 
 from daas_jax.config import train_config
@@ -16,11 +15,15 @@ def get_config(variant=''):
   config.kind = 'train'  # for `python -m daas_jax.train`
   config.seed = 0  # of everything random
 
-  config.data.name = 'tfds:imagenet2012'  # 1,281,167 + 50,000 images, 1,000 classes; resized: see above
+  config.data.name = 'tfds:imagenet2012'  # 1,281,167 + 50,000 images, 1,000 classes; streamed
   config.data.dir = ''  # TFDS's data folder; '' is its default
   config.data.n_train = 0  # training images used; 0: all
   config.data.n_test = 0  # test images used; 0: all
   config.data.classes = 0  # classes used; 0: all
+  config.data.class_list = ''  # all of them
+  config.data.stream = True  # read and decoded while the run goes on: it is too large for the memory
+  config.data.workers = 8  # processes that decode; see the benchmark's case input
+  config.data.side = 224  # pixels of the squares that photographs are cut to (DARTS code)
   config.data.val_fraction = 0.02  # share of the training set that chooses the epoch (choice; DARTS has none)
 
   config.preprocess.crop = 'resized'  # random box, resized (DARTS code)
@@ -56,6 +59,7 @@ def get_config(variant=''):
   config.log.every_steps = 100  # steps between two lines of metrics.jsonl (DARTS code)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant == 'smoke':
     _smoke(config)
   return config

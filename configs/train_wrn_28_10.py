@@ -19,6 +19,10 @@ def get_config(variant=''):
   config.data.n_train = 0  # training images used; 0: all
   config.data.n_test = 0  # test images used; 0: all
   config.data.classes = 0  # classes used; 0: all
+  config.data.class_list = ''  # all of them
+  config.data.stream = False  # the set fits in memory
+  config.data.workers = 0  # for a streamed set alone
+  config.data.side = 0  # for a streamed set or a detection network alone
   config.data.val_fraction = 0.1  # share of the training set that chooses the epoch (choice; Fast AutoAugment has none)
 
   config.preprocess.crop = 'padded'  # random crop of the padded image (Fast AutoAugment code)
@@ -54,6 +58,7 @@ def get_config(variant=''):
   config.log.every_steps = 50  # steps between two lines of metrics.jsonl (choice)
   config.checkpoint.every_steps = 500  # steps between two checkpoints, besides those at the end of an epoch (choice)
   config.checkpoint.keep = 3  # checkpoints kept (choice)
+  config.checkpoint.on_full_disk = 'stop'  # or 'go_on' (choice)
   if variant == 'smoke':
     _smoke(config)
   return config

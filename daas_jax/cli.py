@@ -2,21 +2,29 @@
 
 import contextlib
 import inspect
+import logging
 import os
 import re
 import sys
 import traceback
 import types
 
-from absl import flags, logging
+from absl import flags, logging as absl_logging
 import jax
 import ml_collections
 from ml_collections import config_flags
 
-from daas_jax import config as config_lib
-from daas_jax.errors import BadInput, Diverged
+from daas_jax import config as config_lib, processes, signals
+from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL, Terminated
 
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'daas_jax')
+
+_RESUMED = ('search', 'train')
+_STATUSES = '''
+Exit status: 0 done, 2 bad input or a full disk, 3 a loss diverged, 75 ended on SIGTERM with the state saved, or left
+by another process of the run (requeue on it), 130 interrupted. The same command goes on from the last checkpoint. A
+second SIGTERM kills at once.
+'''
 
 _GIVE = {'config': 'FILE.py, such as configs/quickstart.py', 'workdir': 'FOLDER, where the run is kept'}
 
@@ -142,7 +150,8 @@ def _define(kind, arguments, define, values):
                                   sys_argv=[kind, *arguments])
   overrides = [match[1] for match in map(_override, arguments) if match]
   values['config'].parser = _ConfigFile(overrides)
-  flags.DEFINE_string('workdir', None, 'The folder of the run; resumed if it holds one.', flag_values=values)
+  flags.DEFINE_string('workdir', None, 'The folder of the run, or gs://BUCKET/FOLDER; resumed if it holds one.',
+                      flag_values=values)
   flags.DEFINE_string('compilation_cache', CACHE, "Folder of compiled programs; 'off' for none.", flag_values=values)
   flags.DEFINE_bool('help', False, 'Shows the flags.', flag_values=values)
   define(values)
@@ -191,27 +200,62 @@ def parse(kind, arguments, define=lambda values: None):
   return values
 
 
+@contextlib.contextmanager
+def _quiet():
+  """Without the tracebacks that orbax leaves on stderr: of errors that it raises as well, and of those writes of a save
+  that come back after the first one has failed, for which nobody waits."""
+  absl_logging.set_verbosity(absl_logging.FATAL)
+  logging.getLogger('asyncio').setLevel(logging.CRITICAL)
+  before = sys.unraisablehook
+  sys.unraisablehook = lambda found: None if str(found.exc_value) == 'Event loop is closed' else before(found)
+  try:
+    yield
+  finally:
+    sys.unraisablehook = before
+
+
 def run(kind, main, arguments=None, define=lambda values: None):
-  """Runs a command and returns its exit status: 0, 2 for bad input, 3 for a diverged run, 130 when interrupted."""
+  """Runs a command.
+
+  Args:
+    kind: 'search', 'train' or 'gradcheck'.
+    main: options -> anything; of a search or a training (options, asked), with `asked` of `signals.termination`.
+    arguments: the words after the command's name; None for those of the process.
+    define: as `parse` takes it.
+
+  Returns:
+    Its exit status: 0, 2 for bad input or a full disk, 3 for a diverged run, 75 (`EX_TEMPFAIL`) for one that ended on
+    SIGTERM or whose other processes are gone, 130 when interrupted. SIGTERM while the results of a search or a training
+    are written lets them be written: 0.
+  """
   arguments = sys.argv[1:] if arguments is None else arguments
   try:
-    options = parse(kind, arguments, define)
-    if options.help:
-      print(f'python -m daas_jax.{kind}\n' + options.main_module_help() + options.get_help())
+    with signals.termination() if kind in _RESUMED else contextlib.nullcontext() as asked:
+      options = parse(kind, arguments, define)
+      if options.help:
+        print(f'python -m daas_jax.{kind}\n' + options.main_module_help() + options.get_help()
+              + (_STATUSES if asked else ''))
+        return 0
+      if options.compilation_cache != 'off':
+        jax.config.update('jax_compilation_cache_dir', options.compilation_cache)
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+      with _quiet():
+        main(options, asked) if asked else main(options)
       return 0
-    logging.set_verbosity(logging.FATAL)  # orbax logs the tracebacks of errors that it raises as well
-    if options.compilation_cache != 'off':
-      jax.config.update('jax_compilation_cache_dir', options.compilation_cache)
-      jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
-    main(options)
-    return 0
-  except (BadInput, Diverged) as error:
-    print(f'daas_jax.{kind}:', *str(error).splitlines(), file=sys.stderr)
-    return 2 if isinstance(error, BadInput) else 3
+  except (Diverged, Terminated) as error:  # of several processes each comes here, at the same step
+    if processes.first():
+      print(f'daas_jax.{kind}:', *str(error).splitlines(), file=sys.stderr)
+    return 3 if isinstance(error, Diverged) else EX_TEMPFAIL
+  except BadInput as error:
+    return processes.end(2, ' '.join([f'daas_jax.{kind}:', *str(error).splitlines()]))
   except OSError as error:  # such as a full disk: what is wrong is outside of this program
-    print(f'daas_jax.{kind}: {_one_line(error)}: when that is mended, the same command goes on from the last '
-          'checkpoint', file=sys.stderr)
-    return 2
+    return processes.end(2, f'daas_jax.{kind}: {_one_line(error)}: when that is mended, the same command goes on from '
+                         'the last checkpoint')
+  except Exception as error:
+    if not processes.several():
+      raise
+    if isinstance(error, jax.errors.JaxRuntimeError):  # a collective without its peer
+      processes.lost(_one_line(error))
+    return processes.end(1, traceback.format_exc())  # the others would wait for this one
   except KeyboardInterrupt:
-    print(f'daas_jax.{kind}: interrupted; the same command goes on from what it kept', file=sys.stderr)
-    return 130
+    return processes.end(130, f'daas_jax.{kind}: interrupted; the same command goes on from what it kept')

@@ -11,6 +11,7 @@ from typing import Any, Callable, NamedTuple
 
 import ml_collections
 
+from daas_jax import disk
 from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
@@ -105,6 +106,11 @@ _DATA = {
     'data.n_train': Key(0, at_least(0), 'training images used, class-balanced; 0 is all'),
     'data.n_test': Key(0, at_least(0), 'test images used, class-balanced; 0 is all'),
     'data.classes': Key(0, at_least(0), 'classes used, a seeded choice (DAAS 5: 120 of ImageNet); 0 is all'),
+    'data.class_list': Key('', anything, "which classes: imagenet120, or a FILE with a name a line; '': by the seed"),
+    'data.stream': Key(False, anything, 'a tfds set is read and decoded while the run goes on; False: whole, at first'),
+    'data.workers': Key(0, between(0, 256), 'processes that decode a streamed set; 0: the main process'),
+    'data.side': Key(0, between(0, _MOST), 'images are squares of this many pixels: of a streamed set, 0 is their own '
+                                           'size; of a detection network'),
 }
 _FIXED = {
     'network.depth': Key(0, between(0, _MOST), 'layers of a fixed network or detector; 0: as published'),
@@ -122,6 +128,8 @@ _LOG = {
     'log.every_steps': Key(50, at_least(1), 'steps between two lines of metrics.jsonl'),
     'checkpoint.every_steps': Key(500, at_least(1), 'steps between two checkpoints; one at the end of each epoch too'),
     'checkpoint.keep': Key(3, at_least(2), 'checkpoints kept; 2 at least, so a damaged one has one before it'),
+    'checkpoint.on_full_disk': Key('stop', one_of(*disk.ACTIONS), 'where a checkpoint or a line cannot be written: '
+                                   'stop with one line, or go_on with a warning and try again at the next'),
 }
 
 # What every search has.
@@ -147,7 +155,8 @@ _SEARCH = {
     'search.batch': Key(64, at_least(2), 'images of D_train and of D_val a step (choice)'),
     'adam.b1': Key(0.5, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
     'adam.b2': Key(0.999, between(0, 1, False, True), 'of both Adams (DAAS 5)'),
-    'parallel.devices': Key(1, at_least(0), 'devices that share the samples by pmap; 0 is all local ones'),
+    'parallel.devices': Key(1, at_least(0), "devices of each process that pmap uses; 0 is all of them"),
+    'parallel.over': Key('samples', one_of('samples', 'data'), 'what they share: the samples of a step, or its batch'),
     **_LOG,
 }
 # What one method has and not all; the groups with a name of their own may serve another method too.
@@ -200,7 +209,6 @@ _DAAS = {
 _DDAS = {
     **SGD,
     **POLICY,
-    'data.side': Key(0, between(0, _MOST), 'of a detection network: images are squares of this many pixels'),
     'data.objects': Key(0, between(0, _MOST), 'of a detection network: most objects of an image that are kept'),
     'policy.candidates': Key((), some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
                                                   "...); () is the published list of 52"),
@@ -523,10 +531,12 @@ def _check_detection(flat):
   """A detection network goes with one method and with its own keys, and these with nothing else."""
   name, least = flat['network.name'], {'data.side': 32, 'data.objects': 1}
   if name not in detectors.DETECTORS:
-    foreign = [key for key in least if flat.get(key)]
+    # The squares of a streamed set have a size as well.
+    foreign = [key for key in least if flat.get(key) and not (key == 'data.side' and flat['data.stream'])]
     if foreign:
-      raise BadInput(f"config key {foreign[0]!r} is for the networks {' and '.join(detectors.DETECTORS)}: set it to 0, "
-                     f'not {flat[foreign[0]]}')
+      raise BadInput(f"config key {foreign[0]!r} is for the networks {' and '.join(detectors.DETECTORS)}"
+                     + (' and for data.stream' if foreign[0] == 'data.side' else '')
+                     + f': set it to 0, not {flat[foreign[0]]}')
     return
   if flat['method'] != 'ddas':
     raise BadInput(f"{name} finds objects, which method {flat['method']!r} does not search policies for: "
@@ -536,7 +546,7 @@ def _check_detection(flat):
     if flat[key] < low:
       raise BadInput(f'config key {key!r} must be at least {low} for {name}, not {flat[key]}')
   nothing = {'preprocess.crop': 'padded', 'preprocess.padding': 0, 'preprocess.cutout': 0, 'data.classes': 0,
-             'data.validation_turns': 0}
+             'data.class_list': '', 'data.stream': False, 'data.validation_turns': 0}
   asked = [key for key, value in nothing.items() if flat[key] != value]
   if asked:
     raise BadInput(f'{name} finds objects, and images with boxes take no {asked[0]}={flat[asked[0]]}: set '

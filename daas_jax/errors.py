@@ -1,4 +1,8 @@
-"""The two ways a command ends early on purpose; `daas_jax.cli` turns them into exit statuses."""
+"""The three ways a command ends early on purpose; `daas_jax.cli` turns them into exit statuses."""
+
+EX_TEMPFAIL = 75
+"""Exit status of a run that the same command goes on with: it ended on SIGTERM with its state saved, or another process
+of it is gone. sysexits.h's "try again", for a scheduler."""
 
 
 class BadInput(Exception):
@@ -12,4 +16,18 @@ class Diverged(Exception):
   """A loss became NaN or infinite: one line that names the step and the last good checkpoint.
 
   `daas_jax.cli` prints the line and exits with status 3.
+
+  Attributes:
+    step: that step, from 1, or None.
+  """
+
+  def __init__(self, line, step=None):
+    super().__init__(line)
+    self.step = step
+
+
+class Terminated(Exception):
+  """SIGTERM was heard and the state is saved: one line that names the step that the same command goes on from.
+
+  `daas_jax.cli` prints the line and exits with status 75, on which a scheduler starts the command again.
   """

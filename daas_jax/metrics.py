@@ -4,7 +4,7 @@ figures are made."""
 import json
 import os
 
-from daas_jax import atomic
+from daas_jax import atomic, storage
 
 
 class MetricsFile:
@@ -20,12 +20,29 @@ class MetricsFile:
     kept = [line for line in read(path) if line['step'] <= last_step]
     atomic.write(path, ''.join(_line(row) for row in kept))
     self.path = path
-    self._file = open(path, 'a', encoding='utf-8')
+    self._file = open(path, 'ab', buffering=0)
+    self._unwritten = b''
 
   def write(self, row):
-    """Appends one row (a dict of plain values with a 'step')."""
-    self._file.write(_line(row))
-    self._file.flush()
+    """Appends one row (a dict of plain values with a 'step').
+
+    Raises:
+      OSError: it cannot be written. The file is whole then, and the row is kept for the next `write` or `flush`.
+    """
+    self._unwritten += _line(row).encode()
+    self.flush()
+
+  def flush(self):
+    """Writes the rows that could not be written before; raises as `write` does."""
+    end = self._file.seek(0, os.SEEK_END)
+    try:
+      left = self._unwritten
+      while left:  # a disk that becomes full takes a part of them, and only then none
+        left = left[self._file.write(left):]
+    except OSError as error:
+      self._file.truncate(end)
+      raise OSError(error.errno, error.strerror, self.path) from error
+    self._unwritten = b''
 
   def close(self):
     self._file.close()
@@ -38,8 +55,8 @@ def _line(row):
 def read(path):
   """The whole rows of a metrics file, [] where there is none; passes over lines that are cut, damaged or of others."""
   rows = []
-  if os.path.exists(path):
-    with open(path, encoding='utf-8', errors='replace') as file:
+  if os.path.exists(path) or storage.is_file(path):
+    with storage.opened(path) as file:
       for line in file:
         try:
           row = json.loads(line)

@@ -8,7 +8,7 @@ import os
 import sys
 
 from daas_jax import arguments
-from daas_jax.data import prepare, sources
+from daas_jax.data import prepare, sources, streaming
 from daas_jax.errors import BadInput
 
 _BY_HAND = {'imagenet2012': ('ILSVRC2012_img_train.tar', 'ILSVRC2012_img_val.tar')}  # TFDS cannot fetch these
@@ -19,7 +19,8 @@ def _parser():
                             allow_abbrev=False)
   parser.add_argument(
       'name', help='fashion_mnist, cifar10, cifar100: for TFDS, without TensorFlow; embedded: remakes the '
-      'packaged images; any other TFDS set: says how to prepare it')
+      'packaged images; any other TFDS set: says how to prepare it and, where that is done, notes the classes of '
+      'its records, which data.stream needs')
   parser.add_argument(
       '--source', metavar='DIR', help='folder of the original files, for example '
       '/usr/share/datasets/fashion-mnist (Debian\'s dataset-fashion-mnist); for CIFAR, of the binary '
@@ -65,6 +66,7 @@ def _run(args):
   builder, prepared = sources.find_tfds(name, args.data_dir)
   if prepared:
     _report(f'{name} is already prepared: {builder.data_path}')
+    streaming.note_labels(name, args.data_dir, _report)
     return 0
   lines = sources.tensorflow_lines(name, args.data_dir)
   print(f'daas_jax.prepare: {name} needs TensorFlow once, in its own environment; run:', file=sys.stderr)

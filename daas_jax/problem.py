@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from daas_jax import inputs, spaces
+from daas_jax import devices, inputs, spaces
 from daas_jax.augment import preprocess
 from daas_jax.detection import networks as detectors, task as detection
 from daas_jax.errors import BadInput
@@ -57,6 +57,35 @@ def network(config, num_classes, kernels=None):
   return SuperNet(num_classes, config.network.layers, config.network.channels, space.primitives, config.network.stem,
                   dense=_kind(config) == 'mixture', kernels=kernels, dtype=config.network.dtype, edges=space.edges,
                   own_cells=space.cells != architecture.CELL_TYPES, auxiliary=config.search.get('auxiliary', 0) > 0)
+
+
+def forward(config, num_classes, split=False, saw=None, **changed):
+  """A search's network as a function: (theta, z, images [B, ...], key, keep=None) -> its outputs for the whole batch.
+
+  Args:
+    config: a search config.
+    num_classes: number of outputs.
+    split: whether the devices of a pmapped function split the batch (`daas_jax.devices`).
+    saw: called with the number of a device whose own gradient is not finite (`devices.watched`); None: nobody looks.
+    **changed: attributes of the linen module that are others than the config says.
+  """
+  kernels = kernel_sets.choose(config.network.kernels) + (kernel_sets.SHARED if split else '')
+  net, needs_key = network(config, num_classes, kernels), takes_key(config)
+  net = net.clone(**changed) if changed else net
+
+  def run(given, batch):
+    theta, z, key = given
+    images, *keep = batch
+    theta = devices.watched(theta, saw) if saw else theta
+    return net.apply({'params': theta}, z, images, key, *(jnp.moveaxis(x, 0, -1) for x in keep))
+
+  run = devices.split(run) if split else run
+
+  def outputs(theta, z, images, key, keep=None):
+    batch = (images,) if keep is None else (images, jnp.moveaxis(keep, -1, 0))  # keep is [layers, E, B]
+    return run((theta, z, key if needs_key else None), batch)
+
+  return outputs
 
 
 def arch_space(config):
@@ -124,20 +153,22 @@ def two_heads(outputs):
   return outputs[:, -1], outputs[:, :-1]
 
 
-def build_critic(config, data):
+def build_critic(config, data, split=False, saw=None):
   """Builds the `CriticProblem` of Faster AutoAugment: the network has one output more, the critic's value.
 
   Args:
     config: a search config of method 'faster_aa'.
     data: a `daas_jax.data.sources.Dataset`.
+    split, saw: as for `build`.
   """
   net, space = network(config, len(data.class_names) + 1), spaces.policy_space(config)
   needs_key = takes_key(config)
   normalise = lambda images: preprocess.normalise(images, data.mean, data.std)
   image = jnp.zeros((1, *data.train_images.shape[1:]))
+  outputs = forward(config, len(data.class_names) + 1, split, saw)
 
   def critic(theta, images, key):
-    return two_heads(net.apply({'params': theta}, {}, images, key if needs_key else None))
+    return two_heads(outputs(theta, {}, images, key))
 
   return CriticProblem(
       init_theta=lambda key: net.init(key, {}, image, key if needs_key else None)['params'],
@@ -150,14 +181,14 @@ def build_critic(config, data):
       project=relaxed.project)
 
 
-def _train_loss(config, net, needs_key):
+def _train_loss(config, net, outputs):
   """`Problem.train_loss` of a dense supernet: drop-path, and the auxiliary head's loss."""
   search, shape = config.search, (net.layers, len(net.edges))
 
   def train_loss(theta, z, images, labels, key, progress):
     key_keep, key_network = jax.random.split(key)
     keep = keep_factors(key_keep, search.drop_path * progress, (*shape, len(labels))) if search.drop_path else None
-    out = net.apply({'params': theta}, z, images, key_network if needs_key else None, keep)
+    out = outputs(theta, z, images, key_network, keep)
     logits, auxiliary = out if net.auxiliary else (out, None)
     value = cross_entropy(logits, labels)
     if auxiliary is not None:
@@ -167,7 +198,7 @@ def _train_loss(config, net, needs_key):
   return train_loss
 
 
-def build(config, data, genotype=None, policy=None):
+def build(config, data, genotype=None, policy=None, split=False, saw=None):
   """Builds the `Problem` of a search (`build_critic` that of Faster AutoAugment).
 
   Args:
@@ -178,6 +209,9 @@ def build(config, data, genotype=None, policy=None):
       search), or None: the architecture is searched.
     policy: of a method that searches none, (augment, whether crop and flip come before it), as
       `daas_jax.train.find_policy` gives them.
+    split: whether it is used inside of a pmapped function whose devices split every batch: the network then runs on
+      each device's rows alone, with the moments of all; everything else is as on one device.
+    saw: inside of a pmapped function: called with the number of a device whose own gradient of a pass is not finite.
 
   Returns:
     A `daas_jax.types.Problem`.
@@ -187,13 +221,16 @@ def build(config, data, genotype=None, policy=None):
   """
   net, primitives = network(config, len(data.class_names)), tuple(config.network.primitives)
   if config.network.name in detectors.DETECTORS:
-    return detection.problem(net, spaces.policy_space(config), data, config.policy.p_tp, config.preprocess.flip)
+    return detection.problem(net, spaces.policy_space(config), data, config.policy.p_tp, config.preprocess.flip,
+                             split, saw)
   drawn = config.network.name == 'supernet' and genotype is None
   kind = _kind(config)
   searched, dense = drawn and kind != 'uniform', kind == 'mixture'
   held = {} if genotype is None else architecture.fixed(genotype, primitives)
   needs_key = takes_key(config)
-  plain = net.clone(auxiliary=False) if drawn else net  # L_val has no auxiliary head
+  outputs = forward(config, len(data.class_names), split, saw)
+  # L_val has no auxiliary head.
+  plain = forward(config, len(data.class_names), split, saw, auxiliary=False) if drawn else outputs
   regularised = 'drop_path' in config.search
   image = jax.ShapeDtypeStruct((1, *data.train_images.shape[1:]), jnp.float32)
   paths = _paths(config, _budget(config, data)) if config.network.name == 'shuffle' else {}
@@ -215,16 +252,15 @@ def build(config, data, genotype=None, policy=None):
     return net.init(key, z, jnp.zeros(image.shape), key if needs_key else None)['params']
 
   def loss(theta, z, images, labels, key):
-    logits = plain.apply({'params': theta}, z, images, key if needs_key else None)
+    logits = plain(theta, z, images, key)
     return cross_entropy(logits, labels), accuracy(logits, labels)
 
   def relaxed_loss(theta, arch, images, labels, key):
-    logits = plain.clone(dense=True).apply({'params': theta}, architecture.mixture(arch), images,
-                                           key if needs_key else None)
-    return cross_entropy(logits, labels)
+    whole = forward(config, len(data.class_names), auxiliary=False, dense=True)  # measured on one device
+    return cross_entropy(whole(theta, architecture.mixture(arch), images, key), labels)
 
   def losses(theta, z, images, labels, key):
-    logits = net.apply({'params': theta}, z, images, key if needs_key else None)
+    logits = outputs(theta, z, images, key)
     return cross_entropies(logits, labels), accuracy(logits, labels)
 
   fields = dict(init_arch=init_arch, sample_arch=sample_arch) | paths
@@ -234,7 +270,7 @@ def build(config, data, genotype=None, policy=None):
       losses=losses,
       identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
       val_input=inputs.val_input(config, data),
-      train_loss=_train_loss(config, net, needs_key) if regularised else None,
+      train_loss=_train_loss(config, net, outputs) if regularised else None,
       relaxed_loss=relaxed_loss if searched else None,
       **fields,
       **spaces.fields(config, data, policy))

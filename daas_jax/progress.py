@@ -1,5 +1,7 @@
 """What a run shows while it works: a bar on a terminal, plain lines elsewhere."""
 
+import contextlib
+import os
 import sys
 import time
 
@@ -12,6 +14,13 @@ _SHOWN = ('train_loss', 'train_accuracy', 'val_loss', 'val_accuracy')
 def _text(row, images_per_second):
   values = ', '.join(f'{name} {row[name]:.4f}' for name in _SHOWN if name in row)
   return f"{row['phase']} epoch {row['epoch']} step {row['step']}: {values}, {images_per_second:.0f} images/s"
+
+
+@contextlib.contextmanager
+def silent():
+  """A `Reporter` that shows nothing."""
+  with open(os.devnull, 'w', encoding='utf-8') as stream, Reporter(stream) as reporter:
+    yield reporter
 
 
 class Reporter:
@@ -50,7 +59,7 @@ class Reporter:
     if self._bar:
       self._bar.update(self._task, description=text)
       return
-    seconds, first = time.perf_counter() - self._begun[0], self._begun[1]
+    seconds, first = max(time.perf_counter() - self._begun[0], 0.0), self._begun[1]  # a clock may go back
     left = seconds / max(row['step'] - first, 1) * (job.total_steps - row['step'])
     self._console.print(f'{text}, {left:.0f} s left', soft_wrap=True, highlight=False)
 

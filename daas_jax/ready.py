@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import atomic, results, training
+from daas_jax import atomic, results, storage, training
 from daas_jax.augment import preprocess
 from daas_jax.errors import BadInput
 from daas_jax.nets import blocks as blocks_lib, count, fixed, kernels as kernel_sets, residual, shuffle
@@ -29,6 +29,7 @@ from daas_jax.nets.derived import count_parameters
 
 FORMAT = 'daas_jax.network'
 VERSION = 1
+_FIXED_MOST = {'depth': 1300, 'width': 10_000}  # to trace thousands of layers takes minutes
 
 
 class Ready(NamedTuple):
@@ -129,16 +130,15 @@ def _save(folder, content, variables):
 
 def _content(path):
   try:
-    with open(path, encoding='utf-8') as file:
-      content = json.load(file)
+    content = storage.read_json(path)
   except OSError as error:
     raise BadInput(f'{path} cannot be read ({error.strerror or error}); give the workdir of a finished search of '
                    "method 'diffautoml'") from None
-  except (ValueError, RecursionError):
-    raise BadInput(f'{path} is damaged: it is no JSON') from None
+  except ValueError as error:
+    raise BadInput(f'{path} is damaged: it is no JSON ({storage.reason(error)})') from None
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise BadInput(f'{path}: its format is not {FORMAT!r}; give the workdir of a search of method \'diffautoml\'')
-  if content.get('version') != VERSION:
+  if type(content.get('version')) is not int or content['version'] != VERSION:  # True is 1
     raise BadInput(f'{path}: its version is not the one that this daas_jax reads, {VERSION}; use the daas_jax that '
                    'wrote it')
   return content
@@ -162,15 +162,17 @@ def _check(content, path):
     raise BadInput(f'{path}: "network" has no known name: one of shuffle, {", ".join(fixed.FIXED)}')
   if spec['name'] == 'shuffle':
     blocks_lib.from_json({'format': blocks_lib.FORMAT, 'version': blocks_lib.VERSION} | spec, f'{path}, "network",')
-  elif not all(type(spec.get(key)) is int and 0 <= spec[key] < 10_000 for key in ('depth', 'width')):
-    raise BadInput(f'{path}: "network" must have a "depth" and a "width"')
+  elif not all(type(spec.get(key)) is int and 0 <= spec[key] < most for key, most in _FIXED_MOST.items()):
+    raise BadInput(f'{path}: "network" must have a "depth" below {_FIXED_MOST["depth"]} and a "width"')
 
 
 def _arrays(path, shapes):
   """The arrays of network.npz as a pytree, held against the shapes that the network has."""
-  wanted = flax.traverse_util.flatten_dict(shapes, sep='/')
+  wanted = flax.traverse_util.flatten_dict(shapes, sep='/', keep_empty_nodes=True)
+  empty = {name: x for name, x in wanted.items() if x is flax.traverse_util.empty_node}  # blocks without moments
+  wanted = {name: x for name, x in wanted.items() if name not in empty}
   try:
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(io.BytesIO(storage.read_bytes(path)), allow_pickle=False) as file:
       found = {name: file[name] for name in file.files}
   except OSError as error:
     raise BadInput(f'{path} cannot be read ({error.strerror or error})') from None
@@ -182,7 +184,7 @@ def _arrays(path, shapes):
     if found[name].shape != wanted[name].shape or found[name].dtype != wanted[name].dtype:
       raise BadInput(f'{path}: the array {name!r} is {found[name].dtype} {found[name].shape}, not '
                      f'{wanted[name].dtype} {wanted[name].shape}')
-  return flax.traverse_util.unflatten_dict({name: jnp.asarray(x) for name, x in found.items()}, sep='/')
+  return flax.traverse_util.unflatten_dict({name: jnp.asarray(x) for name, x in found.items()} | empty, sep='/')
 
 
 def load(workdir):

@@ -6,7 +6,7 @@ import sys
 
 import jax
 
-from daas_jax import arguments, atomic
+from daas_jax import arguments, atomic, storage
 from daas_jax.errors import BadInput
 from daas_jax.reports import page
 
@@ -34,6 +34,9 @@ def _modules():
 
 def _target(args):
   """The absolute path of the report's folder."""
+  remote = [path for path in (*args.workdirs, args.out or '') if storage.is_remote(path)]
+  if remote and (args.out is None or args.out in remote):
+    raise BadInput(f'{remote[-1]} is in an object store: add --out=FOLDER, a local one, for the report')
   if args.out is None and len(args.workdirs) > 1:
     raise BadInput('say where the report of several workdirs is to be written: add --out=FOLDER')
   if args.out == '':

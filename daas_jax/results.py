@@ -72,7 +72,7 @@ def genotype_at(workdir, epoch):
     BadInput: the history has no architecture of that epoch.
   """
   path = os.path.join(workdir, 'history.jsonl')
-  rows = {row.get('epoch'): row.get('architecture') for row in metrics_lib.read(path)}
+  rows = {row['epoch']: row.get('architecture') for row in metrics_lib.read(path) if type(row.get('epoch')) is int}
   if not rows.get(epoch):
     known = [str(e) for e, content in rows.items() if content]
     others = f'but those of {known[0]} to {known[-1]}' if known else 'and none: give the workdir of a search of cells'
@@ -83,7 +83,7 @@ def genotype_at(workdir, epoch):
     space = architecture.DenseSpace(tuple(content['operations']), edges, tuple(content['cells']))
     arch = {name: np.array(content[name], np.float64) for name in ('alpha', 'beta') if name in content}
     return genotype_lib.from_json(genotype_lib.to_json(architecture.derive(arch, space)), path)
-  except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+  except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
     raise BadInput(f'{path} is damaged: what it holds of epoch {epoch} is no architecture of cells') from error
 
 

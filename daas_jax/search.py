@@ -6,9 +6,9 @@ import sys
 from absl import flags
 import jax
 
-from daas_jax import (catalogue, cli, config as config_lib, loop, parallel, problem as problem_lib, progress, ready,
-                      results, stability, train, workdir)
-from daas_jax.data import batches as batches_lib, select
+from daas_jax import (catalogue, cli, config as config_lib, loop, parallel, problem as problem_lib, processes, progress,
+                      ready, results, signals, stability, train, workdir)
+from daas_jax.data import select, streaming
 from daas_jax.detection import networks as detectors, results as detection_results, select as detection_select
 from daas_jax.methods import build
 from daas_jax.nets import genotype as genotype_lib
@@ -23,6 +23,7 @@ def define_flags(values):
   flags.DEFINE_string('search', None, 'The workdir of the search whose result is given to this one: its '
                       'architecture (network.genotype=searched), its policy (policy.name=searched).',
                       flag_values=values)
+  processes.define_flags(values)
   flags.DEFINE_bool('list', False, 'Prints what there is to choose from, and ends.', flag_values=values)
 
 
@@ -41,12 +42,21 @@ def job(config, data, genotype=None, policy=None):
   search = config.search
   val_batches, warmup_epochs = search.get('val_batches', 1), search.get('warmup_epochs', 0)
   halves = data.halves if config.network.name in detectors.DETECTORS else None
-  batches = batches_lib.SearchBatches(data, config.seed, search.batch, config.data.val_fraction, val_batches, halves)
-  placement = parallel.place(config.parallel.devices)
-  row, critic = build.METHODS[config.method], config.method == 'faster_aa'
-  problem = problem_lib.build_critic(config, data) if critic else problem_lib.build(config, data, genotype, policy)
+  placement = parallel.place(config.parallel.devices, config.parallel.over, search.batch)
+  batches = streaming.search_batches(data, config.seed, search.batch, config.data.val_fraction, val_batches,
+                                     halves=halves, share=placement.share)
+  row = build.METHODS[config.method]
+
+  def problem_and_method(saw=None):
+    if config.method == 'faster_aa':
+      problem = problem_lib.build_critic(config, data, placement.split, saw)
+    else:
+      problem = problem_lib.build(config, data, genotype, policy, placement.split, saw)
+    return problem, build.build(config, problem, batches.steps_per_epoch, 1 if placement.split else placement.devices,
+                                placement.axis)
+
+  problem, method = problem_and_method()
   eigenvalue = stability.measure(problem, config, data)
-  method = build.build(config, problem, batches.steps_per_epoch, placement.devices, placement.axis)
   tuned = search.epochs - search.get('tuning_epochs', 0)
 
   def phase(epoch):
@@ -55,6 +65,9 @@ def job(config, data, genotype=None, policy=None):
   def on_epoch(state, epoch):
     state = method.end_epoch(state) if method.end_epoch else state
     return state, results.measures(state, config) | eigenvalue(state, epoch)
+
+  def blame(state, start, step):
+    return placement.blame(lambda saw: problem_and_method(saw)[1].step, state, batches, start, step)
 
   return loop.Job(
       init=lambda: jax.jit(method.init)(jax.random.key(config.seed)),
@@ -67,15 +80,18 @@ def job(config, data, genotype=None, policy=None):
       on_epoch=on_epoch,
       stop=stability.rule(config),
       record=lambda state: results.record(state, config),
+      blame=blame if placement.devices > 1 else None,
       put=placement.put,
       get=placement.get)
 
 
-def main(options):
+def main(options, asked=signals.never):
   """Searches as the options say; returns the summary that it prints, or None where it only lists."""
   if options.list:
     print(catalogue.text())
     return None
+  processes.join(options)
+  asked = processes.asked if processes.several() else asked
   config = options.config
   fixed = config.network.genotype
   genotype = train.find_genotype(fixed, options.search) if fixed else None
@@ -83,13 +99,17 @@ def main(options):
   data = (detection_select if finds_objects else select).from_config(config)
   given = config.policy.get('name')
   task = job(config, data, genotype, train.find_policy(given, options.search) if given else None)
+  if not processes.first():
+    with progress.silent() as reporter:
+      loop.run(task, None, config, reporter, asked)
+    return None
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
     if genotype:
       workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
     train.keep_policy(folder, given, options.search)
     reporter.note(f'{config.method} on {data.name}: {task.total_steps} steps of {config.search.batch} + '
                   f'{task.images_per_step - config.search.batch} images; compiling the step takes up to a minute')
-    state, _ = loop.run(task, folder, config, reporter)
+    state, _ = loop.run(task, folder, config, reporter, asked)
     more = ''
     if finds_objects:  # before policy.json, the sign of a finished search
       net = problem_lib.network(config, len(data.class_names))
@@ -98,7 +118,8 @@ def main(options):
     if config.method == 'diffautoml':
       summary += '\n\n' + ready.write(folder, state, config, data, task.batches)
     found = ''.join(f'{name}, ' for name in FOUND if os.path.exists(os.path.join(folder, name)))
-    reporter.note(f'\n{summary}\n\nwritten: {found}metrics.jsonl, history.jsonl, checkpoints/ in {folder}')
+    reporter.note(f'\n{summary}\n\nwritten: {found}metrics.jsonl, history.jsonl, checkpoints/ in '
+                  f'{workdir.shown(options.workdir)}')
   return summary
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from daas_jax import arguments, cli, workdir
+from daas_jax import arguments, cli, storage, workdir
 from daas_jax.errors import BadInput
 from daas_jax.studies import crew as crew_lib, plan, runs
 
@@ -28,6 +28,8 @@ def _options(argv):
     raise BadInput('--config is missing: give --config=FILE.py, such as configs/studies/vs_random.py:small')
   if not options.workdir and not options.list:
     raise BadInput('--workdir is missing: give --workdir=FOLDER, where the study is kept')
+  if storage.is_remote(options.workdir or ''):
+    raise BadInput('a study is kept in a local folder, whose locks its workers share: give --workdir=FOLDER')
   text = options.workers
   if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= 1000):
     raise BadInput(f'--workers={text[:40]!r} must be a whole number from 1 to 1000')
@@ -55,16 +57,29 @@ def _run(options):
   root = workdir.opened_by_several(options.workdir, study.text)
   crew = crew_lib.Crew(study, root, options.workers, options.compilation_cache, lambda line: print(line, flush=True))
   crew.work()
-  if crew.interrupted:
-    raise KeyboardInterrupt
+  if crew.interrupted is not None:
+    raise _Terminated if crew.interrupted in runs.TERMINATED else KeyboardInterrupt
   print(f'\n{crew.write()}\nwritten: table.md, table.json in {root}')
   return 1 if crew.failures else 0
 
 
+class _Terminated(KeyboardInterrupt):
+  """SIGTERM. As a KeyboardInterrupt, no handler of a study file's errors takes it for one of them."""
+
+
+def _terminate(number, frame):
+  signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one kills
+  raise _Terminated
+
+
 def main(argv=None):
-  """Runs the command; returns its exit status: 0, 1 where a run failed, 2 for bad input, 130 when interrupted."""
+  """Runs the command; returns its exit status.
+
+  0, 1 where a run failed, 2 for bad input, 130 when interrupted, and `cli.EX_TEMPFAIL` (75) on SIGTERM, to it or to a
+  run: its runs are sent it too and save their states, and the same command goes on with them.
+  """
   if threading.current_thread() is threading.main_thread():
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's way to stop: the runs end as well
+    signal.signal(signal.SIGTERM, _terminate)
   try:
     return _run(_options(argv))
   except BadInput as error:
@@ -73,6 +88,9 @@ def main(argv=None):
   except OSError as error:  # such as a full disk
     print(f'daas_jax.study: {error}: when that is mended, the same command goes on', file=sys.stderr)
     return 2
+  except _Terminated:
+    print('daas_jax.study: ended on SIGTERM; the same command goes on from what its runs saved', file=sys.stderr)
+    return cli.EX_TEMPFAIL
   except KeyboardInterrupt:
     print('daas_jax.study: interrupted; the same command goes on from what it kept', file=sys.stderr)
     return 130

@@ -11,8 +11,9 @@ from absl import flags
 import jax
 import jax.numpy as jnp
 
-from daas_jax import atomic, cli, config as config_lib, inputs, loop, progress, results, training, workdir
-from daas_jax.data import batches as batches_lib, select, sources, splits
+from daas_jax import (atomic, cli, config as config_lib, inputs, loop, progress, results, signals, storage, training,
+                      workdir)
+from daas_jax.data import select, sources, splits, streaming
 from daas_jax.errors import BadInput
 from daas_jax.nets import blocks as blocks_lib, count, genotype as genotype_lib
 from daas_jax.nets.derived import count_parameters
@@ -34,13 +35,13 @@ def _from_search(folder, name):
   if not folder:
     raise BadInput(f'the searched {name} is asked for, but no search is given: add --search=WORKDIR')
   path = os.path.join(folder, f'{name}.json')
-  if not os.path.isfile(path):
+  if not storage.is_file(path):
     raise BadInput(f'{folder} holds no {name}.json: give the workdir of a finished search')
   return path
 
 
 def _require_file(asked, name, words):
-  if not os.path.exists(asked):
+  if not (os.path.exists(asked) or storage.is_file(asked)):
     near = difflib.get_close_matches(asked, words, 1)
     raise BadInput(f'--{name}={asked!r} is neither a file nor one of {", ".join(words)}'
                    + (f'; did you mean {near[0]!r}?' if near else ''))
@@ -87,13 +88,15 @@ def find_policy(asked, search, smoothing=1):
 def keep_policy(folder, asked, search):
   """Keeps a copy of a policy that is read from a file in the workdir; a resumed run must be given the same."""
   if asked and asked not in fixed.FIXED:
-    with open(_from_search(search, 'policy') if asked == 'searched' else asked, encoding='utf-8') as file:
-      workdir.keep_input(folder, 'policy.json', file.read())
+    path = _from_search(search, 'policy') if asked == 'searched' else asked
+    workdir.keep_input(folder, 'policy.json', storage.read_text(path))
 
 
 def size_text(config, genotype):
   """What --count prints: parameters and multiply-adds of the network that a training config names."""
   shape, classes = sources.facts(config.data.name, config.data.dir or None)
+  if streaming.asked(config) and config.data.side:
+    shape = (config.data.side, config.data.side, shape[-1])
   net = training.network(config, genotype, config.data.classes or classes)
   params = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))['params']
   bare, whole = (count_parameters(params, auxiliary) for auxiliary in (False, True))
@@ -111,7 +114,7 @@ def _title(config):
   return config.network.name + (f" with {' and '.join(changed)}" if changed else '')
 
 
-def main(options):
+def main(options, asked=signals.never):
   """Trains as the options say; returns what it writes to results.json, or None where it only counts."""
   config = options.config
   with config.unlocked():
@@ -126,19 +129,20 @@ def main(options):
   augment, standard = find_policy(config.policy, policy_search, config.train.policy_smoothing)
   data = select.from_config(config)
   train, val = splits.halves(data.train_labels, config.seed, 1 - config.data.val_fraction)
-  batches = batches_lib.TrainBatches(data.train_images[train], data.train_labels[train], config.seed,
-                                     config.train.batch)
+  batches = streaming.train_batches(data.train_images, data.train_labels, train, config.seed, config.train.batch)
   total = config.train.epochs * batches.steps_per_epoch
+  without = _without_training(options.search) if config.network.name == 'shuffle' else None
   net = training.network(config, genotype, len(data.class_names))
   tx, lr = training.optimizer(config, total)
   step = training.make_step(config, net, tx, lr, inputs.given_input(config, data, augment, standard), total)
   evaluate = training.make_evaluate(net, data)
+  val_images, val_labels = streaming.rows_of(data.train_images, val), data.train_labels[val]
 
   def start(key):
     return training.init_state(net, tx, key, data.train_images.shape[1:], config.train.ema)
 
   def on_epoch(state, epoch):
-    loss, accuracy = evaluate(training.chosen_variables(state), data.train_images[val], data.train_labels[val])
+    loss, accuracy = evaluate(training.chosen_variables(state), val_images, val_labels)
     return training.keep_best(state, accuracy, epoch), {'val_loss': loss, 'val_accuracy': accuracy}
 
   job = loop.Job(
@@ -154,9 +158,8 @@ def main(options):
     keep_policy(folder, config.policy, policy_search)
     reporter.note(f'{_title(config)} on {data.name}, policy {config.policy}: {total} steps of {config.train.batch} '
                   'images')
-    state, _ = loop.run(job, folder, config, reporter)
+    state, _ = loop.run(job, folder, config, reporter, asked)
     result = _result(config, state, evaluate, data)
-    without = _without_training(options.search) if config.network.name == 'shuffle' else None
     if without is not None:
       result['test_accuracy_of_the_search'] = without
     atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
@@ -165,7 +168,7 @@ def main(options):
                   f"{result['parameters']:,} parameters\n"
                   + ('' if without is None else f"test accuracy without retraining {without:.4f}, with retraining "
                      f"{result['test_accuracy']:.4f}\n")
-                  + f'written: results.json, metrics.jsonl, checkpoints/ in {folder}')
+                  + f'written: results.json, metrics.jsonl, checkpoints/ in {workdir.shown(options.workdir)}')
   return result
 
 
@@ -179,10 +182,16 @@ def _result(config, state, evaluate, data):
 def _without_training(folder):
   """The test accuracy of the network that a search ended with, ready to use, or None (DiffAutoML, Table 1)."""
   path = os.path.join(folder or '', 'results.json')
-  if not folder or not os.path.isfile(path):
+  if not folder or not storage.is_file(path):
     return None
-  with open(path, encoding='utf-8') as file:
-    return json.load(file).get('test_accuracy')
+  try:
+    content = storage.read_json(path, finite=False)
+    accuracy = content.get('test_accuracy') if isinstance(content, dict) else None
+  except (OSError, ValueError):
+    accuracy = None
+  if type(accuracy) not in (int, float) or not 0 <= accuracy <= 1:
+    raise BadInput(f'{path} is damaged: it holds no test accuracy; move it away to train without it')
+  return accuracy
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ import optax
 
 from daas_jax import problem, trees
 from daas_jax.augment import preprocess
-from daas_jax.data import batches
+from daas_jax.data import streaming
 from daas_jax.nets import fixed, kernels, shuffle
 from daas_jax.nets.derived import DerivedNet
 
@@ -136,7 +136,7 @@ def make_evaluate(net, data, batch=256):
     return jnp.sum(loss * mask), jnp.sum(right * mask)
 
   def evaluate(variables, images, labels):
-    parts = [sums(variables, *b) for b in batches.evaluation_batches(images, labels, min(batch, len(labels)))]
+    parts = [sums(variables, *b) for b in streaming.evaluation_batches(images, labels, min(batch, len(labels)))]
     loss, right = (sum(float(p[i]) for p in parts) for i in range(2))
     return loss / len(labels), right / len(labels)
 

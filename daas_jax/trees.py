@@ -45,6 +45,11 @@ def pmean(x, axis):
   return x if axis is None else jax.lax.pmean(x, axis)
 
 
+def psum(x, axis):
+  """Sum over the devices of a pmapped axis, leaf by leaf; x itself where axis is None (one device)."""
+  return x if axis is None else jax.lax.psum(x, axis)
+
+
 def all_gather(x, axis):
   """Every device's x, stacked in front [devices, ...]; [1, ...] where axis is None."""
   return x[None] if axis is None else jax.lax.all_gather(x, axis)

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 
-def to_float(images: chex.Array, dtype: jnp.dtype = jnp.float32) -> chex.Array:
-  """uint8 images 0..255 as floats in [0, 1], same shape.
+def to_float(images: chex.Array, dtype: jnp.dtype = float) -> chex.Array:
+  """uint8 images 0..255 as floats in [0, 1], same shape; float32, or float64 where that is enabled.
 
   Raises:
     ValueError: if the images are not uint8.

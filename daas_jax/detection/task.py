@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from daas_jax import devices
 from daas_jax.augment import apply, preprocess
 from daas_jax.detection import average_precision
 from daas_jax.policies import total
 from daas_jax.types import Problem
 
 
-def problem(net, space, data, p_tp=0.35, flip=True):
+def problem(net, space, data, p_tp=0.35, flip=True, split=False, saw=None):
   """Builds the `Problem` of a detection search for DDAS.
 
   Args:
@@ -26,15 +27,21 @@ def problem(net, space, data, p_tp=0.35, flip=True):
     data: a `sets.DetectionSet`, of which only shapes, mean and std are used.
     p_tp: total probability at the start.
     flip: whether half of the training images are mirrored, with their boxes, before the policy.
+    split, saw: as `daas_jax.problem.build` takes them.
 
   Returns:
     A `daas_jax.types.Problem`.
   """
   shape = data.train.images.shape[1:]
 
+  def outputs(theta, images):
+    return net.module.apply({'params': devices.watched(theta, saw) if saw else theta}, images)
+
+  outputs = devices.split(outputs) if split else outputs
+
   def loss(theta, z, images, labels, key):
     del z, key
-    return net.loss(net.module.apply({'params': theta}, images['images']), images['boxes'], labels)
+    return net.loss(outputs(theta, images['images']), images['boxes'], labels)
 
   def train_input(inputs, policy, key):
     key_flip, key_policy = jax.random.split(key)

@@ -56,16 +56,21 @@ def build(config, problem, steps_per_epoch, devices=1, axis=None):
     config: a checked search config.
     problem: a `daas_jax.types.Problem`, or the `CriticProblem` of Faster AutoAugment.
     steps_per_epoch: steps in one pass over D_train.
-    devices, axis: how many devices share the samples, and the name of their pmap axis (None for one device).
+    devices, axis: how many devices share the samples, and the name of their pmap axis; 1 and None where none do.
   """
   return METHODS[config.method].build(config, problem, steps_per_epoch, devices, axis)
 
 
-def _daas(config, problem, steps_per_epoch, devices, axis):
-  search, lr = config.search, learning_rate(config, steps_per_epoch)
-  for name in ('n_arch', 'n_w'):
+def _shared_by(devices, search, *names):
+  """Refuses numbers of samples that the devices cannot share."""
+  for name in names:
     if search[name] % devices:
       raise BadInput(f'search.{name}={search[name]} must be a multiple of the {devices} devices')
+
+
+def _daas(config, problem, steps_per_epoch, devices, axis):
+  search, lr = config.search, learning_rate(config, steps_per_epoch)
+  _shared_by(devices, search, 'n_arch', 'n_w')
   return daas.make(problem, daas.Settings(
       n_arch=search.n_arch, n_aug=search.n_aug, n_w=search.n_w, warmup_steps=search.warmup_epochs * steps_per_epoch,
       lr=lr, xi=search.xi or None,
@@ -75,10 +80,11 @@ def _daas(config, problem, steps_per_epoch, devices, axis):
       devices=devices, axis=axis))
 
 
-def one_device(config, devices):
-  """Refuses several devices for a method that cannot share its samples among them."""
-  if devices > 1:
-    raise BadInput(f'method {config.method!r} runs on one device: set parallel.devices=1, not {devices}')
+def one_sample(config, axis):
+  """Refuses to share the samples of a method that has one a step."""
+  if axis is not None:
+    raise BadInput(f'method {config.method!r} has one sample a step and none to share: set parallel.over=data, or '
+                   'parallel.devices=1')
 
 
 def _unrolled(name):
@@ -86,32 +92,31 @@ def _unrolled(name):
 
 
 def _ddas(config, problem, steps_per_epoch, devices, axis):
-  del axis
-  one_device(config, devices)
   search, lr = config.search, learning_rate(config, steps_per_epoch)
+  _shared_by(devices, search, 'n_policies')
   return ddas.make(problem, ddas.Settings(
       n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
       optimizers={'theta': theta_optimizer(config, lr), 'gamma': total_optimizer(config)}, normalise=search.normalise,
-      unroll=_unrolled(config.network.name) and jax.default_backend() == 'cpu'))
+      unroll=_unrolled(config.network.name) and jax.default_backend() == 'cpu', devices=devices, axis=axis))
 
 
 def _joint_faa(config, problem, steps_per_epoch, devices, axis):
-  del axis
-  one_device(config, devices)
+  del devices
+  one_sample(config, axis)
   lr = learning_rate(config, steps_per_epoch)
   return joint_faa.make(problem, joint_faa.Settings(lr=lr, optimizers=optimizers(config, lr)))
 
 
 def _faster_aa(config, problem, steps_per_epoch, devices, axis):
-  del steps_per_epoch, axis
-  one_device(config, devices)
+  del steps_per_epoch, devices
+  one_sample(config, axis)
   adam = {name: _adam(config, config[name].lr, config[name].weight_decay) for name in ('theta', 'gamma')}
   return faster_aa.make(problem, faster_aa.Settings(adam, config.search.penalty, config.search.classification))
 
 
 def _amended_darts(config, problem, steps_per_epoch, devices, axis):
-  del axis
-  one_device(config, devices)
+  del devices
+  one_sample(config, axis)
   search, lr = config.search, learning_rate(config, steps_per_epoch)
   return amended_darts.make(problem, amended_darts.Settings(
       lr=lr, optimizers={'theta': theta_optimizer(config, lr), 'arch': arch_optimizer(config)},
@@ -127,8 +132,8 @@ def _sgd_or_adam(config, room):
 
 
 def _diffautoml(config, problem, steps_per_epoch, devices, axis):
-  del axis
-  one_device(config, devices)
+  del devices
+  one_sample(config, axis)
   search, room, budget = config.search, config.theta, problem.budget
 
   def theta(values):

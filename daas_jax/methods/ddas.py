@@ -12,7 +12,7 @@ That is n_policies + 2 gradient passes (one more for each further `batch` images
 supernet every step draws one architecture, uniformly, for all its passes: the policy alone is searched.
 """
 
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,8 @@ class Settings(NamedTuple):
     optimizers: {'theta', 'gamma'}: optax transformations.
     normalise: whether Eq. 15's Z_g divides the gradient.
     unroll: see `passes.run`.
+    devices, axis: number of devices that share the policies (a divisor of n_policies), and the name of pmap's axis over
+      them (None for one).
   """
   n_policies: int
   val_batches: int
@@ -40,6 +42,8 @@ class Settings(NamedTuple):
   optimizers: dict
   normalise: bool = True
   unroll: bool = False
+  devices: int = 1
+  axis: Any = None
 
 
 class Row(NamedTuple):
@@ -49,7 +53,8 @@ class Row(NamedTuple):
 
 
 def schedule(n_policies, val_batches, weights):
-  """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): 1 + n_policies + val_batches rows.
+  """The gradient passes of a step on one device, as a table (`daas_jax.estimators.passes`): 1 + n_policies +
+  val_batches rows, n_policies being that device's share.
 
   Row 0 is the clean batch, the next n_policies the augmented ones, each kept in its register; the validation passes are
   at the theta that `weights` [1 + n_policies] make of the registers.
@@ -96,6 +101,14 @@ def _sample(problem, n_policies, state, key):
   return policies, problem.sample_arch(key_z, state.arch, 1.0), key_image, key_network
 
 
+def _own(settings, rows):
+  """This device's rows of an array with a row for every policy."""
+  if settings.axis is None:
+    return rows
+  n = settings.n_policies // settings.devices
+  return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(settings.axis) * n, n)
+
+
 def make(problem, settings):
   """Builds DDAS.
 
@@ -107,7 +120,8 @@ def make(problem, settings):
   Returns:
     A `daas_jax.types.Method` whose step is one turn of Alg. 1's inner loop; its metrics are scalars.
   """
-  optimizers, n_policies = settings.optimizers, settings.n_policies
+  optimizers, axis = settings.optimizers, settings.axis
+  n_policies = settings.n_policies // settings.devices  # of this device
 
   def init(key):
     key_theta, key_gamma, key_run = jax.random.split(key, 3)
@@ -117,34 +131,43 @@ def make(problem, settings):
         {}))
 
   def step(state, batch):
-    policies, z, key_image, key_network = _sample(problem, n_policies, state, jax.random.fold_in(state.key, state.step))
+    policies, z, key_image, key_network = _sample(problem, settings.n_policies, state,
+                                                  jax.random.fold_in(state.key, state.step))
     searched = jax.tree.map(lambda a: a[1:], policies)
+    run = jax.tree.map(lambda a: jnp.concatenate([a[:1], _own(settings, a[1:])]), policies)
     phi = lambda gamma, policy: jnp.exp(problem.log_prob(gamma, policy))
     p, p_tp = jax.vmap(phi, (None, 0))(state.gamma, searched), problem.total_probability(state.gamma)
     Z = jnp.sum(p)
-    weights = jnp.concatenate([1 - p_tp[None], p_tp * p / Z])  # Eq. 12
+    # Eq. 12; the clean pass, which every device runs, counts once.
+    weights = jnp.concatenate([(1 - p_tp[None]) / settings.devices, _own(settings, p_tp * p / Z)])
 
     def theta_prime(theta, weights, registers):  # Eq. 6; rows of no weight are at theta
-      expected = jax.tree.map(lambda g: jnp.tensordot(weights, g, 1), registers)
-      moved = lambda: update(optimizers['theta'], expected, state.opt_theta, theta)[0]
-      return jax.lax.cond(jnp.any(weights != 0), moved, lambda: theta)
+      def moved():
+        expected = trees.psum(jax.tree.map(lambda g: jnp.tensordot(weights, g, 1), registers), axis)
+        return update(optimizers['theta'], expected, state.opt_theta, theta)[0]
 
-    ran = passes.run(_gradient(problem, batch, policies, key_image, z, key_network), state.theta,
+      weigh = trees.psum(jnp.any(weights != 0).astype(jnp.float32), axis)  # all devices have to go the same way
+      return jax.lax.cond(weigh > 0, moved, lambda: theta)
+
+    ran = passes.run(_gradient(problem, batch, run, key_image, z, key_network), state.theta,
                      schedule(n_policies, settings.val_batches, weights), point=theta_prime, unroll=settings.unroll)
     dots = jnp.mean(ran.dots[1 + n_policies :], 0)
-    a = dots[0] - dots[1:]  # Eq. 9
+    a = trees.all_gather(dots[0] - dots[1:], axis).reshape(-1)  # Eq. 9, of all devices' policies
     lr = settings.lr(state.step)
     probability = lambda gamma, policy: problem.total_probability(gamma) * phi(gamma, policy)
     g_gamma = ddas.gradient(probability, state.gamma, searched, a, lr, Z, settings.normalise)  # Eq. 16-17
 
-    theta, opt_theta = update(optimizers['theta'], ran.total, state.opt_theta, state.theta)
+    g_theta = trees.psum(ran.total, axis)
+    theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
     gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
     loss, accuracy = ran.outputs
     val = slice(1 + n_policies, None)
-    metrics = {
+    # Of the dots every device has that of the clean pass, and one of each of its policies.
+    alignment = (dots[0] + settings.devices * jnp.sum(dots[1:])) / (1 + settings.n_policies)
+    metrics = trees.pmean({
         'train_loss': loss[0], 'train_accuracy': accuracy[0], 'augmented_loss': jnp.mean(loss[1 : 1 + n_policies]),
-        'val_loss': jnp.mean(loss[val]), 'val_accuracy': jnp.mean(accuracy[val]), 'alignment': jnp.mean(dots),
-        'lr': lr, 'grad_norm_theta': trees.norm(ran.total), 'grad_norm_gamma': trees.norm(g_gamma)}
+        'val_loss': jnp.mean(loss[val]), 'val_accuracy': jnp.mean(accuracy[val]), 'alignment': alignment}, axis)
+    metrics |= {'lr': lr, 'grad_norm_theta': trees.norm(g_theta), 'grad_norm_gamma': trees.norm(g_gamma)}
     return state._replace(step=state.step + 1, theta=theta, gamma=gamma, opt_theta=opt_theta,
                           opt_gamma=opt_gamma), metrics
 

@@ -7,7 +7,7 @@ import json
 import reprlib
 from typing import NamedTuple
 
-from daas_jax import atomic
+from daas_jax import atomic, storage
 from daas_jax.errors import BadInput
 from daas_jax.nets import shuffle
 
@@ -44,7 +44,7 @@ def from_json(content, source='blocks'):
 
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     fail(f'its format is not {FORMAT!r}')
-  if content.get('version') != VERSION:
+  if type(content.get('version')) is not int or content['version'] != VERSION:  # True is 1
     fail(f'its version is {reprlib.repr(content.get("version"))}, and this program reads {VERSION}')
   size, choices = content.get('size'), content.get('choices')
   if not isinstance(size, str) or size not in shuffle.SIZES:
@@ -65,12 +65,11 @@ def load(path):
     BadInput: it is missing, or malformed.
   """
   try:
-    with open(path, encoding='utf-8') as file:
-      content = json.load(file)
+    content = storage.read_json(path)
   except OSError as e:
     raise BadInput(f'{path} cannot be read ({e.strerror or e}); {_REMEDY}') from None
-  except (ValueError, RecursionError):
-    raise BadInput(f'{path} is not JSON; {_REMEDY}') from None
+  except ValueError as e:
+    raise BadInput(f'{path} is not JSON ({storage.reason(e)}); {_REMEDY}') from None
   return from_json(content, path)
 
 

@@ -139,7 +139,7 @@ def _choice(primitives, reduction, kernels):
 
 
 def _accumulate(kernels):
-  return slots.accumulate_plain if kernels == 'plain' else slots.accumulate
+  return slots.accumulate_plain if kernels.startswith('plain') else slots.accumulate
 
 
 def _start(s0, s1, reduction):

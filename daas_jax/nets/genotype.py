@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from daas_jax import atomic
+from daas_jax import atomic, storage
 from daas_jax.errors import BadInput
 from daas_jax.nets.cells import EDGES, INPUTS, NODE_EDGES, STEPS
 from daas_jax.nets.primitives import PRIMITIVES
@@ -278,12 +278,11 @@ def load(path, primitives=None):
     BadInput: missing, unreadable, not a genotype, or chosen from other operations than `primitives`.
   """
   try:
-    with open(path, encoding='utf-8') as f:
-      content = json.load(f)
+    content = storage.read_json(path, finite=False)  # NaN is named with its place
   except OSError as e:
     raise BadInput(f'{path} cannot be read ({e.strerror}); {_REMEDY}') from None
-  except (ValueError, RecursionError):  # ValueError: not JSON, not UTF-8, or a number of thousands of digits
-    raise BadInput(f'{path} is not JSON; {_REMEDY}') from None
+  except ValueError as e:
+    raise BadInput(f'{path} is not JSON ({storage.reason(e)}); {_REMEDY}') from None
   genotype = from_json(content, path)
   if primitives is not None and genotype.primitives != tuple(primitives):
     raise BadInput(f'{path} belongs to another space: it was chosen from ({", ".join(genotype.primitives)}), not from '

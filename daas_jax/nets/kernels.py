@@ -8,6 +8,7 @@ The sets of `KERNELS`, one function each:
 - 'xla': XLA's own convolutions, as GPU and TPU libraries are built for them; pooling and batch normalisation as in
   'fast'. Never measured on a GPU or TPU: none could be had.
 - 'counted': for `nets/count.py`.
+Each again as NAME_shared, for a batch that is split over devices (`daas_jax.devices`).
 `choose` turns 'auto' into the set of the backend at hand.
 """
 
@@ -19,6 +20,8 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 import numpy as np
+
+from daas_jax import devices
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
 
@@ -173,31 +176,47 @@ def _avg_pool_bwd(stride, shape_of, g):
 avg_pool.defvjp(lambda x, stride: (avg_pool_plain(x, stride), x), _avg_pool_bwd)
 
 
-# Batch normalisation by the moments of the batch, without scale and offset (the search's form).
+# Batch normalisation by the moments of the batch, without scale and offset (the search's form). Where the batch is
+# split (daas_jax.devices) they are the moments of all devices' rows: one collective forward, one backward.
 
 
-def batch_norm_plain(x):
+def batch_norm_plain(x, split=False):
   """(x - mean) / sqrt(variance + 1e-5) over [B, H, W] of each channel: [B, H, W, C] -> the same shape."""
-  return _batch_norm_fwd(x)[0]
+  return _batch_norm_fwd(x, split)[0]
 
 
-@jax.custom_vjp
-def batch_norm(x):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def batch_norm(x, split=False):
   """`batch_norm_plain` with the closed-form backward pass."""
-  return batch_norm_plain(x)
+  return batch_norm_plain(x, split)
 
 
-def _batch_norm_fwd(x):
+def _batch_norm_fwd(x, split):
   wide = _wide(x)
-  centred = wide - jnp.mean(wide, (0, 1, 2))
-  inverse = lax.rsqrt(jnp.mean(jnp.square(centred), (0, 1, 2)) + BN_EPSILON)
-  y = (centred * inverse).astype(x.dtype)
+  mean = jnp.mean(wide, (0, 1, 2))
+  if split:
+    return _normalised(x, *_moments_of_all(mean, jnp.mean(jnp.square(wide - mean), (0, 1, 2))))
+  return _normalised(x, mean, jnp.mean(jnp.square(wide - mean), (0, 1, 2)))
+
+
+def _moments_of_all(mean, variance):
+  """Mean and variance over all devices' rows, of those over each device's; as exact as if taken at once."""
+  means, variances = lax.all_gather((mean, variance), devices.AXIS)
+  mean = jnp.mean(means, 0)
+  return mean, jnp.mean(variances, 0) + jnp.mean(jnp.square(means - mean), 0)
+
+
+def _normalised(x, mean, variance):
+  inverse = lax.rsqrt(variance + BN_EPSILON)
+  y = ((_wide(x) - mean) * inverse).astype(x.dtype)
   return y, (y, inverse)
 
 
-def _batch_norm_bwd(residuals, g):
+def _batch_norm_bwd(split, residuals, g):
   (y, inverse), dtype, g = residuals, g.dtype, _wide(g)
-  return ((inverse * (g - jnp.mean(g, (0, 1, 2)) - y * jnp.mean(g * y, (0, 1, 2)))).astype(dtype),)
+  means = jnp.mean(g, (0, 1, 2)), jnp.mean(g * y, (0, 1, 2))
+  mean, along = lax.pmean(means, devices.AXIS) if split else means
+  return ((inverse * (g - mean - y * along)).astype(dtype),)
 
 
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
@@ -328,15 +347,29 @@ def draw_weights(key, shapes):
   return {n: (p / math.sqrt(fan_in)).reshape(shape) for p, (n, (shape, fan_in)) in zip(parts, shapes.items())}
 
 
+def _draw(sampler, key, shape, axis=0):
+  """sampler(key, shape): random numbers for the images of a batch, which are those along `axis`."""
+  del axis
+  return sampler(key, shape)
+
+
+def _draw_split(sampler, key, shape, axis=0):
+  """`_draw` for this device's rows of a split batch: those that one device with the whole batch would draw."""
+  whole = list(shape)
+  whole[axis] *= lax.axis_size(devices.AXIS)
+  return devices.own_rows(sampler(key, tuple(whole)), axis)
+
+
 class Kernels(NamedTuple):
   """One set of kernels: `depthwise(x, w, stride, dilation)`, `max_pool(x, stride)`, `avg_pool(x, stride)`,
-  `batch_norm(x)`, `conv(x, w, stride)`, `pointwise(x, w)`."""
+  `batch_norm(x)`, `conv(x, w, stride)`, `pointwise(x, w)`; and `draw(sampler, key, shape, axis)`."""
   depthwise: Callable
   max_pool: Callable
   avg_pool: Callable
   batch_norm: Callable
   conv: Callable
   pointwise: Callable
+  draw: Callable = _draw
 
 
 KERNELS = {
@@ -348,6 +381,11 @@ KERNELS = {
 FORWARD = {'fast': 'plain', 'xla': 'counted', 'plain': 'plain', 'counted': 'counted'}
 """{set: the set of the same values without backward passes of its own}. Where a function has a backward pass of its
 own, what it calls going forward must have none: forward over reverse would meet them (and JAX refuses)."""
+SHARED = '_shared'
+"""What is appended to a set's name where the batch is split over devices."""
+KERNELS |= {name + SHARED: kernels._replace(batch_norm=functools.partial(kernels.batch_norm, split=True),
+                                            draw=_draw_split) for name, kernels in KERNELS.items()}
+FORWARD |= {name + SHARED: forward + SHARED for name, forward in FORWARD.items()}
 BY_BACKEND = {'cpu': 'fast', 'gpu': 'xla', 'tpu': 'xla'}
 
 

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from daas_jax.nets import kernels as k
 from daas_jax.nets.residual import Block, conv_block, norm_relu_block, ResidualNet, shake
 
 LAST_KEPT = 0.5  # p_L: probability that the last block is kept as it is
@@ -75,7 +76,8 @@ class PyramidNet(ResidualNet):
     count = (self.depth - 2) // 9
     blocks = 3 * count
     if train:
-      factors = shake_factors(self.make_rng('drop_path'), blocks, len(images))
+      factors = k.KERNELS[self.kernels].draw(lambda key, shape: shake_factors(key, blocks, shape[-1]),
+                                             self.make_rng('drop_path'), (blocks, 2, len(images)), -1)
     else:
       factors = jnp.stack([kept(blocks)] * 2, 1)
     x = self._blocks('stem', conv_block(images.shape[-1], 16), images, train)

@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 
+from daas_jax.nets import kernels as k
 from daas_jax.nets.residual import Block, conv_block, ResidualNet, shake
 
 
@@ -57,7 +58,10 @@ class ShakeShake(ResidualNet):
     del drop_path
     count = (self.depth - 2) // 6
     # One draw for the whole network, [stage, block, alpha or beta, image].
-    noise = jax.random.uniform(self.make_rng('drop_path'), (3, count, 2, len(images))) if train else [None] * 3
+    noise = [None] * 3
+    if train:
+      draw = k.KERNELS[self.kernels].draw
+      noise = draw(jax.random.uniform, self.make_rng('drop_path'), (3, count, 2, len(images)), -1)
     x = self._blocks('stem', conv_block(images.shape[-1], 16), images, train)
     for stage in range(3):
       c = self.width * 2**stage

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import atomic
+from daas_jax import atomic, storage
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import OPS, magnitude
 from daas_jax.augment.preprocess import to_float
@@ -31,6 +31,7 @@ VERSION = 1
 
 # How far the probabilities of a file may be from 1 in sum: hand-written ones are rounded.
 _SUM_TOLERANCE = 1e-3
+_MOST_K = 10  # compiling takes the longer, the more operations there are in sequence
 
 
 class PolicyTable(NamedTuple):
@@ -136,6 +137,8 @@ def from_json(content, path, ops=None):
   if not isinstance(rows, list) or not rows:
     raise BadInput(f'{where}"policies" must be a list of at least one policy')
   rows = [_check_row(row, f'{where}policies[{i}]: ', space) for i, row in enumerate(rows)]
+  if space.K > _MOST_K:
+    raise BadInput(f'{where}"K" must be at most {_MOST_K}, not {space.K}')
   o, probability, p, strength = zip(*rows)
   total = math.fsum(probability)
   if abs(total - 1) > _SUM_TOLERANCE:
@@ -151,17 +154,12 @@ def read(path):
   Raises:
     BadInput: the file cannot be read, or is no JSON.
   """
-  def refuse(word):
-    raise ValueError(f'{word} is not a JSON number')
-
   try:
-    with open(path, encoding='utf-8') as file:
-      return json.load(file, parse_constant=refuse)
+    return storage.read_json(path)
   except OSError as e:
     raise BadInput(f'{path} cannot be read ({e.strerror or e}); give the policy.json of a search') from None
-  except (ValueError, RecursionError) as e:  # JSON, UTF-8, an integer of thousands of digits; nested too deeply
-    reason = ' '.join(str(e).split())[:160]
-    raise BadInput(f'{path} is not a JSON file ({reason}); give the policy.json of a search') from None
+  except ValueError as e:
+    raise BadInput(f'{path} is not a JSON file ({storage.reason(e)}); give the policy.json of a search') from None
 
 
 def _header(content, where, ops):

@@ -24,6 +24,7 @@ from daas_jax.policies import files, total
 FORMAT = 'daas_jax.policy_schedule'
 VERSION = 1
 _SUM_TOLERANCE = 1e-3  # of the probabilities of an epoch, which are rounded
+_MOST_POLICIES = 10**6  # K candidates in sequence: `table` has a row for each
 
 
 class Schedule(NamedTuple):
@@ -81,6 +82,8 @@ def from_json(content, path):
   if type(K) is not int or not 1 <= K <= 3:
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
   candidates = _candidates(content.get('candidates'), where)
+  if len(candidates)**K > _MOST_POLICIES:
+    raise BadInput(f'{where}{len(candidates)} candidates make more than {_MOST_POLICIES:,} policies of K = {K}')
   epochs = content.get('epochs')
   if not isinstance(epochs, list) or not epochs:
     raise BadInput(f'{where}"epochs" must be a list of at least one epoch')
@@ -92,7 +95,11 @@ def from_json(content, path):
 def _candidates(given, where):
   if not isinstance(given, list) or not given or not all(isinstance(c, dict) for c in given):
     raise BadInput(f'{where}"candidates" must be a list of at least one object with "op" and "strength"')
-  names = [f'{c.get("op")}' + (f':{c["strength"]}' if 'strength' in c else '') for c in given]
+  for i, c in enumerate(given):  # before they are made text, in which a "0.5" looks like a 0.5
+    if not isinstance(c.get('op'), str) or type(c.get('strength', 0)) not in (int, float):
+      raise BadInput(f'{where}candidates[{i}] must have the name of an operation as "op" and, where that has a '
+                     f'magnitude, a number as "strength", not {reprlib.repr(c)}')
+  names = [c['op'] + (f':{c["strength"]}' if 'strength' in c else '') for c in given]
   try:
     return total.parse(names)
   except BadInput as error:

@@ -6,6 +6,7 @@ applied, P(phi) = prod_k p_o[phi_k], and with 1 - p_tp nothing is (DDAS Eq. 3).
 
 import functools
 import math
+import reprlib
 from typing import NamedTuple
 
 import jax
@@ -90,16 +91,16 @@ def parse(names):
   for name in names:
     op, _, strength = name.partition(':')
     if op not in OPS:
-      raise BadInput(f'the candidate {name!r} names no known operation; known are {", ".join(OPS)}')
+      raise BadInput(f'the candidate {reprlib.repr(name)} names no known operation; known are {", ".join(OPS)}')
     if OPS[op].graded != bool(strength):
-      raise BadInput(f'the candidate {name!r} ' + (f'has no strength: write {op}:0.5' if OPS[op].graded else
+      raise BadInput(f'the candidate {reprlib.repr(name)} ' + (f'has no strength: write {op}:0.5' if OPS[op].graded else
                                                   f'has a strength, which {op} ignores: write {op}'))
     try:
       value = float(strength or 0)
     except ValueError:
       value = math.nan
     if not 0 <= value <= _MOST:
-      raise BadInput(f'the candidate {name!r} must have a strength in [0, {_MOST}]')
+      raise BadInput(f'the candidate {reprlib.repr(name)} must have a strength in [0, {_MOST}]')
     out.append(Candidate(op, value))
   if len(set(out)) < len(out):
     raise BadInput('a candidate is named twice')

@@ -111,7 +111,7 @@ def from_json(content, path):
     BadInput: it is malformed; one line that names the file and the place.
   """
   where = f'{path}: '
-  if content.get('version') != VERSION:
+  if type(content.get('version')) is not int or content['version'] != VERSION:  # True is 1
     raise BadInput(f'{where}version {reprlib.repr(content.get("version"))} is not the one that this daas_jax reads, '
                    f'{VERSION}; use the daas_jax that wrote it')
   K, ops, epochs = (content.get(key) for key in ('K', 'ops', 'epochs'))

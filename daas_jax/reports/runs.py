@@ -1,12 +1,11 @@
 """A workdir as it is read for a report: what is whole in it, and what had to be passed over."""
 
-import json
 import os
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from daas_jax import config as config_lib, metrics as metrics_lib, workdir
+from daas_jax import config as config_lib, metrics as metrics_lib, remote, storage, workdir
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
 from daas_jax.policies import found as found_policies
@@ -85,7 +84,7 @@ def load_all(folders):
   Raises:
     BadInput: a folder is given twice, or is no workdir with something to show, or a file in it is damaged.
   """
-  paths = [os.path.abspath(os.path.expanduser(folder)) for folder in folders]
+  paths = [workdir.shown(folder) for folder in folders]
   real = [os.path.realpath(path) for path in paths]
   for path, place in zip(paths, real):
     if real.count(place) > 1:
@@ -118,6 +117,9 @@ def load(folder, name):
     BadInput: it is no workdir of a search or a training, has neither a result nor a whole line of metrics, or one of
       its JSON files is damaged.
   """
+  if storage.is_remote(folder):
+    with remote.copied(folder) as copy:
+      return load(copy, name)._replace(folder=folder)
   if not os.path.isdir(folder):
     raise BadInput(f'there is no folder {folder}: give the workdir of a search or a training')
   try:
@@ -162,9 +164,8 @@ def _load(folder, name):
 def _object(path):
   """The dict in a JSON file; BadInput where it is damaged."""
   try:
-    with open(path, encoding='utf-8') as file:
-      content = json.load(file)
-  except (ValueError, RecursionError):  # not JSON, not UTF-8, or a number of thousands of digits; nested too deeply
+    content = storage.read_json(path, finite=False)  # a loss of the test set may be infinite
+  except ValueError:
     content = None
   if not isinstance(content, dict):
     raise BadInput(f'{path} is damaged: it holds no JSON object')

@@ -2,7 +2,7 @@
 
 import re
 
-from daas_jax import config as config_lib
+from daas_jax import config as config_lib, storage
 from daas_jax.data import select
 from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
@@ -240,8 +240,11 @@ def _images(run):
   """(images uint8 [N, H, W, C], labels [N], name) of the training set of a run; BadInput where it cannot be had."""
   schema = config_lib.schema_of(run.kind, run.config.get('method'))
   config = config_lib.default(schema)
-  with config.ignore_type():  # a config of another version may lack keys and have others; types are checked below
-    config.update_from_flattened_dict({key: value for key, value in run.config.items() if key in schema})
+  try:
+    with config.ignore_type():  # a config of another version may lack keys and have others; types are checked below
+      config.update_from_flattened_dict({key: value for key, value in run.config.items() if key in schema})
+  except (TypeError, ValueError, OverflowError) as error:  # ml_collections' own
+    raise BadInput(f'config.json is damaged: {storage.reason(error)}') from error
   config_lib.check(config, run.kind)
   if config.network.name in detectors.DETECTORS:
     raise BadInput('images with boxes are not shown')

@@ -44,7 +44,7 @@ class Crew:
     self._begun = time.monotonic()
     self._forgiven = {found['id'] for found in (runs_lib.record(run, root) for run in study.runs) if found}
     self.results, self.failures = {}, {}
-    self.interrupted = False
+    self.interrupted = None  # the status of a run that was, see `runs.INTERRUPTED`
     self.look()
 
   def look(self):
@@ -127,7 +127,7 @@ class Crew:
     words = runs_lib.command(run, self._root, self._cache)
     ended = runs_lib.attempt(words, run, self._root, descriptor, self._started)
     if ended['status'] in runs_lib.INTERRUPTED:
-      self.interrupted = True
+      self.interrupted = ended['status']
       self._halt()
       return
     self.write()

@@ -13,19 +13,22 @@ import contextlib
 import fcntl
 import json
 import os
+import reprlib
+import signal
 import subprocess
 import sys
 import time
 import uuid
 
 import daas_jax
-from daas_jax import atomic, config as config_lib, workdir
+from daas_jax import atomic, cli, config as config_lib, storage, workdir
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
 from daas_jax.policies import found
 
 RECORD, OUTPUT, _CLAIM = 'record.json', 'output.txt', '.claim'
-INTERRUPTED = (130, -2, -15)  # by the user, SIGINT, SIGTERM: nothing is wrong with the run
+TERMINATED = (cli.EX_TEMPFAIL, -signal.SIGTERM)  # the latter before the command listens: nothing is lost
+INTERRUPTED = (130, -signal.SIGINT, *TERMINATED)  # by the user or a scheduler: nothing is wrong with the run
 
 
 def command(run, root, compilation_cache):
@@ -45,9 +48,8 @@ def command(run, root, compilation_cache):
 
 def _read(path):
   try:
-    with open(path, encoding='utf-8') as file:
-      content = json.load(file)
-  except (OSError, ValueError, RecursionError):
+    content = storage.read_json(path, finite=False)
+  except (OSError, ValueError):
     content = None
   return content if isinstance(content, dict) else None
 
@@ -93,7 +95,7 @@ def _training_result(path, run):
   if found is None or not _number(found.get('test_accuracy'), 0, 1) or not _number(found.get('parameters'), 0, 1e15):
     raise BadInput(f'{path} is not the results.json of a training')
   if found.get('seed') != run.seed:
-    raise BadInput(f'{path} is of seed {found.get("seed")!r}, not of {run.seed}')
+    raise BadInput(f'{path} is of seed {reprlib.repr(found.get("seed"))}, not of {run.seed}')
   return {'error': 100 * (1 - found['test_accuracy']), 'parameters': found['parameters']}
 
 
