@@ -76,14 +76,17 @@ def programs(config, data):
   return jax.jit(method.init), jax.jit(method.step, donate_argnums=0), batches, config.search.epochs * sizes
 
 
-def searches(config, data, seeds):
-  """The final states of searches that differ by their seed alone, through one compiled program."""
+def searches(config, data, seeds, found=None, every=10):
+  """(final state, steps until found(state), looked at every so often, or all of them) of searches that differ by
+  their seed alone, through one compiled program."""
   init, step, batches_of, total = programs(config, data)
   for seed in seeds:
-    batches, state = batches_of(seed), init(jax.random.key(seed))
+    batches, state, first = batches_of(seed), init(jax.random.key(seed)), total
     for i in range(total):
-      state, metrics = step(state, batches(i))
-    yield seed, state, metrics
+      state, _ = step(state, batches(i))
+      if found and first == total and (i + 1) % every == 0 and found(state):
+        first = i + 1
+    yield state, first
 
 
 def four_of_five(verdicts):
