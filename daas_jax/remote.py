@@ -13,8 +13,9 @@ with a machine is at most `PERIOD` seconds and the checkpoint in them.
 
 The lock is put, and read again after `SETTLE` seconds: the last of two runs that start at once keeps it. The thread
 puts it anew with the time. It is taken over where its process is gone from this host, or after `LEASE` seconds of
-silence (the clocks of the hosts must agree to less than that); a run whose lock was taken over ends and puts nothing
-more.
+silence (the clocks of the hosts must agree to less than that): a run that finds one waits for either, as what is
+started again on another machine, or as the same number in another container, does not see that its process is gone. A
+run whose lock was taken over ends and puts nothing more.
 """
 
 import contextlib
@@ -35,6 +36,7 @@ from daas_jax import storage
 from daas_jax.errors import BadInput
 
 PERIOD, SETTLE, LEASE = 30.0, 1.0, 180.0  # seconds
+_TRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds between them, at the end of a run
 _LOCK, _CHECKPOINTS = '.lock', 'checkpoints'
 _FOLDERS = ('', 'draws')  # of a workdir, with files that are kept
 _KINDS = ('.json', '.jsonl', '.npz')
@@ -186,14 +188,14 @@ class Mirror:
     storage.put(self._at(_LOCK), io.BytesIO(json.dumps(content).encode()))
 
   def lock(self):
-    """Takes the workdir.
+    """Takes the workdir; waits while a lock may be that of a run which was killed.
 
     Raises:
       BadInput: another run has it.
     """
     found = self._holder()
     if found is not None and not _stale(found):
-      raise self._used(found)
+      found = self._watched(found)
     if found is not None:
       self._warn(f'{self.url} is taken over from {_who(found)}, which is no more or has been silent for long')
     self._write_lock()
@@ -202,9 +204,23 @@ class Mirror:
     if found.get('id') != self._id:
       raise self._used(found)
 
+  def _watched(self, found):
+    """A lock that has become stale, or None where it was freed; BadInput where its run says that it is there."""
+    self._warn(f'{self.url} is locked by {_who(found)}: waiting until that is silent for {LEASE:.0f} s, or says that '
+               'it is there')
+    while not _stale(found):
+      time.sleep(PERIOD / 4)
+      now = self._holder()
+      if now != found and now is not None:
+        raise self._used(now)
+      found = now
+      if found is None:
+        return None
+    return found
+
   def _used(self, found):
     return BadInput(f'another process is using the workdir {self.url} ({_who(found)}): wait for it, or choose another '
-                    f'--workdir; if it was killed, the workdir is free {LEASE:.0f} s later')
+                    '--workdir')
 
   def _still_own(self):
     found = self._holder()
@@ -253,16 +269,30 @@ class Mirror:
     if self._thread:
       self._thread.join()
     try:
-      if self._lost or not self._still_own():
-        shutil.rmtree(self._home, ignore_errors=True)
-        raise BadInput(f'the workdir {self.url} was taken over by {self._lost}: this run has ended, and what it did '
-                       'since was not kept')
-      self.push()
-      storage.remove(self._at(_LOCK))
+      left = self._leave()
     except OSError as error:
       raise BadInput(f'{self.url} cannot be written ({storage.reason(error)}): the workdir is kept in {self.folder}'
                      ) from error
     self.drop()
+    if not left:
+      raise BadInput(f'the workdir {self.url} was taken over by {self._lost}: this run has ended, and what it did '
+                     'since was not kept')
+
+  def _leave(self, tries=None):
+    """Puts what is left and frees the workdir, in a minute of trying; False where another run has it."""
+    tries = _TRIES if tries is None else tries
+    try:
+      if self._lost or not self._still_own():
+        return False
+      self.push()
+      storage.remove(self._at(_LOCK))
+      return True
+    except OSError as error:
+      if not tries:
+        raise
+      self._warn(f'{self.url} could not be written ({storage.reason(error)}); it is tried again')
+      time.sleep(tries[0])
+      return self._leave(tries[1:])
 
   def drop(self):
     """Removes the local copy."""

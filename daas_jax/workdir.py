@@ -6,7 +6,7 @@ import json
 import os
 
 from daas_jax import atomic, remote, storage
-from daas_jax.errors import BadInput
+from daas_jax.errors import BadInput, Terminated
 
 # What a run writes. Without a config.json beside it, it is not this program's to overwrite.
 _RUN = ('metrics.jsonl', 'history.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json',
@@ -61,11 +61,20 @@ def _opened_there(url, config_json):
     if isinstance(error, OSError):
       raise _unusable(url, error) from error
     raise
+  told = None
   try:
     with mirror.naming(), _opened_here(mirror.folder, config_json) as folder:
       yield folder
+  except Terminated as error:
+    told = error
+    raise
   finally:
-    mirror.end()
+    try:
+      mirror.end()
+    except BadInput as error:
+      if told:  # a scheduler is to start the command again all the same
+        raise Terminated(f'{told}; but {error}') from error
+      raise
 
 
 @contextlib.contextmanager

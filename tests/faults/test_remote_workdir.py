@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import zipfile
 
@@ -18,7 +19,7 @@ import pytest
 
 import daas_jax
 from daas_jax import cli, metrics, ready, remote, report, results, search, storage, study, train, workdir
-from daas_jax.errors import BadInput
+from daas_jax.errors import BadInput, Terminated
 from daas_jax.nets import genotype
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 from daas_jax.reports import figures, sheet
@@ -130,6 +131,7 @@ class _Put(io.BytesIO):
 def fast(monkeypatch):
   monkeypatch.setattr(remote, 'PERIOD', 0.05)
   monkeypatch.setattr(remote, 'SETTLE', 0.02)
+  monkeypatch.setattr(remote, '_TRIES', (0.01, 0.01))
   Store.away = False
 
 
@@ -249,8 +251,6 @@ def test_a_killed_run_leaves_what_was_put_and_a_lock_that_is_taken_over(
   steps = [int(name[12:-4]) for name in there if name.endswith('.zip')]
   rows = _plain(there['metrics.jsonl'].decode().rsplit('\n', 1)[0])
   assert steps and max(steps) <= max(row['step'] for row in rows)  # lines are put before their checkpoint
-  assert _run(configs, 'search', 'store://b/killed') == 2
-  assert 'another process is using the workdir store://b/killed' in capsys.readouterr().err
   gone = json.loads(there['.lock']) | {'pid': _dead()}
   Store.objects['store://b/killed/.lock'] = json.dumps(gone).encode()
   assert _run(configs, 'search', 'store://b/killed') == 0
@@ -360,7 +360,7 @@ def _lock(**changed):
   return json.dumps(found | changed).encode()
 
 
-LOCKS = {  # name: (content, whether it is taken over)
+LOCKS = {  # name: (content, whether it is taken over at once)
     'alive here': (_lock(), False), 'alive elsewhere': (_lock(host='other', pid=1), False),
     'silent': (_lock(time=time.time() - 10_000), True), 'of the future': (_lock(time=time.time() + 10_000), True),
     'gone here': (_lock(pid=2**22 + 1), True), 'empty': (b'', True), 'a list': (b'[]', True), 'nobody': (b'{}', True)}
@@ -378,11 +378,29 @@ def test_a_lock_is_taken_over_where_its_run_is_gone(name, monkeypatch, capsys, f
     assert 'is taken over from process' in capsys.readouterr().err
     assert _inside('store://b/lock') == {'config.json': CONFIG.encode()}
   else:
+    renewed = json.dumps(json.loads(content) | {'time': time.time()}).encode()
+    monkeypatch.setattr(time, 'sleep', lambda seconds: _put('store://b/lock', {'.lock': renewed}))
     with pytest.raises(BadInput, match='another process is using the workdir store://b/lock'):
       with workdir.opened('store://b/lock', CONFIG):
         pytest.fail('opened')
-    assert _inside('store://b/lock') == {'.lock': content}
+    assert _inside('store://b/lock') == {'.lock': renewed}
   fault('remote workdir, locked')
+
+
+@pytest.mark.parametrize('freed', [False, True])
+def test_a_lock_that_is_not_renewed_is_waited_for(freed, monkeypatch, capsys, fault):
+  """What a scheduler starts again elsewhere, or under the same number in a container, finds its own lock."""
+  monkeypatch.setattr(remote, 'LEASE', 0.4)
+  monkeypatch.setattr(Store, 'objects', {})
+  begun = time.time()
+  _put('store://b/wait', {'.lock': _lock(time=begun)})
+  if freed:
+    threading.Timer(0.1, lambda: Store.objects.pop('store://b/wait/.lock')).start()
+  with workdir.opened('store://b/wait', CONFIG):
+    assert time.time() - begun > (0.1 if freed else 0.4)
+  said = capsys.readouterr().err
+  assert 'waiting until that is silent' in said and ('is taken over from' in said) != freed
+  fault('remote workdir, killed a moment ago')
 
 
 def test_of_two_that_start_at_once_the_last_has_it(monkeypatch):
@@ -429,6 +447,28 @@ def test_a_store_that_stays_away_leaves_the_workdir_here(fault):
     with workdir.opened('store://b/gone', CONFIG):
       pytest.fail('opened')
   fault('remote workdir, store away')
+
+
+def test_a_store_that_is_away_for_a_moment_at_the_end_costs_nothing(monkeypatch, capsys, fault):
+  monkeypatch.setattr(remote, '_TRIES', (0.01, 0.01, 1.0))
+  with workdir.opened('store://b/blink', CONFIG) as folder:
+    with open(os.path.join(folder, 'metrics.jsonl'), 'w', encoding='utf-8') as file:
+      file.write('{"step": 1}\n')
+    Store.away = True
+    threading.Timer(0.2, lambda: setattr(Store, 'away', False)).start()
+  assert _inside('store://b/blink') == {'config.json': CONFIG.encode(), 'metrics.jsonl': b'{"step": 1}\n'}
+  assert 'it is tried again' in capsys.readouterr().err
+  fault('remote workdir, store away')
+
+
+def test_sigterm_while_the_store_is_away_still_asks_for_another_start(fault):
+  with pytest.raises(Terminated, match='SIGTERM after step 3; but store://b/term cannot be written') as info:
+    with workdir.opened('store://b/term', CONFIG) as folder:
+      Store.away = True
+      raise Terminated('ended on SIGTERM after step 3')
+  assert folder in str(info.value)
+  shutil.rmtree(os.path.dirname(folder))
+  fault('remote workdir, store away at SIGTERM')
 
 
 def test_a_file_system_with_folders(monkeypatch):
