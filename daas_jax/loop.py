@@ -102,6 +102,7 @@ def _run(job, workdir, config, progress, asked):
         _record(job, files, state, 0)
       with _blaming(job, begin):
         state = _steps(job, config, files, job.put(state), start, progress, asked)
+      files.flush()  # whatever on_full_disk says: the results are made of these lines
   finally:
     with guarded('a checkpoint', checkpoints.folder):
       checkpoints.close()
@@ -122,8 +123,8 @@ def _blaming(job, begin):
       step, numbers = found
       which = f"the gradient{'s' if numbers[1:] else ''} of device {', '.join(map(str, numbers))}"
       raise Diverged(f'{error}. It began at step {step} in {which}', error.step) from error
-    raise Diverged(f'{error}. Repeated from step {start}, no gradient was infinite or NaN: a device that computes '
-                   'wrong now and then', error.step) from error
+    raise Diverged(f"{error}. Repeated from step {start}, no device's gradient of theta was infinite or NaN: it began "
+                   'elsewhere in the step, or a device computes wrong now and then', error.step) from error
 
 
 def _history(job, workdir, start):
@@ -187,14 +188,18 @@ class _Files(NamedTuple):
     """Of a process that keeps nothing."""
     return cls(_Nothing(), _Nothing(), None, _Windows(job, None, config), lambda what, path: contextlib.nullcontext())
 
+  def flush(self):
+    """Writes the lines that a full disk kept back; raises where it still does."""
+    self.log.flush()
+    if self.history:
+      self.history.flush()
+
   def save(self, step, state, window=()):
     """Begins to save a checkpoint. It is only one with all the lines before it: a run that goes on from it has them."""
     with self.guarded('the checkpoint before', self.checkpoints.folder):
       self.checkpoints.wait()
     with self.guarded(f'the checkpoint of step {step}', self.checkpoints.folder):
-      self.log.flush()
-      if self.history:
-        self.history.flush()
+      self.flush()
       self.windows.keep(window, step)
       self.checkpoints.save(step, state)
 
@@ -212,7 +217,7 @@ def _steps(job, config, files, state, start, progress, asked):
   if start and _stopped(job, log, progress):
     return state
   if start < job.total_steps and asked(start):
-    raise _terminated(start, checkpoints)
+    raise _terminated(start, files)
   for step in range(start, job.total_steps):
     state, metrics = job.step(state, job.batches(step))
     jax.block_until_ready(window[-1:])  # one step in flight beside this one at most: it ends soon after it is asked to
@@ -247,12 +252,14 @@ def _steps(job, config, files, state, start, progress, asked):
         _require_finite(unplaced, done, checkpoints)
         files.save(done, unplaced, rows)
     if end and done < job.total_steps:
-      raise _terminated(done, checkpoints)
+      raise _terminated(done, files)
   return state
 
 
-def _terminated(step, checkpoints):
-  last = checkpoints.last()
+def _terminated(step, files):
+  with files.guarded(f'the checkpoint of step {step}', files.checkpoints.folder):
+    files.checkpoints.wait()
+  last = files.checkpoints.last()
   return Terminated(f'ended on SIGTERM after step {step}; '
                     + (f'the same command goes on from step {last}' if last else 'the same command begins again'))
 

@@ -16,6 +16,7 @@ import test_study
 
 from daas_jax import atomic, disk, loop, metrics
 from daas_jax.checkpoint import Checkpoints
+from daas_jax.errors import Terminated
 
 # Of orbax, see `daas_jax.cli._quiet`.
 pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
@@ -140,13 +141,45 @@ def test_go_on_to_the_end_keeps_the_last_good_one(full, straight, tmp_path, faul
     if number == end:
       raise test_loop.Killed
     return batches(number)
-  with contextlib.suppress(test_loop.Killed):
+  with contextlib.suppress(test_loop.Killed, OSError):  # OSError: it came to the end, and lines are not written
     loop.run(task._replace(batches=until), str(folder), settings('go_on'), reporter)
   full.free()
   assert (len(reporter.warnings) > 0) == (end > 9)
   assert test_loop.steps_saved(folder) == [6, 7]
   assert go_on(folder) == straight
   fault('full disk: go on')
+
+
+@pytest.mark.parametrize('action', disk.ACTIONS)
+def test_sigterm_while_it_is_full_says_so(full, action, straight, tmp_path, fault):
+  folder, reporter = tmp_path / 'run', test_loop.Silent()
+  folder.mkdir(exist_ok=True)
+  with pytest.raises(OSError if action == 'stop' else Terminated) as info:
+    loop.run(job(folder, full, 10), str(folder), settings(action), reporter, asked=lambda step: step == 11)
+  full.free()
+  if action == 'stop':
+    assert info.value.errno in (errno.ENOSPC, errno.EFBIG)
+  else:
+    assert 'step 11; the same command goes on from step 7' in str(info.value)
+    assert any('the checkpoint of step 11 could not be written' in line for line in reporter.warnings)
+  assert go_on(folder) == straight
+  fault('full disk: SIGTERM')
+
+
+def test_a_run_ends_with_all_its_lines_or_says_that_it_has_not(straight, tmp_path, monkeypatch, fault):
+  """Full for the record of the last epoch alone: what is written of the records would lack an epoch."""
+  written, left = metrics.MetricsFile.flush, []
+  def flush(self):
+    if self.path.endswith('history.jsonl') and b'"epoch": 3' in self._unwritten:
+      left.append(self)
+      raise OSError(errno.ENOSPC, 'No space left on device', self.path)
+    written(self)
+  with monkeypatch.context() as patch:
+    patch.setattr(metrics.MetricsFile, 'flush', flush)
+    with pytest.raises(OSError, match='No space left'):
+      loop.run(test_loop.recorded(), str(tmp_path), settings('go_on'), test_loop.Silent())
+  assert left and go_on(tmp_path) == straight
+  fault('full disk: a line')
 
 
 def test_no_checkpoint_without_the_lines_before_it(straight, tmp_path, monkeypatch, fault):
