@@ -19,6 +19,9 @@ from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL, Terminated
 
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'daas_jax')
 
+_OWN = re.compile('RESOURCE_EXHAUSTED|INVALID_ARGUMENT|UNIMPLEMENTED')
+"""What an error of XLA begins with that is of this process and not of one that it waited for."""
+
 _RESUMED = ('search', 'train')
 _STATUSES = '''
 Exit status: 0 done, 2 bad input or a full disk, 3 a loss diverged, 75 ended on SIGTERM with the state saved, or left
@@ -254,7 +257,7 @@ def run(kind, main, arguments=None, define=lambda values: None):
   except Exception as error:
     if not processes.several():
       raise
-    if isinstance(error, jax.errors.JaxRuntimeError):  # a collective without its peer
+    if isinstance(error, jax.errors.JaxRuntimeError) and not _OWN.match(str(error)):  # a collective without its peer
       processes.lost(_one_line(error))
     return processes.end(1, traceback.format_exc())  # the others would wait for this one
   except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from daas_jax.errors import BadInput, EX_TEMPFAIL
 
 # Where a process that fails leaves its number and its status, and where the others say that they have read it.
 _END, _HEARD = 'daas_jax/end', 'daas_jax/heard/'
+_DONE = 'daas_jax/done'
 _HEARING_SECONDS = 20  # at most: a process in the middle of a long call hears nothing
 _POLL_SECONDS = 0.5
 _WRITING_SECONDS = 24 * 3600  # in which process 0 writes its results, and the others wait
@@ -62,6 +63,7 @@ def join(options):
                                heartbeat_timeout_seconds=options.heartbeat_seconds,
                                shutdown_timeout_seconds=_WRITING_SECONDS)
   except (ValueError, RuntimeError) as error:  # RuntimeError: no connection
+    _distributed().client = None  # so that `several` is right
     reason = ' '.join(str(error).split())[:200]
     advice = ('is every process started, and can it reach --coordinator?' if options.distributed == 'explicit' else
               'outside of a cluster give --distributed=explicit, or off')
@@ -107,9 +109,35 @@ def agreed(word):
   return bool(same(np.int32(word)))
 
 
-def asked(step):
-  """Whether a process was told to end (SIGTERM), said to all of them at the same step."""
-  return multihost_utils.reached_preemption_sync_point(step)
+def asked(alone):
+  """`asked` as `daas_jax.signals.termination` gives it, of all processes: told to one, said to all at the same step.
+
+  Args:
+    alone: that of this process, which heard what came before it joined.
+  """
+  if not several():
+    return alone
+  if alone(0):
+    os.kill(os.getpid(), signal.SIGTERM)  # JAX hears it from here on
+  return multihost_utils.reached_preemption_sync_point
+
+
+def finished():
+  """Waits, in every process but the first, until that one has written its results: it may yet fail, or be told to end.
+  """
+  if several() and first():
+    _client().key_value_set(_DONE, '')
+  while several() and not first() and not _there(_DONE):
+    time.sleep(_POLL_SECONDS)
+
+
+def _there(key):
+  """Whether a key was set."""
+  try:
+    _client().key_value_try_get(key)
+  except Exception:  # pylint: disable=broad-except
+    return False
+  return True
 
 
 def end(status, line):
@@ -153,8 +181,12 @@ def lost(reason):
 
 
 def _client():
+  return _distributed().client
+
+
+def _distributed():
   from jax._src import distributed  # JAX shows its store of keys and values nowhere else
-  return distributed.global_state.client
+  return distributed.global_state
 
 
 def _watch():

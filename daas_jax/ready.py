@@ -97,7 +97,7 @@ def write(folder, state, config, data, batches):
     state: its last state.
     config: its config.
     data: its `daas_jax.data.sources.Dataset`; the test images are read once.
-    batches: step number -> `Batch`, whose training images give the moments.
+    batches: step number -> `Batch`, whose training images give the moments; has it a `close`, that is called.
   """
   spec = _spec(state, config)
   net = network(spec, len(data.class_names), config.network.kernels)
@@ -105,6 +105,8 @@ def write(folder, state, config, data, batches):
   clean = lambda images: preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
   found = moments(net, params, (clean(batches(i).train_images) for i in range(config.search.moment_batches)),
                   jax.random.key(config.seed))
+  if hasattr(batches, 'close'):  # worker processes of a streamed set, and what they have decoded
+    batches.close()
   variables = jax.device_get({'params': params, 'batch_stats': found})
   _save(folder, {'format': FORMAT, 'version': VERSION, 'network': spec, 'class_names': list(data.class_names),
                  'image_shape': list(map(int, data.train_images.shape[1:])), 'mean': list(map(float, data.mean)),

@@ -27,6 +27,13 @@ def define_flags(values):
   flags.DEFINE_bool('list', False, 'Prints what there is to choose from, and ends.', flag_values=values)
 
 
+def batches_of(config, data, share=(0, 1)):
+  """Step number -> batch of a search: of process i of n where share is (i, n), every n-th row from row i."""
+  halves = data.halves if config.network.name in detectors.DETECTORS else None
+  return streaming.search_batches(data, config.seed, config.search.batch, config.data.val_fraction,
+                                  config.search.get('val_batches', 1), halves=halves, share=share)
+
+
 def job(config, data, genotype=None, policy=None):
   """The `loop.Job` of a search.
 
@@ -41,10 +48,8 @@ def job(config, data, genotype=None, policy=None):
   """
   search = config.search
   val_batches, warmup_epochs = search.get('val_batches', 1), search.get('warmup_epochs', 0)
-  halves = data.halves if config.network.name in detectors.DETECTORS else None
   placement = parallel.place(config.parallel.devices, config.parallel.over, search.batch)
-  batches = streaming.search_batches(data, config.seed, search.batch, config.data.val_fraction, val_batches,
-                                     halves=halves, share=placement.share)
+  batches = batches_of(config, data, placement.share)
   row = build.METHODS[config.method]
 
   def problem_and_method(saw=None):
@@ -91,7 +96,7 @@ def main(options, asked=signals.never):
     print(catalogue.text())
     return None
   processes.join(options)
-  asked = processes.asked if processes.several() else asked
+  asked = processes.asked(asked)
   config = options.config
   fixed = config.network.genotype
   genotype = train.find_genotype(fixed, options.search) if fixed else None
@@ -102,6 +107,7 @@ def main(options, asked=signals.never):
   if not processes.first():
     with progress.silent() as reporter:
       loop.run(task, None, config, reporter, asked)
+    processes.finished()
     return None
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
     if genotype:
@@ -116,10 +122,11 @@ def main(options, asked=signals.never):
       more = '\n' + detection_results.write(folder, net, data, state.theta, config.search.batch)
     summary = results.write(folder, state, config) + more
     if config.method == 'diffautoml':
-      summary += '\n\n' + ready.write(folder, state, config, data, task.batches)
+      summary += '\n\n' + ready.write(folder, state, config, data, batches_of(config, data))
     found = ''.join(f'{name}, ' for name in FOUND if os.path.exists(os.path.join(folder, name)))
     reporter.note(f'\n{summary}\n\nwritten: {found}metrics.jsonl, history.jsonl, checkpoints/ in '
                   f'{workdir.shown(options.workdir)}')
+  processes.finished()
   return summary
 
 

@@ -72,9 +72,9 @@ def free_port():
     return taken.getsockname()[1]
 
 
-def cluster(count, *arguments, index=None, **extra):
+def cluster(count, *arguments, index=None, port=None, **extra):
   """Starts `count` processes of one search (or the one of an index); returns their Popens."""
-  port = free_port()
+  port = port or free_port()
   return [start('search', *arguments, '--distributed=explicit', f'--coordinator=127.0.0.1:{port}',
                 f'--process_count={count}', f'--process_index={i}', **extra)
           for i in (range(count) if index is None else [index])]

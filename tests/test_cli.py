@@ -6,11 +6,12 @@ import subprocess
 import sys
 import textwrap
 
+import jax
 import numpy as np
 import pytest
 
-from daas_jax import cli, config as config_lib, search, train
-from daas_jax.errors import BadInput, Diverged
+from daas_jax import cli, config as config_lib, processes, search, train
+from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL
 from daas_jax.nets import genotype
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 
@@ -392,6 +393,24 @@ def test_an_error_of_the_program_is_not_hidden(command):
     raise ZeroDivisionError
   with pytest.raises(ZeroDivisionError):
     command.bare('search', '--config=search.py', '--workdir=run', f'--compilation_cache={CACHE}', main=main)
+
+
+@pytest.mark.parametrize('message, status', [
+    ('RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes', 1), ('UNAVAILABLE: Socket closed', EX_TEMPFAIL)])
+def test_what_one_of_several_processes_did_wrong_is_not_blamed_on_another(command, monkeypatch, message, status):
+  """Status 75 has the run started again: of no use where a batch is too large for the device."""
+  def main(options):
+    raise jax.errors.JaxRuntimeError(message)
+  class Ended(Exception):
+    pass
+  def end(status, line):
+    raise Ended(status, line)
+  monkeypatch.setattr(processes, 'several', lambda: True)
+  monkeypatch.setattr(processes, 'end', end)
+  monkeypatch.setattr(processes, 'lost', lambda reason: end(EX_TEMPFAIL, reason))
+  with pytest.raises(Ended) as info:
+    command.bare('search', '--config=search.py', '--workdir=run', f'--compilation_cache={CACHE}', main=main)
+  assert info.value.args[0] == status and message in info.value.args[1]
 
 
 # Processes. This one is the search command with a job that has nothing to compile.

@@ -155,6 +155,48 @@ def test_sigterm_to_one_process_ends_both_with_the_state_saved(config, straight,
   fault('SIGTERM to one of two processes')
 
 
+def test_sigterm_before_all_processes_are_there_is_not_forgotten(config, tmp_path, fault):
+  folder, port = tmp_path / 'run', commands.free_port()
+  words = (f'--config={config}', f'--workdir={folder}', f'--heartbeat_seconds={HEARTBEAT}')
+  early, = commands.cluster(2, *words, index=1, port=port, **QUICK)
+  _until_it_hears(early)
+  early.terminate()
+  time.sleep(1)
+  late, = commands.cluster(2, *words, index=0, port=port, **QUICK)
+  (status, lines), (other, none) = _said(late, 120), _said(early, 120)
+  assert (status, other) == (75, 75) and len(lines) == 1 and not none, (lines, none)
+  assert 'ended on SIGTERM after step' in lines[0]
+  assert not (folder / 'policy.json').exists()
+  fault('SIGTERM while the processes join')
+
+
+def _until_it_hears(process):
+  """Waits until a process has a handler for SIGTERM."""
+  begun = time.monotonic()
+  while True:
+    with open(f'/proc/{process.pid}/status', encoding='utf-8') as file:
+      caught = next(int(line.split()[1], 16) for line in file if line.startswith('SigCgt'))
+    if caught >> (signal.SIGTERM - 1) & 1:
+      return
+    assert process.poll() is None and time.monotonic() - begun < 60
+    time.sleep(0.02)
+
+
+def test_results_that_cannot_be_written_end_both_with_one_status(config, straight, tmp_path, fault):
+  """The other one has nothing left to do by then."""
+  folder = tmp_path / 'run'
+  both = _begin(config, folder)
+  _until_step(folder, 4, both)
+  (folder / 'policy.json').mkdir()
+  (status, lines), (other, none) = _said(both[0], 120), _said(both[1], 120)
+  assert (status, other) == (2, 2) and len(lines) == 1 and not none, (lines, none)
+  assert 'policy.json' in lines[0] and 'the same command goes on' in lines[0]
+  (folder / 'policy.json').rmdir()
+  _resume(config, folder, 1)
+  _same(folder, straight)
+  fault('results that cannot be written, two processes')
+
+
 def test_bad_input_is_said_once_and_ends_both(config, straight, tmp_path, fault):
   """A workdir of another config: process 0 alone looks at it."""
   both = _begin(config, straight, '--config.seed=7')

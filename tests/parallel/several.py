@@ -5,8 +5,10 @@ after `STEPS` steps, and the metrics of each, to FOLDER/CASE-PLAN.npz. A plan is
 of each process, or OVER:DEVICES:BUG with a mistake of `BUGS` in it.
 """
 
+import contextlib
 import os
 import sys
+import unittest.mock
 
 import jax
 import numpy as np
@@ -14,6 +16,8 @@ import numpy as np
 from daas_jax import config as config_lib, devices, search, train
 from daas_jax.data import select
 from daas_jax.detection import select as detection_select
+from daas_jax.methods import ddas
+from daas_jax.methods.update import update
 
 STEPS = 3
 CELLS = ('sep_conv_3x3', 'noise')
@@ -33,9 +37,14 @@ CASES = {
 that depends on the whole batch (moments, noise of the images, drop-path, the boxes that a loss is divided by)."""
 
 
-def _own_gradient(tree):
-  """Gradients of one device go into inner products and are averaged after them."""
+def _as_it_is(tree):
+  """Gradients of one device go into inner products, those of its own rows alone."""
   return tree
+
+
+def _averaged_late(optimizer, gradient, *rest):
+  """An update by the mean over devices of what each of them made of its own rows."""
+  return update(optimizer, jax.lax.psum(gradient, devices.AXIS), *rest)
 
 
 def _transposed_by_jax(tree):
@@ -43,8 +52,9 @@ def _transposed_by_jax(tree):
   return jax.tree.map(devices.all_rows, tree)
 
 
-BUGS = {'own_gradient': ('shared', _own_gradient), 'averaged_loss': ('whole', _transposed_by_jax)}
-"""{name: (function of `daas_jax.devices`, what it is instead)}."""
+BUGS = {'product_before_averaging': [(devices, 'shared', _as_it_is), (ddas, 'update', _averaged_late)],
+        'averaged_loss': [(devices, 'whole', _transposed_by_jax)]}
+"""{name: [(room, function in it, what it is instead), ...]}."""
 
 
 def config_of(case, over='samples', count=1):
@@ -81,13 +91,11 @@ def run(job):
 
 def main(folder, case, *plans):
   for plan in plans:
-    over, count, *bug = plan.split(':')
-    right = {name: getattr(devices, name) for name, _ in BUGS.values()}
-    for name, wrong in (BUGS[b] for b in bug):
-      setattr(devices, name, wrong)
-    out = run(job_of(config_of(case, over, int(count))))
-    for name, function in right.items():
-      setattr(devices, name, function)
+    over, count, *bugs = plan.split(':')
+    with contextlib.ExitStack() as stack:
+      for place in (place for bug in bugs for place in BUGS[bug]):
+        stack.enter_context(unittest.mock.patch.object(*place))
+      out = run(job_of(config_of(case, over, int(count))))
     if jax.process_index() == 0:
       np.savez(os.path.join(folder, f"{case}-{plan.replace(':', '_')}.npz"), **out)
 

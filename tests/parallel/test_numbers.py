@@ -25,3 +25,6 @@ def test_a_mistake_in_the_averaging_is_seen(bug, tmp_path):
   compared.end(compared.start(tmp_path, 'ddas', 'samples:1', f'data:2:{bug}'))
   difference, name = compared.worst(tmp_path, 'ddas', f'data:2:{bug}')
   assert difference > 1e6 * compared.TOLERANCE, name
+  one, two = (np.load(tmp_path / f'ddas-{plan}.npz') for plan in ('samples_1', f'data_2_{bug}'))
+  products = [np.abs(a['metrics.0.alignment'] - one['metrics.0.alignment']) for a in (one, two)]
+  assert products[1] > 1e6 * compared.TOLERANCE * np.abs(one['metrics.0.alignment'])  # from the first step on

@@ -1,12 +1,15 @@
 """What of `daas_jax.parallel` one device can be asked; the numbers of several are in test_numbers."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import commands
-from daas_jax import devices, parallel
+import several
+from daas_jax import devices, loop, parallel, ready, results, search
 from daas_jax.errors import BadInput
 
 
@@ -25,6 +28,22 @@ def test_a_batch_that_does_not_divide_is_refused(monkeypatch):
   monkeypatch.setattr(jax, 'local_device_count', lambda: 8)
   with pytest.raises(BadInput, match='search.batch=12 must be a multiple of the 8 devices'):
     parallel.place(0, 'data', 12)
+
+
+def test_the_network_that_a_search_leaves_is_made_of_whole_batches(monkeypatch, tmp_path):
+  """Process 0 reads its rows alone while it searches; the moments of the ready network are those of one process."""
+  config = several.config_of('diffautoml', 'data')
+  place, shapes = parallel.place, []
+  monkeypatch.setattr(parallel, 'place', lambda *words: place(*words)._replace(share=(0, 2)))
+  monkeypatch.setattr(loop, 'run', lambda job, *rest: (shapes.append(job.batches(0).train_images.shape)
+                                                       or jax.eval_shape(job.init), []))
+  monkeypatch.setattr(results, 'write', lambda *words: '')
+  monkeypatch.setattr(ready, 'write', lambda folder, state, config, data, batches:
+                      shapes.append(batches(0).train_images.shape) or '')
+  options = types.SimpleNamespace(config=config, workdir=str(tmp_path / 'run'), search=None, list=False,
+                                  distributed='off', coordinator=None, process_count=None, process_index=None)
+  search.main(options)
+  assert [shape[0] for shape in shapes] == [config.search.batch // 2, config.search.batch]
 
 
 def test_too_many_devices_are_refused():
