@@ -496,6 +496,9 @@ def check(config, kind):
     _check_dtype(flat)
   if 'search.tuning_epochs' in flat:
     _check_diffautoml(flat)
+  if flat.get('network.cells') == 'own' and flat['network.edges'] == 'all':
+    raise BadInput("config key 'network.cells': cells of their own have fixed edges (Amended-DARTS, S2): set "
+                   "network.edges='fixed', or network.cells='shared'")
   if flat['network.name'] == 'shuffle' and kind == 'train':
     _check_fixed(flat, genotype='searched')
 

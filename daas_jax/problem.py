@@ -130,7 +130,7 @@ def _paths(config, budget):
   def sample_arch(key, arch, tuning):
     decided = dsnas.decided(arch['alpha'], room.freeze_margin)
     if room.constraint == 'rejection':
-      drawn = dsnas.sample_within(key, arch['alpha'], decided, costs, budget.left)
+      drawn = dsnas.sample_within(key, arch['alpha'], decided, costs, budget.left, arch['path'])
     else:
       drawn = dsnas.sample(key, arch['alpha'], decided)
     choice = jnp.where(tuning, arch['path'], drawn)

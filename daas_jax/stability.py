@@ -60,7 +60,7 @@ def rule(config):
     values = [row['dominant_eigenvalue'] for row in rows if 'dominant_eigenvalue' in row]
     if share and len(values) >= 2 * WINDOW:
       before, now = np.mean(values[-2 * WINDOW:-WINDOW]), np.mean(values[-WINDOW:])
-      if now > 0 and before < share * now:
+      if 0 < before < share * now:  # signed: from below 0 it has not grown, it has changed its sign
         return (f'the dominant eigenvalue rose from {before:.3g} to {now:.3g} in {WINDOW} measurements, by more than '
                 f'1 / arch.stop_eigenvalue={share:g}')
     return None

@@ -145,6 +145,7 @@ def test_smoothing(command, value):
     ('joint_faa', ['--config.network.genotype=random:0'], "network.name='supernet'"),
     ('amended_darts', ['--config.arch.stop_eigenvalue=0.75'], 'arch.eigenvalue_every'),
     ('amended_darts', ['--config.policy.name=searched'], '--search=WORKDIR'),
+    ('amended_darts', ['--config.network.cells=own'], "network.edges='fixed'"),
     ('amended_darts', ['--config.network.genotype=random:0'], 'searches an architecture'),
     ('faster_aa', ['--config.search.batch=9'], 'must be even, not 9'),
     ('faster_aa', ['--config.network.genotype=random:0'], "network.name='supernet'"),

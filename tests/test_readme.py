@@ -25,7 +25,7 @@ def test_the_method_of_one_file_searches_architectures(tmp_path, monkeypatch, ca
   assert cli.run('search', search.main, words, search.define_flags) == 0, capsys.readouterr().err
   rows = [json.loads(line) for line in (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()]
   assert len(rows) == 2 and all(row['grad_norm_arch'] > 0 and row['phase'] == 'architecture' for row in rows)
-  assert abs(rows[-1]['tau'] - 0.5) < 5 and 'skip_share' in rows[-1]
+  assert abs(rows[-1]['tau'] - (3.667 + 0.5) / 2) < 0.01 and 'skip_share' in rows[-1]
   genotype = json.loads((tmp_path / 'run' / 'genotype.json').read_text())
   assert {name for node in genotype['normal'] for name, _ in node} <= {'skip_connect', 'max_pool_3x3'}
   assert not (tmp_path / 'run' / 'policy.json').exists()

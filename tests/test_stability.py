@@ -75,4 +75,4 @@ def test_rules():
   rising = stability.rule(_config('amended_darts', eigenvalue_every=1, stop_eigenvalue=0.75))
   assert rising(_rows((), [1.0] * 5 + [1.3] * 5)) is None and rising(_rows((), [1.0] * 9)) is None
   assert 'eigenvalue rose from 1 to 1.4' in rising(_rows((), [9.0] + [1.0] * 5 + [1.4] * 5))
-  assert rising(_rows((), [1.0] * 5 + [-5.0] * 5)) is None
+  assert rising(_rows((), [1.0] * 5 + [-5.0] * 5)) is None and rising(_rows((), [-0.5] * 5 + [0.1] * 5)) is None

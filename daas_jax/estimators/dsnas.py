@@ -67,15 +67,20 @@ def cost(costs, path):
   return jnp.sum(jnp.take_along_axis(costs, path[:, None], 1))
 
 
-def sample_within(key, alpha, fixed, costs, budget, tries=100):
+def sample_within(key, alpha, fixed, costs, budget, otherwise, tries=100):
   """`sample` given that the path costs at most `budget`, by rejection (Eq. 1).
+
+  The gradient of `gradient` is that of the distribution without a budget: its mean over these draws is not that of
+  E[L | within the budget], whose score has a mean of its own.
 
   Args:
     key: PRNG key; draw i uses fold_in(key, i).
     alpha, fixed: as of `sample`.
     costs: float [B, N].
-    budget: largest sum of costs; the cheapest path's must be within it.
-    tries: draws before the cheapest path is taken instead.
+    budget: largest sum of costs.
+    otherwise: int [B], the path that is taken after `tries` draws beyond the budget, such as where the choices that are
+      fixed leave nothing within it.
+    tries: draws.
 
   Returns:
     int32 [B].
@@ -83,7 +88,7 @@ def sample_within(key, alpha, fixed, costs, budget, tries=100):
   draw = lambda i: sample(jax.random.fold_in(key, i), alpha, fixed)
   too_much = lambda path: cost(costs, path) > budget
   path = lax.while_loop(lambda x: too_much(x[1]) & (x[0] < tries), lambda x: (x[0] + 1, draw(x[0])), (1, draw(0)))[1]
-  return jnp.where(too_much(path), jnp.argmin(costs, -1), path).astype(jnp.int32)
+  return jnp.where(too_much(path), otherwise, path).astype(jnp.int32)
 
 
 def expected_cost(alpha, costs):
@@ -91,9 +96,9 @@ def expected_cost(alpha, costs):
   return jnp.sum(jax.nn.softmax(alpha) * costs)
 
 
-def penalty(alpha, costs, budget):
-  """max(0, E[cost] / budget - 1): [], 0 within the budget (Eq. 1 as a penalty)."""
-  return jax.nn.relu(expected_cost(alpha, costs) / budget - 1)
+def penalty(alpha, budget):
+  """max(0, E[c] / C - 1) of a `Budget`, c what a path costs as a whole: [], 0 within it (Eq. 1 as a penalty)."""
+  return jax.nn.relu(expected_cost(alpha, budget.costs) - budget.left) / budget.limit
 
 
 def likeliest_path(alpha, costs=None, budget=None):

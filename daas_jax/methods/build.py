@@ -142,7 +142,7 @@ def _diffautoml(config, problem, steps_per_epoch, devices, axis):
 
   penalty = None
   if config.arch.constraint == 'penalty':
-    penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget.costs, budget.left)
+    penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget)
   return diffautoml.make(problem, diffautoml.Settings(
       search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch,
       schedule=optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch, room.lr_min / room.lr),

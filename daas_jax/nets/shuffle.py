@@ -190,7 +190,9 @@ def run_block(x, block, choice, vector, gate, kernels, norm):
   """A `Block` of one choice: x [B, H, W, C] -> [B, H', W', D].
 
   `gate` [] multiplies the main branch: it is Z^s of Eq. 3-5, and 1. (DSNAS's code multiplies the whole output. What
-  follows the last block of a stage is normalised in every branch, so there its derivative is 0 whatever was chosen.)
+  follows the last block of a stage is normalised in every branch, so there its derivative is 0 whatever was chosen. The
+  same is left here where the next stage begins with 'xception', whose branches both begin with a depthwise convolution
+  and normalise each channel: what chooses before it gets no gradient from those draws.)
   """
   main, side = branches(block, choice)
   n = n_weights(main)

@@ -88,7 +88,7 @@ COSTS = np.array([[1, 5, 9], [2, 4, 8]])
 def test_rejection_draws_from_the_distribution_within_the_budget():
   alpha, budget, draws = jnp.asarray(ALPHA, jnp.float32), 9, 20000
   paths = np.asarray(jax.jit(jax.vmap(lambda key: dsnas.sample_within(
-      key, alpha, jnp.zeros(B, bool), jnp.asarray(COSTS), budget)))(jax.random.split(jax.random.key(2), draws)))
+      key, alpha, jnp.zeros(B, bool), jnp.asarray(COSTS), budget, jnp.zeros(B, int))))(jax.random.split(jax.random.key(2), draws)))
   p = np.array([np.exp(_log_p(alpha, path)) * (COSTS[0, path[0]] + COSTS[1, path[1]] <= budget) for path in PATHS])
   found = np.array([np.mean((paths == np.asarray(path)).all(-1)) for path in PATHS])
   p /= p.sum()
@@ -96,19 +96,23 @@ def test_rejection_draws_from_the_distribution_within_the_budget():
   assert 0 < np.sum(p == 0) < len(p)  # some are outside, none of which was drawn
 
 
-def test_the_cheapest_path_is_taken_where_no_draw_is_within_the_budget():
-  sure = jnp.array([[0.0, 0, 50], [0, 0, 50]])  # the dearest
-  path = dsnas.sample_within(jax.random.key(0), sure, jnp.zeros(B, bool), jnp.asarray(COSTS), 3, tries=5)
-  np.testing.assert_array_equal(path, [0, 0])
+@pytest.mark.parametrize('fixed', [False, True])
+def test_another_path_is_taken_where_no_draw_is_within_the_budget(fixed):
+  """All but sure of the dearest; or decided for it, so that every draw is."""
+  sure = jnp.array([[0.0, 0, 50 - 49 * fixed], [0, 0, 50 - 49 * fixed]])
+  otherwise = jnp.array([1, 0])
+  path = dsnas.sample_within(jax.random.key(0), sure, jnp.full(B, fixed), jnp.asarray(COSTS), 7, otherwise, tries=5)
+  np.testing.assert_array_equal(path, otherwise)
 
 
 def test_the_penalty_is_of_the_expected_cost_and_nothing_within_the_budget():
   alpha = jnp.asarray(ALPHA, jnp.float32)
   exact = sum(np.exp(_log_p(alpha, p)) * (COSTS[0, p[0]] + COSTS[1, p[1]]) for p in PATHS)
   np.testing.assert_allclose(dsnas.expected_cost(alpha, COSTS), exact, rtol=1e-5)
-  np.testing.assert_allclose(dsnas.penalty(alpha, COSTS, 8), exact / 8 - 1, rtol=1e-5)
-  assert dsnas.penalty(alpha, COSTS, 100) == 0 and not jax.grad(dsnas.penalty)(alpha, COSTS, 100).any()
-  g = jax.grad(dsnas.penalty)(alpha, COSTS, 8)
+  tight, wide = (dsnas.Budget(COSTS, rest=4, limit=limit) for limit in (12, 104))
+  np.testing.assert_allclose(dsnas.penalty(alpha, tight), (exact + 4) / 12 - 1, rtol=1e-5)
+  assert dsnas.penalty(alpha, wide) == 0 and not jax.grad(dsnas.penalty)(alpha, wide).any()
+  g = jax.grad(dsnas.penalty)(alpha, tight)
   assert dsnas.expected_cost(alpha - 0.1 * g, COSTS) < exact
 
 

@@ -41,13 +41,14 @@ def test_the_sampled_estimator_is_unbiased_and_planted_errors_are_caught(x64):
   assert z(_draws(4, 4000, score.leave_one_out)) < small.THRESHOLD
   assert z(_draws(4, 4000, score.leave_one_out, xi=-XI)) > small.THRESHOLD  # a wrong sign
   assert z(_draws(4, 4000, score.leave_one_out, xi=1.0)) > small.THRESHOLD  # xi forgotten
-  # An eps^2 factor: the difference quotient divided by eps twice.
+  # An eps^2 factor: the difference multiplied by eps instead of divided; and divided by it twice.
   v, loss = known.g_val(_theta_prime(known)), lambda i: lambda t: known.train_loss(t, known.pick(i))
   quotient = jax.jit(lambda: jax.lax.map(
       lambda i: unrolled.finite_difference(loss(i), known.theta, v), jnp.arange(len(known.s))))()
   assert z(_draws(4, 4000, score.leave_one_out, alignments=quotient)) < small.THRESHOLD
   eps = 0.01 / jnp.linalg.norm(v)
-  assert z(_draws(4, 4000, score.leave_one_out, alignments=quotient / eps)) > small.THRESHOLD
+  for wrong in (quotient * eps**2, quotient / eps):
+    assert z(_draws(4, 4000, score.leave_one_out, alignments=wrong)) > small.THRESHOLD
 
 
 def _theta_prime(known):

@@ -172,7 +172,7 @@ def test_a_decided_block_stays_and_the_other_moves(batch):
 
 
 def test_a_penalty_makes_paths_cheaper(batch):
-  penalty = lambda alpha: 5 * dsnas.penalty(alpha, COSTS, 3)
+  penalty = lambda alpha: 5 * dsnas.penalty(alpha, dsnas.Budget(COSTS, 0, 3))
   costs = []
   for chosen in (None, penalty):
     method = diffautoml.make(PROBLEM, _settings(penalty=chosen, freeze_margin=0.0, search_steps=100))
@@ -209,6 +209,7 @@ def test_every_path_of_a_search_by_rejection_is_within_the_budget():
   config_lib.check(config, 'search')
   problem = problem_lib.build(config, data)
   arch = problem.init_arch(jax.random.key(0)) | {'alpha': jnp.asarray(costs.costs / 1e5, jnp.float32)}  # of the dearest
+  assert total(arch['path']) <= limit
   z = jax.jit(jax.vmap(lambda key: problem.sample_arch(key, arch, False)))(jax.random.split(jax.random.key(1), 300))
   spent = np.array([total(path) for path in np.asarray(z['choice'])])
   np.testing.assert_allclose(z['cost'], spent, rtol=1e-6)
@@ -216,6 +217,17 @@ def test_every_path_of_a_search_by_rejection_is_within_the_budget():
       lambda key: dsnas.sample(key, arch['alpha'], jnp.zeros(6, bool)))(jax.random.split(jax.random.key(1), 300))))
   found = dsnas.likeliest_path(arch['alpha'], problem.budget.costs, problem.budget.left)
   assert total(found) <= limit
+
+
+def test_a_penalty_out_of_a_config_is_of_the_whole_path(monkeypatch):
+  data, built = _data(), []
+  budget = problem_lib.build(_config(), data).budget
+  limit = budget.rest + int(budget.costs.min(-1).sum()) + 300_000
+  config = _config(constraint='penalty', max_multiply_adds=limit, penalty=2.0)
+  monkeypatch.setattr(diffautoml, 'make', lambda problem, settings: built.append(settings))
+  build.build(config, problem_lib.build(config, data), 10)
+  mean = budget.rest + budget.costs.mean(-1).sum()  # of paths that are all alike
+  np.testing.assert_allclose(built[0].penalty(jnp.zeros(budget.costs.shape)), 2 * (mean / limit - 1), rtol=1e-4)
 
 
 def test_a_budget_below_the_cheapest_path_is_refused():
