@@ -10,7 +10,7 @@ import planted
 
 def test_an_operation_that_outputs_noise_ends_last():
   """Lowest mean probability over the normal cell's 14 edges."""
-  data, means = planted.halved(planted.embedded()), {}
+  data, means = planted.quartered(planted.embedded()), {}
   def verdicts():
     for seed, (state, _) in enumerate(planted.searches(planted.noise_config(), data, range(5))):
       mean = means[seed] = planted.noise_probabilities(state)

@@ -100,7 +100,7 @@ def test_results_are_json_and_a_schedule_of_the_epochs(tmp_path):
   assert json.loads(json.dumps(rows)) == rows
   assert rows[0]['candidates'] == ['Rotate:0.6', 'Rotate:1', 'Equalize'] and rows[0]['applied'] == [[0.5] * 3]
   text = results.write(tmp_path, gamma, SPACE, rows)
-  assert 'Equalize' in text and '+-30' in text and 'p_tp over the epochs: 0.500 0.500' in text
+  assert 'Equalize' in text and '+-30' in text and 'p_tp at 2 of 2 epochs: 0.500 0.500' in text
   content = json.loads((tmp_path / 'policy.json').read_text())
   for t, epoch in enumerate(content['epochs'], 1):
     np.testing.assert_allclose(epoch['p_o'], np.exp(t * np.arange(3)) / np.exp(t * np.arange(3)).sum(), atol=1e-5)
