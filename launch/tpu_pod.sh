@@ -18,7 +18,7 @@ on_hosts() {
   gcloud compute tpus tpu-vm ssh "$NAME" --zone="$ZONE" --worker=all --command="$1"
 }
 
-# Only what git tracks is copied: what runs left on the hosts stays as it is.
+# What is committed is copied, a config of your own too; what runs left on the hosts stays as it is.
 code=$(mktemp -d)/daas_jax.tar.gz
 git archive --format=tar.gz --output="$code" HEAD
 gcloud compute tpus tpu-vm scp "$code" "$NAME":daas_jax.tar.gz --zone="$ZONE" --worker=all

@@ -1,5 +1,6 @@
 """What README shows as a program runs as it stands there."""
 
+import importlib.util
 import json
 import re
 
@@ -29,6 +30,20 @@ def test_the_method_of_one_file_searches_architectures(tmp_path, monkeypatch, ca
   genotype = json.loads((tmp_path / 'run' / 'genotype.json').read_text())
   assert {name for node in genotype['normal'] for name, _ in node} <= {'skip_connect', 'max_pool_3x3'}
   assert not (tmp_path / 'run' / 'policy.json').exists()
+
+
+def test_the_figure_of_the_amended_study_has_its_table():
+  """And what the text says of it: seeds of a row up to 7.5 points apart, rows 2.7."""
+  spec = importlib.util.spec_from_file_location('amended_retrained', ROOT / 'docs' / 'amended_retrained.py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  found = module.errors((ROOT / 'README.md').read_text(encoding='utf-8'))
+  assert {eta: [n for n, *_ in rows] for eta, rows in found.items()} == {
+      eta: [25, 50, 100] for eta in ('0', '0.01', '0.1', '1')}
+  rows = [row for rows in found.values() for row in rows]
+  means = [mean for _, mean, _ in rows]
+  assert round(max(max(both) - min(both) for *_, both in rows), 1) == 7.5
+  assert round(max(means) - min(means), 1) == 2.7
 
 
 def test_the_catalogue_names_what_there_is(capsys):
