@@ -35,7 +35,7 @@ def main(options):
       report.figure(os.path.join(folder, 'gradcheck.png'), rows, arch_rows)
       written.append('gradcheck.png')
     else:
-      reporter.note("\nno figure: matplotlib is not installed (pip install '.[plots]', then the same command)")
+      reporter.note("\nno figure: matplotlib is not installed (pip install -e '.[plots]', then the same command)")
     reporter.note(f'\nwritten: {", ".join(written)}, draws/ in {folder}')
   return rows
 

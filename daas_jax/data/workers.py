@@ -98,7 +98,7 @@ def require_grain():
   try:
     import grain
   except ImportError:
-    raise BadInput("data.workers above 0 needs the package grain: run pip install '.[imagenet]', or set "
+    raise BadInput("data.workers above 0 needs the package grain: run pip install -e '.[imagenet]', or set "
                    'data.workers to 0') from None
   return grain
 

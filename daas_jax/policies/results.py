@@ -71,7 +71,8 @@ def _describe(found, top=10):
     value = total.values(c)
     lines.append(f'{found.p_o[-1][i]:<13.4f} {c.op:16} {"-" if value is None else files.shown(c.op, value)}')
   shown = found.p_tp if len(found.p_tp) <= 8 else found.p_tp[np.linspace(0, len(found.p_tp) - 1, 8).astype(int)]
-  return '\n'.join([*lines, '', f'p_tp at {len(shown)} of {len(found.p_tp)} epochs: ' + ' '.join(f'{p:.3f}' for p in shown)])
+  numbers = ' '.join(f'{p:.3f}' for p in shown)
+  return '\n'.join([*lines, '', f'p_tp at {len(shown)} of {len(found.p_tp)} epochs: {numbers}'])
 
 
 def _transformations_measures(tau, space):
