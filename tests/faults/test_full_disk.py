@@ -74,16 +74,28 @@ def settings(action):
   return out
 
 
-def job(folder, full, fill, free=None):
+@pytest.fixture
+def saved(monkeypatch):
+  """Waits for the save in the background, which would find room where it is freed before the save has begun."""
+  opened, managers = Checkpoints._open, []
+  def recorded(self):
+    opened(self)
+    managers.append(self._manager)
+  monkeypatch.setattr(Checkpoints, '_open', recorded)
+  return lambda: test_study.wait_for(lambda: not managers[-1].is_saving_in_progress())
+
+
+def job(folder, full, fill, free=None, saved=None):
   """`test_loop`'s job; the disk is full from the beginning of step `fill` on, to the beginning of step `free`."""
   task = test_loop.recorded()
 
   def batches(number):
     if number + 1 == fill:
-      saved = [step for step in (6, 7, 13, 14, 20) if step <= number]
-      test_study.wait_for(lambda: not saved or (folder / 'checkpoints' / str(saved[-1])).exists())
+      before = [step for step in (6, 7, 13, 14, 20) if step <= number]
+      test_study.wait_for(lambda: not before or (folder / 'checkpoints' / str(before[-1])).exists())
       full.fill()
     if number + 1 == free:
+      saved()
       full.free()
     return task.batches(number)
 
@@ -120,10 +132,10 @@ def test_stop_says_so_and_keeps_what_was_good(full, straight, tmp_path, fault, f
 
 
 @pytest.mark.parametrize('fill, free', [(2, 5), (5, 9), (7, 10), (8, 20), (13, 16), (1, 21)])
-def test_go_on_warns_and_has_everything_when_there_is_room_again(full, straight, tmp_path, fault, fill, free):
+def test_go_on_warns_and_has_everything_when_there_is_room_again(full, saved, straight, tmp_path, fault, fill, free):
   folder, reporter = tmp_path / 'run', test_loop.Silent()
   folder.mkdir(exist_ok=True)
-  state, rows = loop.run(job(folder, full, fill, free), str(folder), settings('go_on'), reporter)
+  state, rows = loop.run(job(folder, full, fill, free, saved), str(folder), settings('go_on'), reporter)
   assert (test_loop.bits(state), test_loop.plain(rows), test_loop.history(folder)) == straight
   assert reporter.warnings and all('could not be written' in line and '\n' not in line for line in reporter.warnings)
   assert test_loop.steps_saved(folder)[-1] == test_loop.STEPS

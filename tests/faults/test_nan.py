@@ -36,6 +36,6 @@ def test_the_device_and_the_step_are_named(over, tmp_path, fault):
 
 def test_a_nan_that_does_not_come_again_is_said_to_be_the_machine(tmp_path, fault):
   ended = _ended(tmp_path, 'data', 'once')
-  assert 'Repeated from step 2, no gradient was infinite or NaN' in ended['why'], ended
+  assert "Repeated from step 2, no device's gradient of theta was infinite or NaN" in ended['why'], ended
   assert ended['kept'][-1] == STEP
   fault('NaN that does not come again')
