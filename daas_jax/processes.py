@@ -25,6 +25,7 @@ _END, _HEARD = 'daas_jax/end', 'daas_jax/heard/'
 _DONE = 'daas_jax/done'
 _HEARING_SECONDS = 20  # at most: a process in the middle of a long call hears nothing
 _POLL_SECONDS = 0.5
+_SAYING = threading.RLock()  # two threads may find at once that a peer is gone
 _WRITING_SECONDS = 24 * 3600  # in which process 0 writes its results, and the others wait
 
 
@@ -175,9 +176,10 @@ def _heard():
 
 def lost(reason):
   """Ends this process because another one is gone."""
-  print(f'daas_jax: another process of this run is not there ({reason}): the same command goes on from the last '
-        'checkpoint', file=sys.stderr, flush=True)
-  os._exit(EX_TEMPFAIL)
+  with _SAYING:
+    print(f'daas_jax: another process of this run is not there ({reason}): the same command goes on from the last '
+          'checkpoint', file=sys.stderr, flush=True)
+    os._exit(EX_TEMPFAIL)
 
 
 def _client():

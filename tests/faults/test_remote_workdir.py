@@ -243,7 +243,7 @@ def test_a_killed_run_leaves_what_was_put_and_a_lock_that_is_taken_over(
   with monkeypatch.context() as patch:
     _interrupt(patch, 6)
     interrupted = metrics.MetricsFile.write
-    patch.setattr(metrics.MetricsFile, 'write', lambda *a: (time.sleep(0.2), interrupted(*a)))  # the thread has time
+    patch.setattr(metrics.MetricsFile, 'write', lambda *a: (time.sleep(0.5), interrupted(*a)))  # the thread has time
     patch.setattr(remote.Mirror, 'end', killed)
     assert _run(configs, 'search', 'store://b/killed') == 130
   assert metrics.MetricsFile.write is write
@@ -360,16 +360,18 @@ def _lock(**changed):
   return json.dumps(found | changed).encode()
 
 
-LOCKS = {  # name: (content, whether it is taken over at once)
-    'alive here': (_lock(), False), 'alive elsewhere': (_lock(host='other', pid=1), False),
-    'silent': (_lock(time=time.time() - 10_000), True), 'of the future': (_lock(time=time.time() + 10_000), True),
-    'gone here': (_lock(pid=2**22 + 1), True), 'empty': (b'', True), 'a list': (b'[]', True), 'nobody': (b'{}', True)}
+LOCKS = {  # name: (() -> content, whether it is taken over at once)
+    'alive here': (_lock, False), 'alive elsewhere': (lambda: _lock(host='other', pid=1), False),
+    'silent': (lambda: _lock(time=time.time() - 10_000), True),
+    'of the future': (lambda: _lock(time=time.time() + 10_000), True),
+    'gone here': (lambda: _lock(pid=2**22 + 1), True), 'empty': (bytes, True), 'a list': (lambda: b'[]', True),
+    'nobody': (lambda: b'{}', True)}
 
 
 @pytest.mark.parametrize('name', LOCKS)
 def test_a_lock_is_taken_over_where_its_run_is_gone(name, monkeypatch, capsys, fault):
-  content, taken = LOCKS[name]
-  monkeypatch.setattr(remote, 'LEASE', 5000.0)  # they were written when the tests were collected
+  write, taken = LOCKS[name]
+  content = write()
   monkeypatch.setattr(Store, 'objects', {})
   _put('store://b/lock', {'.lock': content})
   if taken:
@@ -390,14 +392,14 @@ def test_a_lock_is_taken_over_where_its_run_is_gone(name, monkeypatch, capsys, f
 @pytest.mark.parametrize('freed', [False, True])
 def test_a_lock_that_is_not_renewed_is_waited_for(freed, monkeypatch, capsys, fault):
   """What a scheduler starts again elsewhere, or under the same number in a container, finds its own lock."""
-  monkeypatch.setattr(remote, 'LEASE', 0.4)
+  monkeypatch.setattr(remote, 'LEASE', 3.0)
   monkeypatch.setattr(Store, 'objects', {})
   begun = time.time()
   _put('store://b/wait', {'.lock': _lock(time=begun)})
   if freed:
-    threading.Timer(0.1, lambda: Store.objects.pop('store://b/wait/.lock')).start()
+    threading.Timer(1.0, lambda: Store.objects.pop('store://b/wait/.lock')).start()
   with workdir.opened('store://b/wait', CONFIG):
-    assert time.time() - begun > (0.1 if freed else 0.4)
+    assert time.time() - begun > (1.0 if freed else 3.0)
   said = capsys.readouterr().err
   assert 'waiting until that is silent' in said and ('is taken over from' in said) != freed
   fault('remote workdir, killed a moment ago')
@@ -411,7 +413,8 @@ def test_of_two_that_start_at_once_the_last_has_it(monkeypatch):
   assert json.loads(_inside('store://b/both')['.lock'])['id'] == 'other'
 
 
-def test_a_run_whose_lock_was_taken_over_ends_and_puts_nothing_more(fault):
+def test_a_run_whose_lock_was_taken_over_ends_and_puts_nothing_more(monkeypatch, fault):
+  monkeypatch.setattr(remote, 'PERIOD', 1.0)  # the thread does not put its own lock meanwhile
   with pytest.raises(BadInput, match='was taken over by process 7 on host other'):
     with workdir.opened('store://b/lost', CONFIG) as folder:
       storage.put('store://b/lost/.lock', io.BytesIO(_lock(host='other', pid=7)))
@@ -428,9 +431,11 @@ def test_a_store_that_is_away_for_a_while_costs_nothing(capsys, fault):
     Store.away = True
     with open(os.path.join(folder, 'metrics.jsonl'), 'w', encoding='utf-8') as file:
       file.write('{"step": 1}\n')
-    time.sleep(0.3)
+    said = ''
+    while 'could not be written' not in said:
+      time.sleep(0.05)
+      said += capsys.readouterr().err
     Store.away = False
-  assert 'could not be written' in capsys.readouterr().err
   assert _inside('store://b/away') == {'config.json': CONFIG.encode(), 'metrics.jsonl': b'{"step": 1}\n'}
   fault('remote workdir, store away')
 
@@ -450,12 +455,12 @@ def test_a_store_that_stays_away_leaves_the_workdir_here(fault):
 
 
 def test_a_store_that_is_away_for_a_moment_at_the_end_costs_nothing(monkeypatch, capsys, fault):
-  monkeypatch.setattr(remote, '_TRIES', (0.01, 0.01, 1.0))
+  monkeypatch.setattr(remote, '_TRIES', (0.01, 0.01, 5.0))
   with workdir.opened('store://b/blink', CONFIG) as folder:
     with open(os.path.join(folder, 'metrics.jsonl'), 'w', encoding='utf-8') as file:
       file.write('{"step": 1}\n')
     Store.away = True
-    threading.Timer(0.2, lambda: setattr(Store, 'away', False)).start()
+    threading.Timer(1.0, lambda: setattr(Store, 'away', False)).start()
   assert _inside('store://b/blink') == {'config.json': CONFIG.encode(), 'metrics.jsonl': b'{"step": 1}\n'}
   assert 'it is tried again' in capsys.readouterr().err
   fault('remote workdir, store away')
