@@ -158,7 +158,7 @@ def test_the_second_kills_a_run(server, straight_of, tmp_path, fault):
   # Not two: where the process sleeps through both, the system makes one of them.
   moment = {'signal': signal.SIGTERM, 'part': '/checkpoints', 'count': 1, 'delay': 0.03, 'times': 200}
   assert server.run(tmp_path / 'run', moment=moment)[0] == -signal.SIGKILL
-  assert not metrics.read(tmp_path / 'run' / 'metrics.jsonl')
+  assert not (tmp_path / 'run' / 'metrics.jsonl').exists()
   assert server.run(tmp_path / 'run')[0] == 0
   assert runs.result(tmp_path / 'run') == straight_of('search')[1]
   fault('SIGTERM: twice')

@@ -48,14 +48,15 @@ def test_rotate90_is_not_found_when_they_are_not(data):
 def test_the_learned_control_variate_finds_rotate90_sooner(data, paper):
   """The same search with outcome scores and the additive control variate; README quotes what this prints.
 
-  Over all seeds together: which of them are not depends on the processor's rounding.
+  Over all seeds together, and one by one in four of five: which one is not depends on the processor's rounding.
   """
   config = planted.rotate_config()
   config.search.score, config.search.control, config.search.baseline = 'outcome', 'additive', 'step_mean'
   steps = {'paper': [paper(seed)[1] for seed in SEEDS],
            'additive': list(planted.steps_until(_most, config, data, SEEDS))}
   print('steps until found:', steps)
-  assert sum(steps['additive']) < 0.9 * sum(steps['paper']), steps
+  assert planted.four_of_five(a < b for a, b in zip(steps['additive'], steps['paper'])), steps
+  assert sum(steps['additive']) < 0.8 * sum(steps['paper']), steps
 
 
 @pytest.mark.parametrize('verdicts, holds, asked', [

@@ -20,9 +20,8 @@ PRINTED = {'shear X': 'ShearX', 'shear Y': 'ShearY', 'translate X': 'TranslateX'
            'color': 'Color', 'brightness': 'Brightness', 'sharpness': 'Sharpness', 'sample pairing': 'SamplePairing'}
 LISTED = {'AutoContrast', 'HorizontalFlip', 'Invert', 'Equalize', 'Solarize', 'Posterize'}  # as the docstring has them
 SATURATED = relaxed.Space(L=1)
-# Inside another program XLA fuses differently: float32 rounding, in values of [0, 1]. A coordinate of up to 12 moves by
-# 1e-6 at each of its roundings, and between two pixels the values may differ by 1, on both axes.
-FUSION = 1e-5
+# Inside another program XLA fuses differently: float32 rounding, in values of [0, 1].
+FUSION = 2e-6
 WARM = 0.7  # of the relaxed Bernoulli variables where derivatives are tested: at 0.1 most of them are nearly 0
 
 
