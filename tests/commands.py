@@ -1,5 +1,6 @@
 """Starts the real commands for the tests, on configs small enough to compile in seconds."""
 
+import importlib.util
 import json
 import os
 import socket
@@ -33,6 +34,23 @@ def get_config():
   config.log.every_steps, config.checkpoint.every_steps = 3, 3
   return config
 '''
+
+
+def docs_module(name):
+  """docs/NAME.py as a module."""
+  spec = importlib.util.spec_from_file_location(name, ROOT / 'docs' / f'{name}.py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def process_state(pid):
+  """The letter of a process's state, as `ps` has it: T stopped, Z over; '' where there is none."""
+  try:
+    with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
+      return file.read().rsplit(')', 1)[1].split()[0]
+  except OSError:
+    return ''
 
 
 def config_file(folder, text):

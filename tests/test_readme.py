@@ -1,9 +1,9 @@
 """What README shows as a program runs as it stands there."""
 
-import importlib.util
 import json
 import re
 
+import commands
 from conftest import ROOT
 
 from daas_jax import cli, config as config_lib, search
@@ -34,10 +34,7 @@ def test_the_method_of_one_file_searches_architectures(tmp_path, monkeypatch, ca
 
 def test_the_figure_of_the_amended_study_has_its_table():
   """And what the text says of it: seeds of a row up to 7.5 points apart, rows 2.7."""
-  spec = importlib.util.spec_from_file_location('amended_retrained', ROOT / 'docs' / 'amended_retrained.py')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  found = module.errors((ROOT / 'README.md').read_text(encoding='utf-8'))
+  found = commands.docs_module('amended_retrained').errors((ROOT / 'README.md').read_text(encoding='utf-8'))
   assert {eta: [n for n, *_ in rows] for eta, rows in found.items()} == {
       eta: [25, 50, 100] for eta in ('0', '0.01', '0.1', '1')}
   rows = [row for rows in found.values() for row in rows]

@@ -2,7 +2,6 @@
 
 import io
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -194,17 +193,10 @@ def test_workers_end_with_their_parent(how, tmp_path):
   pids = list(map(int, done.stdout.split()))
   assert len(pids) == 2
   deadline = time.time() + 20
-  while any(map(_runs, pids)) and time.time() < deadline:
+  # Z: over, and nobody has read its status.
+  while any(commands.process_state(pid) not in ('', 'Z') for pid in pids) and time.time() < deadline:
     time.sleep(0.1)
-  assert not any(map(_runs, pids))
-
-
-def _runs(pid):
-  """Whether a process is there, and not only its status, which nobody may have read."""
-  try:
-    return pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] != 'Z'
-  except OSError:
-    return False
+  assert all(commands.process_state(pid) in ('', 'Z') for pid in pids)
 
 
 def test_grain_that_is_missing_is_one_line(photographs, monkeypatch):

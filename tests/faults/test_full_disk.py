@@ -76,7 +76,7 @@ def settings(action):
 
 @pytest.fixture
 def saved(monkeypatch):
-  """Waits for the save in the background, which would find room where it is freed before the save has begun."""
+  """Waits for the save in the background: what it finds, a full disk or room, is what there is when it was begun."""
   opened, managers = Checkpoints._open, []
   def recorded(self):
     opened(self)
@@ -85,18 +85,14 @@ def saved(monkeypatch):
   return lambda: test_study.wait_for(lambda: not managers[-1].is_saving_in_progress())
 
 
-def job(folder, full, fill, free=None, saved=None):
+def job(full, saved, fill, free=None):
   """`test_loop`'s job; the disk is full from the beginning of step `fill` on, to the beginning of step `free`."""
   task = test_loop.recorded()
 
   def batches(number):
-    if number + 1 == fill:
-      before = [step for step in (6, 7, 13, 14, 20) if step <= number]
-      test_study.wait_for(lambda: not before or (folder / 'checkpoints' / str(before[-1])).exists())
-      full.fill()
-    if number + 1 == free:
+    if number + 1 in (fill, free):
       saved()
-      full.free()
+      full.fill() if number + 1 == fill else full.free()
     return task.batches(number)
 
   return task._replace(batches=batches)
@@ -117,11 +113,11 @@ def go_on(folder):
 
 # Full from a step on: whether a line, the record of an epoch or a checkpoint is the first that finds no room.
 @pytest.mark.parametrize('fill, kept', [(1, None), (2, None), (7, 6), (8, 7), (13, 7), (20, 14), (21, 20)])
-def test_stop_says_so_and_keeps_what_was_good(full, straight, tmp_path, fault, fill, kept):
+def test_stop_says_so_and_keeps_what_was_good(full, saved, straight, tmp_path, fault, fill, kept):
   folder = tmp_path / 'run'
   folder.mkdir(exist_ok=True)
   with pytest.raises(OSError) as info:
-    loop.run(job(folder, full, fill), str(folder), settings('stop'), test_loop.Silent())
+    loop.run(job(full, saved, fill), str(folder), settings('stop'), test_loop.Silent())
   full.free()
   assert info.value.errno in (errno.ENOSPC, errno.EFBIG) and str(folder) in info.value.filename
   assert '\n' not in str(info.value)
@@ -135,7 +131,7 @@ def test_stop_says_so_and_keeps_what_was_good(full, straight, tmp_path, fault, f
 def test_go_on_warns_and_has_everything_when_there_is_room_again(full, saved, straight, tmp_path, fault, fill, free):
   folder, reporter = tmp_path / 'run', test_loop.Silent()
   folder.mkdir(exist_ok=True)
-  state, rows = loop.run(job(folder, full, fill, free, saved), str(folder), settings('go_on'), reporter)
+  state, rows = loop.run(job(full, saved, fill, free), str(folder), settings('go_on'), reporter)
   assert (test_loop.bits(state), test_loop.plain(rows), test_loop.history(folder)) == straight
   assert reporter.warnings and all('could not be written' in line and '\n' not in line for line in reporter.warnings)
   assert test_loop.steps_saved(folder)[-1] == test_loop.STEPS
@@ -143,11 +139,11 @@ def test_go_on_warns_and_has_everything_when_there_is_room_again(full, saved, st
 
 
 @pytest.mark.parametrize('end', [9, 14, 21])
-def test_go_on_to_the_end_keeps_the_last_good_one(full, straight, tmp_path, fault, end):
+def test_go_on_to_the_end_keeps_the_last_good_one(full, saved, straight, tmp_path, fault, end):
   """Full until the process ends: what is resumed has all lines up to its checkpoint."""
   folder, reporter = tmp_path / 'run', test_loop.Silent()
   folder.mkdir(exist_ok=True)
-  task = job(folder, full, 9)
+  task = job(full, saved, 9)
   batches = task.batches
   def until(number):
     if number == end:
@@ -163,11 +159,11 @@ def test_go_on_to_the_end_keeps_the_last_good_one(full, straight, tmp_path, faul
 
 
 @pytest.mark.parametrize('action', disk.ACTIONS)
-def test_sigterm_while_it_is_full_says_so(full, action, straight, tmp_path, fault):
+def test_sigterm_while_it_is_full_says_so(full, saved, action, straight, tmp_path, fault):
   folder, reporter = tmp_path / 'run', test_loop.Silent()
   folder.mkdir(exist_ok=True)
   with pytest.raises(OSError if action == 'stop' else Terminated) as info:
-    loop.run(job(folder, full, 10), str(folder), settings(action), reporter, asked=lambda step: step == 11)
+    loop.run(job(full, saved, 10), str(folder), settings(action), reporter, asked=lambda step: step == 11)
   full.free()
   if action == 'stop':
     assert info.value.errno in (errno.ENOSPC, errno.EFBIG)

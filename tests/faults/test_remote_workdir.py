@@ -16,6 +16,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+import test_study
 
 import daas_jax
 from daas_jax import cli, metrics, ready, remote, report, results, search, storage, study, train, workdir
@@ -431,10 +432,7 @@ def test_a_store_that_is_away_for_a_while_costs_nothing(capsys, fault):
     Store.away = True
     with open(os.path.join(folder, 'metrics.jsonl'), 'w', encoding='utf-8') as file:
       file.write('{"step": 1}\n')
-    said = ''
-    while 'could not be written' not in said:
-      time.sleep(0.05)
-      said += capsys.readouterr().err
+    test_study.wait_for(lambda: 'could not be written' in capsys.readouterr().err)
     Store.away = False
   assert _inside('store://b/away') == {'config.json': CONFIG.encode(), 'metrics.jsonl': b'{"step": 1}\n'}
   fault('remote workdir, store away')

@@ -1,7 +1,6 @@
 """docs/estimate.py: what it counts, what it makes of it, and that the page shows what it prints."""
 
-import importlib.util
-
+import commands
 from conftest import ROOT
 import jax
 import jax.numpy as jnp
@@ -11,9 +10,7 @@ import pytest
 from daas_jax.nets import count
 from daas_jax.nets.supernet import SuperNet
 
-_SPEC = importlib.util.spec_from_file_location('estimate', ROOT / 'docs' / 'estimate.py')
-estimate = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(estimate)
+estimate = commands.docs_module('estimate')
 
 
 def _program(function, *arguments):

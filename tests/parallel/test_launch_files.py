@@ -7,6 +7,7 @@ import sys
 import time
 import types
 
+import commands
 from conftest import ROOT
 import pytest
 import yaml
@@ -159,8 +160,7 @@ def test_data_is_prepared_by_an_accepted_command(name):
 def test_a_tpu_host_starts_again_what_can_go_on(tmp_path, statuses):
   _tpu_pod(tmp_path, statuses)
   group = int((tmp_path / 'home' / 'daas_jax' / 'search.pid').read_text())
-  state = lambda: subprocess.run(['ps', '-o', 'stat=', '-p', str(group)], capture_output=True, text=True).stdout
-  _until(lambda: state()[:1] in ('', 'Z'))  # the loop has ended
+  _until(lambda: commands.process_state(group) in ('', 'Z'))  # the loop has ended
   runs = [call for call in platforms.calls(tmp_path) if 'daas_jax.search' in call]
   assert len(runs) == len(statuses)
 
