@@ -20,20 +20,20 @@ def load_policy(path, smoothing=1):
 def load(workdir):
   """The network that a DiffAutoML search ended with, ready to use: (apply, params, class_names).
 
-  See `daas_jax.ready.load`.
+  See `daas_jax.search.export.load`.
 
   Raises:
     daas_jax.errors.BadInput: if the folder holds no such network.
   """
-  from daas_jax import ready
+  from daas_jax.search import export as ready
   return ready.load(workdir)
 
 
 def load_genotype(path):
-  """A found pair of cells as a `daas_jax.nets.genotype.Genotype`, which `daas_jax.nets.derived.DerivedNet` takes.
+  """A found pair of cells as a `daas_jax.nets.cells.genotype.Genotype`, which `daas_jax.nets.cells.derived.DerivedNet` takes.
 
   Raises:
     daas_jax.errors.BadInput: if the file is not a genotype file.
   """
-  from daas_jax.nets import genotype
+  from daas_jax.nets.cells import genotype
   return genotype.load(path)

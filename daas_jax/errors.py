@@ -1,4 +1,4 @@
-"""The three ways a command ends early on purpose; `daas_jax.cli` turns them into exit statuses."""
+"""The three ways a command ends early on purpose; `daas_jax.runtime.cli` turns them into exit statuses."""
 
 EX_TEMPFAIL = 75
 """Exit status of a run that the same command goes on with: it ended on SIGTERM with its state saved, or another process
@@ -8,14 +8,14 @@ of it is gone. sysexits.h's "try again", for a scheduler."""
 class BadInput(Exception):
   """The user's input cannot be used: one line that says what is wrong and what to do.
 
-  A command that raises it has written nothing; `daas_jax.cli` prints the line and exits with status 2.
+  A command that raises it has written nothing; `daas_jax.runtime.cli` prints the line and exits with status 2.
   """
 
 
 class Diverged(Exception):
   """A loss became NaN or infinite: one line that names the step and the last good checkpoint.
 
-  `daas_jax.cli` prints the line and exits with status 3.
+  `daas_jax.runtime.cli` prints the line and exits with status 3.
 
   Attributes:
     step: that step, from 1, or None.
@@ -29,5 +29,5 @@ class Diverged(Exception):
 class Terminated(Exception):
   """SIGTERM was heard and the state is saved: one line that names the step that the same command goes on from.
 
-  `daas_jax.cli` prints the line and exits with status 75, on which a scheduler starts the command again.
+  `daas_jax.runtime.cli` prints the line and exits with status 75, on which a scheduler starts the command again.
   """

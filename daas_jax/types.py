@@ -58,7 +58,7 @@ class Method(NamedTuple):
 
 
 class Problem(NamedTuple):
-  """What a search searches over and what it measures; built from a config by `daas_jax.problem`.
+  """What a search searches over and what it measures; built from a config by `daas_jax.methods.problem`.
 
   Attributes:
     init_theta: key -> theta.

@@ -20,8 +20,9 @@ from jax.extend import core
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import cli, problem as problem_lib
-from daas_jax.nets import cells
+from daas_jax.methods import problem as problem_lib
+from daas_jax.runtime import cli
+from daas_jax.nets.cells import cell as cells
 
 
 class Machine(NamedTuple):

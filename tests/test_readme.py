@@ -6,7 +6,9 @@ import re
 import commands
 from conftest import ROOT
 
-from daas_jax import cli, config as config_lib, search
+from daas_jax import config as config_lib
+from daas_jax.runtime import cli
+from daas_jax.search import command as search
 from daas_jax.methods import build
 
 

@@ -5,7 +5,7 @@ each policy was found). ':small' after the file name: a Wide-ResNet of 10 layers
 minutes on 2 CPU cores; ':smoke' tries the study out.
 """
 
-from daas_jax.studies.plan import bases
+from daas_jax.study.plan import bases
 
 NETWORKS = {  # a row of the table: the config of its training
     'wrn_40_2': '../train_wrn_40_2.py',
@@ -22,7 +22,7 @@ SMALL_TRAINING = SMALL | {'genotype': 'none'}
 
 
 def get_config(variant=''):
-  """The study, a dict as `daas_jax.studies.plan` describes it."""
+  """The study, a dict as `daas_jax.study.plan` describes it."""
   study = bases(variant, seeds=3)  # three parallel tests in the paper
   networks = {'wrn_10_1': study['train']} if variant else NETWORKS
   side = 8 if variant else 16  # pixels of Cutout: of images of 28, and of 32

@@ -5,7 +5,7 @@ skip_connect and the eigenvalues are in the searches' metrics: `python -m daas_j
 them side by side. ':small' after the file name: a small S1 on embedded images; ':smoke' tries the study out.
 """
 
-from daas_jax.studies.plan import bases
+from daas_jax.study.plan import bases
 
 ETAS = {'0': 0.0, '0_01': 0.01, '0_1': 0.1, '1': 1.0}
 EPOCHS = {'': (25, 50, 100), 'small': (25, 50, 100), 'smoke': (1, 2)}
@@ -13,7 +13,7 @@ SEARCH = {'': '../amended_cifar10.py', 'small': '../amended_small.py', 'smoke': 
 
 
 def get_config(variant=''):
-  """The study, a dict as `daas_jax.studies.plan` describes it."""
+  """The study, a dict as `daas_jax.study.plan` describes it."""
   study = bases(variant, seeds=3, small=2)
   epochs = EPOCHS[variant]
   label = lambda eta, epoch: f'eta = {ETAS[eta]:g}, {epoch} epochs'

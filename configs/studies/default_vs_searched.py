@@ -3,11 +3,11 @@
 ':small' after the file name: embedded images, about 30 minutes on 2 CPU cores; ':smoke' tries the study out.
 """
 
-from daas_jax.studies.plan import bases
+from daas_jax.study.plan import bases
 
 
 def get_config(variant=''):
-  """The study, a dict as `daas_jax.studies.plan` describes it."""
+  """The study, a dict as `daas_jax.study.plan` describes it."""
   return bases(variant, seeds=4) | {  # four architectures in the paper
       'title': 'Default against searched augmentation of the searched architectures (DAAS Table 4)',
       'searches': {'joint': {}},

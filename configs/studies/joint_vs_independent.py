@@ -5,13 +5,13 @@ which only weights and policy are trained. ':small' after the file name: embedde
 ':smoke' tries the study out.
 """
 
-from daas_jax.studies.plan import bases
+from daas_jax.study.plan import bases
 
 EPOCHS = {'': 50, 'small': 4, 'smoke': 2}  # of each stage (DAAS 5.2: 50); those of the joint search
 
 
 def get_config(variant=''):
-  """The study, a dict as `daas_jax.studies.plan` describes it."""
+  """The study, a dict as `daas_jax.study.plan` describes it."""
   return bases(variant, seeds=4) | {  # four parallel tests in the paper
       'title': 'Joint against independent search (DAAS Table 6)',
       'searches': {

@@ -4,11 +4,11 @@ With three seeds the nine trainings are the paper's table, its diagonal the row 
 name: embedded images, about 35 minutes on 2 CPU cores; ':smoke' tries the study out.
 """
 
-from daas_jax.studies.plan import bases
+from daas_jax.study.plan import bases
 
 
 def get_config(variant=''):
-  """The study, a dict as `daas_jax.studies.plan` describes it."""
+  """The study, a dict as `daas_jax.study.plan` describes it."""
   return bases(variant, seeds=3, smoke=3) | {  # three combinations in the paper
       'title': 'Searched architectures with their own and with other searched policies (DAAS Table 7)',
       'searches': {'joint': {}},

@@ -3,13 +3,13 @@
 ':small' after the file name: embedded images, about 30 minutes on 2 CPU cores; ':smoke' tries the study out.
 """
 
-from daas_jax.studies.plan import bases
+from daas_jax.study.plan import bases
 
 CIFAR100 = {'search': '../daas_cifar100.py', 'train': '../train_cifar100.py'}
 
 
 def get_config(variant=''):
-  """The study, a dict as `daas_jax.studies.plan` describes it."""
+  """The study, a dict as `daas_jax.study.plan` describes it."""
   study = bases(variant, seeds=4) | {  # four parallel tests in the paper
       'title': 'The joint search under several seeds (DAAS Table 2)',
       'searches': {'joint': {}},

@@ -4,7 +4,7 @@ Every row is held against DAAS, the searched architecture under the policy found
 name: embedded images, about 75 minutes on 2 CPU cores; ':smoke' tries the study out.
 """
 
-from daas_jax.studies.plan import bases
+from daas_jax.study.plan import bases
 
 ARCHITECTURES = {'searched': 'joint', 'random': 'random'}
 POLICIES = {'searched': 'joint', 'none': 'none', 'standard': 'standard', 'RandAugment': 'rand_augment',
@@ -12,7 +12,7 @@ POLICIES = {'searched': 'joint', 'none': 'none', 'standard': 'standard', 'RandAu
 
 
 def get_config(variant=''):
-  """The study, a dict as `daas_jax.studies.plan` describes it."""
+  """The study, a dict as `daas_jax.study.plan` describes it."""
   grid = [(a, p) for a in ARCHITECTURES for p in POLICIES]
   name = lambda a, p: f'{a}_{p}'.lower()
   return bases(variant, seeds=5) | {

@@ -12,7 +12,7 @@ from jax import lax
 import jax.numpy as jnp
 
 from daas_jax.augment import boxes as boxes_lib
-from daas_jax.augment.ops import OPS, magnitude
+from daas_jax.augment.ops import magnitude, OPS
 
 
 def apply_policy(images: chex.Array, o: chex.Array, y: chex.Array, strength: chex.Array, key: chex.PRNGKey, *,

@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from daas_jax import atomic
+from daas_jax.files import atomic
 from daas_jax.data import records
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput

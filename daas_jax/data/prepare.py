@@ -14,7 +14,7 @@ import zipfile
 
 import numpy as np
 
-from daas_jax import atomic
+from daas_jax.files import atomic
 from daas_jax.data import raw, sources
 from daas_jax.errors import BadInput
 

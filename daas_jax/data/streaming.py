@@ -9,7 +9,13 @@ The order is a function of (seed, epoch), so a step's batch is one of (seed, ste
 
 import numpy as np
 
-from daas_jax.data import batches as batches_lib, classes, images as images_lib, labels as labels_lib, order as orders
+from daas_jax.data import (
+    batches as batches_lib,
+    classes,
+    images as images_lib,
+    labels as labels_lib,
+    order as orders,
+)
 from daas_jax.data import records, sources, splits, workers
 from daas_jax.errors import BadInput
 from daas_jax.types import Batch

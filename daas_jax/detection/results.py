@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from daas_jax import atomic
+from daas_jax.files import atomic
 from daas_jax.detection import average_precision, task
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import devices
+from daas_jax.nets import devices
 from daas_jax.augment import apply, preprocess
 from daas_jax.detection import average_precision
 from daas_jax.policies import total
@@ -27,7 +27,7 @@ def problem(net, space, data, p_tp=0.35, flip=True, split=False, saw=None):
     data: a `sets.DetectionSet`, of which only shapes, mean and std are used.
     p_tp: total probability at the start.
     flip: whether half of the training images are mirrored, with their boxes, before the policy.
-    split, saw: as `daas_jax.problem.build` takes them.
+    split, saw: as `daas_jax.methods.problem.build` takes them.
 
   Returns:
     A `daas_jax.types.Problem`.

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from daas_jax import trees
 from daas_jax.estimators import curvature
-from daas_jax.methods.update import update
+from daas_jax.methods.optimizers import update
 from daas_jax.types import Method, SearchState
 
 SECOND_TERMS = {'amended': curvature.amended_gradient, 'darts': curvature.second_order_gradient}

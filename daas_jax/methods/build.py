@@ -6,12 +6,12 @@ from typing import Callable, NamedTuple
 import jax
 import optax
 
-from daas_jax import config as config_lib
+from daas_jax.config import schema as config_lib
 from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas, gumbel
 from daas_jax.methods import amended_darts, daas, ddas, diffautoml, faster_aa, joint_faa
-from daas_jax.nets import fixed
+from daas_jax.nets.fixed import table as fixed
 
 
 def _adam(config, lr, weight_decay):
@@ -161,7 +161,7 @@ class Row(NamedTuple):
     phase: what metrics.jsonl calls its steps after a warm-up.
     architecture: of a supernet: a 'path' is sampled, the 'mixture' of all operations computed, or paths are drawn
       'uniform'ly and not searched.
-    policy: its space, a key of `daas_jax.spaces.SPACES`, or 'given': config key 'policy.name' says which it is.
+    policy: its space, a key of `daas_jax.methods.spaces.SPACES`, or 'given': config key 'policy.name' says which it is.
   """
   build: Callable
   phase: str

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from daas_jax import trees
 from daas_jax.estimators import ddas, passes
-from daas_jax.methods.update import update
+from daas_jax.methods.optimizers import update
 from daas_jax.types import Method, SearchState
 
 

@@ -21,7 +21,7 @@ import optax
 from daas_jax import trees
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
-from daas_jax.methods.update import update
+from daas_jax.methods.optimizers import update
 from daas_jax.types import Method, SearchState
 
 

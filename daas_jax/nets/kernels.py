@@ -8,7 +8,7 @@ The sets of `KERNELS`, one function each:
 - 'xla': XLA's own convolutions, as GPU and TPU libraries are built for them; pooling and batch normalisation as in
   'fast'. Never measured on a GPU or TPU: none could be had.
 - 'counted': for `nets/count.py`.
-Each again as NAME_shared, for a batch that is split over devices (`daas_jax.devices`).
+Each again as NAME_shared, for a batch that is split over devices (`daas_jax.nets.devices`).
 `choose` turns 'auto' into the set of the backend at hand.
 """
 
@@ -21,7 +21,7 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import devices
+from daas_jax.nets import devices
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
 
@@ -177,7 +177,7 @@ avg_pool.defvjp(lambda x, stride: (avg_pool_plain(x, stride), x), _avg_pool_bwd)
 
 
 # Batch normalisation by the moments of the batch, without scale and offset (the search's form). Where the batch is
-# split (daas_jax.devices) they are the moments of all devices' rows: one collective forward, one backward.
+# split (daas_jax.nets.devices) they are the moments of all devices' rows: one collective forward, one backward.
 
 
 def batch_norm_plain(x, split=False):

@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import atomic, storage
+from daas_jax.files import atomic, storage
 from daas_jax.augment.apply import apply_policy
-from daas_jax.augment.ops import OPS, magnitude
+from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.augment.preprocess import to_float
 from daas_jax.errors import BadInput
 from daas_jax.policies import categorical

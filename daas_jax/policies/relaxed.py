@@ -27,7 +27,7 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.augment.ops import OPS, magnitude
+from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
 from daas_jax.policies import categorical

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import atomic
+from daas_jax.files import atomic
 from daas_jax.augment.apply import apply_policy
 from daas_jax.errors import BadInput
 from daas_jax.policies import files, total

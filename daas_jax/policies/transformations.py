@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax import atomic
+from daas_jax.files import atomic
 from daas_jax.augment import apply
 from daas_jax.augment.ops import OPS
 from daas_jax.errors import BadInput

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from daas_jax.augment.apply import apply_each, apply_mixture, apply_policy
-from daas_jax.augment.ops import OPS, magnitude
+from daas_jax.augment.ops import magnitude, OPS
 
 NAMES = tuple(OPS)
 BATCH, SLOTS = 4, 2

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 import pytest
 
 from daas_jax.augment import ops as ops_lib
-from daas_jax.augment.ops import DAAS_OPS, OPS, magnitude
+from daas_jax.augment.ops import DAAS_OPS, magnitude, OPS
 
 HEIGHT, WIDTH = 24, 32
 STRENGTHS = np.arange(10) / 9

@@ -11,7 +11,7 @@ import pytest
 
 from fake_sets import FILES, fake_cifar, fake_fashion, same_examples, sha
 
-from daas_jax import prepare as command
+from daas_jax.prepare import command
 from daas_jax.data import prepare, raw, sources
 from daas_jax.errors import BadInput
 

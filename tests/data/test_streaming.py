@@ -14,10 +14,21 @@ import pytest
 import commands
 from conftest import ROOT
 from fake_sets import fake_fashion, fake_imagenet
-from daas_jax import config as config_lib, prepare as prepare_command
-from daas_jax.bench import made_up
-from daas_jax.data import (batches, classes, decode, images as images_lib, labels as labels_lib, prepare, records,
-                           select, streaming, workers)
+from daas_jax import config as config_lib
+from daas_jax.prepare import command as prepare_command
+from daas_jax.benchmark import synthetic as made_up
+from daas_jax.data import (
+    batches,
+    classes,
+    decode,
+    images as images_lib,
+    labels as labels_lib,
+    prepare,
+    records,
+    select,
+    streaming,
+    workers,
+)
 from daas_jax.errors import BadInput
 
 CLASSES = (3, 7, 500)

@@ -9,7 +9,8 @@ import pytest
 
 import commands
 from conftest import ROOT
-from daas_jax import cli, search
+from daas_jax.runtime import cli
+from daas_jax.search import command as search
 
 
 def _search(folder):

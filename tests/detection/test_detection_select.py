@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from daas_jax import cli, config as config_lib, search
+from daas_jax import config as config_lib
+from daas_jax.runtime import cli
+from daas_jax.search import command as search
 from daas_jax.detection import select
 from daas_jax.errors import BadInput
 
@@ -74,7 +76,7 @@ def test_the_command_says_it_in_one_line(file, words, message, tmp_path, monkeyp
 
 
 def test_a_training_refuses_both(tmp_path, monkeypatch, capsys):
-  from daas_jax import train
+  from daas_jax.train import command as train
   monkeypatch.chdir(ROOT)
   for word, message in (('network.name=retinanet', 'must be one of derived'),
                         ('data.name=scenes:embedded', 'images to find objects in')):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from daas_jax import problem as problem_lib
+from daas_jax.methods import problem as problem_lib
 from daas_jax.augment import apply
 from daas_jax.estimators import exact, summary
 from daas_jax.policies import categorical

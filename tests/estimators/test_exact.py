@@ -9,8 +9,8 @@ import small
 
 from daas_jax import trees
 from daas_jax.estimators import exact
-from daas_jax.nets import architecture
-from daas_jax.nets.supernet import SuperNet
+from daas_jax.nets.cells import architecture
+from daas_jax.nets.cells.supernet import SuperNet
 from daas_jax.policies import categorical
 
 

@@ -64,7 +64,7 @@ def count(part, path):
 
 def slow(seconds):
   """Every step takes so long at least: what is counted in changes to files happens in the middle of a run."""
-  from daas_jax import loop
+  from daas_jax.runtime import loop
   run = loop.run
 
   def batches(job, number):
@@ -85,7 +85,7 @@ def jump():
 
 def child(request):
   """The process itself; returns its exit status."""
-  from daas_jax import cli
+  from daas_jax.runtime import cli
   module = importlib.import_module(f"daas_jax.{request['run']}")
   output = os.open(request['output'], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
   os.dup2(output, 1)
@@ -115,7 +115,8 @@ def child(request):
 
 
 def serve():
-  from daas_jax import search, train
+  from daas_jax.search import command as search
+  from daas_jax.train import command as train
   del search, train
   for line in sys.stdin:
     request = json.loads(line)

@@ -15,7 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import several
-from daas_jax import devices, errors, loop, problem, progress
+from daas_jax import errors
+from daas_jax.methods import problem
+from daas_jax.nets import devices
+from daas_jax.runtime import loop, progress
 from daas_jax.data import order, select, splits
 
 

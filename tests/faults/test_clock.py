@@ -10,7 +10,7 @@ from faults import runs
 import pytest
 import test_loop
 
-from daas_jax import metrics
+from daas_jax.files import metrics
 
 
 @pytest.mark.parametrize('kind', ['search', 'train'])

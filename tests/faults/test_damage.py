@@ -10,7 +10,7 @@ import pytest
 from test_checkpoint import bits, files_of, make_state, restore, save
 import test_loop
 
-from daas_jax.checkpoint import Checkpoints
+from daas_jax.runtime.checkpoint import Checkpoints
 from daas_jax.errors import BadInput
 
 

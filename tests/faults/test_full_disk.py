@@ -14,11 +14,12 @@ import pytest
 import test_loop
 import test_study
 
-from daas_jax import atomic, disk, loop, metrics
-from daas_jax.checkpoint import Checkpoints
+from daas_jax.files import atomic, metrics
+from daas_jax.runtime import disk, loop
+from daas_jax.runtime.checkpoint import Checkpoints
 from daas_jax.errors import Terminated
 
-# Of orbax, see `daas_jax.cli._quiet`.
+# Of orbax, see `daas_jax.runtime.cli._quiet`.
 pytestmark = pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
 
 

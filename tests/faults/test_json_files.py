@@ -15,15 +15,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from daas_jax import config as config_lib, ready, results, storage, train, workdir
+from daas_jax import config as config_lib
+from daas_jax.files import storage
+from daas_jax.runtime import workdir
+from daas_jax.search import export as ready, results
+from daas_jax.train import command as train
 from daas_jax.augment.ops import OPS
 from daas_jax.data import select
 from daas_jax.errors import BadInput
-from daas_jax.nets import blocks, genotype, shuffle
-from daas_jax.nets.primitives import DAAS_PRIMITIVES
+from daas_jax.nets.cells import genotype
+from daas_jax.nets.shuffle import blocks, supernet as shuffle
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import files, found, relaxed, schedule, total, transformations
-from daas_jax.reports import figures, runs as report_runs, sections, sheet
-from daas_jax.studies import runs as study_runs
+from daas_jax.report import figures, runs as report_runs, sections, sheet
+from daas_jax.study import runs as study_runs
 
 EXAMPLES = int(os.environ.get('DAAS_JAX_TEST_FILES', 500))
 SECONDS = 40  # for one file: far above any, on a machine that does other things as well
@@ -268,7 +273,7 @@ def place(tmp_path_factory):
   """Returns kind -> folder in which a file of that kind has what it needs beside it, everything good."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setitem(shuffle.SIZES, 'tiny', shuffle.Size((4, 1), ((2, 8, 2),), 6))
-    patch.setattr(figures, 'png', lambda size, plot: b'')  # what is drawn is of tests/test_reports.py
+    patch.setattr(figures, 'png', lambda size, plot: b'')  # what is drawn is of tests/report/test_reports.py
     patch.setattr(sheet, 'draw', lambda table, images: b'')
     patch.setattr(select, 'from_config', lambda config: types.SimpleNamespace(
         train_images=np.zeros((20, 8, 8, 1), np.uint8), train_labels=np.zeros(20, np.int32), name='made'))

@@ -10,7 +10,7 @@ from faults import runs
 import pytest
 import test_study
 
-from daas_jax import metrics
+from daas_jax.files import metrics
 
 SAVE = 'orbax-checkpoint-tmp'
 

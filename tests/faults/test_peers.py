@@ -217,7 +217,8 @@ def test_bad_input_is_said_once_and_ends_both(config, straight, tmp_path, fault)
     (['--distributed=auto'], 'outside of a cluster give'),
 ])
 def test_flags_that_do_not_fit_are_one_line(words, said, config, tmp_path, capsys):
-  from daas_jax import cli, search
+  from daas_jax.runtime import cli
+  from daas_jax.search import command as search
   assert cli.run('search', search.main, [f'--config={config}', f"--workdir={tmp_path / 'run'}", *words],
                  search.define_flags) == 2
   error = capsys.readouterr().err

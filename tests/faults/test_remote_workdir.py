@@ -19,11 +19,16 @@ import pytest
 import test_study
 
 import daas_jax
-from daas_jax import cli, metrics, ready, remote, report, results, search, storage, study, train, workdir
+from daas_jax.files import metrics, remote, storage
+from daas_jax.report import command as report
+from daas_jax.runtime import cli, workdir
+from daas_jax.search import command as search, export as ready, results
+from daas_jax.study import command as study
+from daas_jax.train import command as train
 from daas_jax.errors import BadInput, Terminated
-from daas_jax.nets import genotype
-from daas_jax.nets.primitives import DAAS_PRIMITIVES
-from daas_jax.reports import figures, sheet
+from daas_jax.nets.cells import genotype
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+from daas_jax.report import figures, sheet
 
 SEARCH = '''
 from daas_jax.config import search_config

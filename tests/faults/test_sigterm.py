@@ -14,7 +14,8 @@ import pytest
 import test_loop
 import test_study
 
-from daas_jax import cli, loop, metrics, signals
+from daas_jax.files import metrics
+from daas_jax.runtime import cli, loop, signals
 from daas_jax.errors import Diverged, Terminated
 
 
@@ -182,12 +183,12 @@ def test_the_second_kills_within_one_call_of_c():
 
 
 def test_help_names_the_status(capsys):
-  from daas_jax import search
+  from daas_jax.search import command as search
   assert cli.run('search', search.main, ['--help'], search.define_flags) == 0
   assert '75 ended on SIGTERM' in capsys.readouterr().out
 
 
-# A study. Its runs are those of tests/test_study.py, but the searches wait for SIGTERM, "save" and say 75.
+# A study. Its runs are those of tests/study/test_study.py, but the searches wait for SIGTERM, "save" and say 75.
 
 DRIVER = '''
 import sys

@@ -10,7 +10,7 @@ import pytest
 from faults.test_kill import state
 from test_workdir import CONFIG, refused, snapshot
 
-from daas_jax import workdir
+from daas_jax.runtime import workdir
 
 
 def test_second_opener_is_refused_until_the_first_is_done(tmp_path, fault):

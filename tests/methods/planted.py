@@ -4,12 +4,14 @@ from conftest import ROOT
 import jax
 import numpy as np
 
-from daas_jax import cli, config as config_lib, problem as problem_lib
+from daas_jax import config as config_lib
+from daas_jax.methods import problem as problem_lib
+from daas_jax.runtime import cli
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data import batches as batches_lib, sources
 from daas_jax.methods import build
-from daas_jax.nets import architecture
-from daas_jax.nets.primitives import DAAS_PRIMITIVES
+from daas_jax.nets.cells import architecture
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 
 ROTATE = (*DAAS_OPS, 'Rotate90')
 

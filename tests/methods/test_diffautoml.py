@@ -6,7 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from daas_jax import config as config_lib, problem as problem_lib
+from daas_jax import config as config_lib
+from daas_jax.methods import problem as problem_lib
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas

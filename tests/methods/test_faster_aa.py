@@ -9,13 +9,13 @@ import optax
 import pytest
 
 from daas_jax import trees
-from daas_jax import problem as problem_lib
+from daas_jax.methods import problem as problem_lib
 from daas_jax.augment import preprocess
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
 from daas_jax.methods import faster_aa
 from daas_jax.nets import kernels as k
-from daas_jax.nets.small_cnn import SmallCNN
+from daas_jax.nets.fixed.small_cnn import SmallCNN
 from daas_jax.policies import relaxed
 from daas_jax.types import Batch, CriticProblem
 

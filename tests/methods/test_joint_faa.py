@@ -8,7 +8,7 @@ import pytest
 
 from daas_jax import trees
 from daas_jax.methods import joint_faa
-from daas_jax.nets import architecture
+from daas_jax.nets.cells import architecture
 from daas_jax.policies import relaxed
 from daas_jax.types import Batch, Problem
 

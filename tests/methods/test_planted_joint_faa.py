@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import planted
-from daas_jax import problem, spaces
+from daas_jax.methods import problem, spaces
 from daas_jax.policies import relaxed
 
 CONFIG = planted.joint_rotate_config()

@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from daas_jax.nets import cells
+from daas_jax.nets.cells import cell as cells
 from daas_jax.nets.kernels import KERNELS
-from daas_jax.nets.primitives import PRIMITIVES
+from daas_jax.nets.cells.primitives import PRIMITIVES
 
 
 @functools.partial(jax.jit, static_argnames=('name', 'stride'))

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from daas_jax.nets import auxiliary
+from daas_jax.nets.cells import auxiliary
 
 
 @pytest.mark.parametrize('size', [1, 2, 4, 5, 6, 9, 10, 11, 16])

@@ -8,9 +8,9 @@ import reference
 
 from daas_jax import trees
 from daas_jax.estimators import curvature
-from daas_jax.nets import architecture, cells
-from daas_jax.nets.primitives import DAAS_PRIMITIVES, PRIMITIVES
-from daas_jax.nets.supernet import SuperNet
+from daas_jax.nets.cells import architecture, cell as cells
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, PRIMITIVES
+from daas_jax.nets.cells.supernet import SuperNet
 
 
 def random_z(seed, n_ops=len(DAAS_PRIMITIVES)):

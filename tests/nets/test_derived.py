@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from daas_jax.errors import BadInput
-from daas_jax.nets import derived
-from daas_jax.nets.derived import count_parameters, DerivedNet, drop_path
-from daas_jax.nets.genotype import Genotype, NetworkGenotype, random_genotype
+from daas_jax.nets.cells import derived
+from daas_jax.nets.cells.derived import count_parameters, DerivedNet, drop_path
+from daas_jax.nets.cells.genotype import Genotype, NetworkGenotype, random_genotype
 from daas_jax.nets.kernels import conv3x3, conv_plain
-from daas_jax.nets.primitives import DAAS_PRIMITIVES
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 
 DARTS_V2 = Genotype(
     normal=(('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1),

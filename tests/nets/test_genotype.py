@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from daas_jax.errors import BadInput
-from daas_jax.nets import genotype as gt
-from daas_jax.nets.cells import CHAIN_EDGES, EDGES, NODE_EDGES
-from daas_jax.nets.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES, PRIMITIVES
+from daas_jax.nets.cells import genotype as gt
+from daas_jax.nets.cells.cell import CHAIN_EDGES, EDGES, NODE_EDGES
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES, PRIMITIVES
 
 WITH_NONE = ('none', *DAAS_PRIMITIVES)
 

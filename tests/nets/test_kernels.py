@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from daas_jax import devices
+from daas_jax.nets import devices
 from daas_jax.nets import kernels as k
 
 

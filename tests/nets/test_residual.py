@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from daas_jax import config as config_lib, problem
+from daas_jax import config as config_lib
+from daas_jax.methods import problem
 from daas_jax.data import sources
 from daas_jax.errors import BadInput
-from daas_jax.nets import count, fixed, kernels as k, pyramidnet, residual, shake_shake
-from daas_jax.nets.derived import count_parameters, DerivedNet
+from daas_jax.nets import count, kernels as k
+from daas_jax.nets.fixed import pyramidnet, residual, shake_shake, table as fixed
+from daas_jax.nets.cells.derived import count_parameters, DerivedNet
 from test_derived import DARTS_V2, images
 
 TINY = {  # depth, width

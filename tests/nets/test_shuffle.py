@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from daas_jax.errors import BadInput
-from daas_jax.nets import blocks as blocks_lib, count, kernels as k, shuffle, shuffle_count
+from daas_jax.nets import count, kernels as k
+from daas_jax.nets.shuffle import blocks as blocks_lib, costs as shuffle_count, supernet as shuffle
 
 TINY = shuffle.Size((4, 1), ((2, 8, 2),), 6)  # two blocks
 N = len(shuffle.CHOICES)

@@ -13,11 +13,14 @@ import unittest.mock
 import jax
 import numpy as np
 
-from daas_jax import config as config_lib, devices, search, train
+from daas_jax import config as config_lib
+from daas_jax.nets import devices
+from daas_jax.search import command as search
+from daas_jax.train import command as train
 from daas_jax.data import select
 from daas_jax.detection import select as detection_select
 from daas_jax.methods import ddas
-from daas_jax.methods.update import update
+from daas_jax.methods.optimizers import update
 
 STEPS = 3
 CELLS = ('sep_conv_3x3', 'noise')

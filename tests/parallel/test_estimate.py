@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from daas_jax.nets import count
-from daas_jax.nets.supernet import SuperNet
+from daas_jax.nets.cells.supernet import SuperNet
 
 estimate = commands.docs_module('estimate')
 

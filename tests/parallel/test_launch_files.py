@@ -13,13 +13,15 @@ import pytest
 import yaml
 
 import platforms
-from daas_jax import cli, prepare, search
+from daas_jax.prepare import command as prepare
+from daas_jax.runtime import cli
+from daas_jax.search import command as search
 from jax._src.clusters import k8s_cluster
 
 LAUNCH = ROOT / 'launch'
 FILES = sorted(path.name for path in LAUNCH.iterdir() if path.name != 'README.md')
 RESTARTED, HOPELESS = (75, 137), (2, 3)
-"""Exit statuses after which the same command is started again, or is not (daas_jax.cli)."""
+"""Exit statuses after which the same command is started again, or is not (daas_jax.runtime.cli)."""
 
 
 def _yaml(name):
@@ -134,7 +136,7 @@ def test_shell_text_is_valid(name, tmp_path):
 
 @pytest.mark.parametrize('name', FILES)
 def test_every_process_starts_an_accepted_command(name, tmp_path, monkeypatch):
-  """Needs the flags --distributed and its like of `daas_jax.search.define_flags`."""
+  """Needs the flags --distributed and its like of `daas_jax.search.command.define_flags`."""
   processes, devices = STARTED[name](tmp_path)
   monkeypatch.chdir(ROOT)
   searches = [call[2:] for call in platforms.calls(tmp_path) if call[:2] == ['-m', 'daas_jax.search']]

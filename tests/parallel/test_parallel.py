@@ -1,4 +1,4 @@
-"""What of `daas_jax.parallel` one device can be asked; the numbers of several are in test_numbers."""
+"""What of `daas_jax.runtime.parallel` one device can be asked; the numbers of several are in test_numbers."""
 
 import types
 
@@ -9,7 +9,9 @@ import pytest
 
 import commands
 import several
-from daas_jax import devices, loop, parallel, ready, results, search
+from daas_jax.nets import devices
+from daas_jax.runtime import loop, parallel
+from daas_jax.search import command as search, export as ready, results
 from daas_jax.errors import BadInput
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from daas_jax.augment.apply import apply_policy
-from daas_jax.augment.ops import OPS, magnitude
+from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
 from daas_jax.policies import categorical, files, relaxed
 

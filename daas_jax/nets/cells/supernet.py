@@ -1,0 +1,127 @@
+"""The supernet: every candidate architecture with shared weights theta (DAAS 3.2, DARTS's search network)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from daas_jax.nets import kernels as k
+from daas_jax.nets.cells import auxiliary, cell as cells
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+
+NORMAL, REDUCE = 0, 1
+"""Rows of alpha [2, E, O], beta [2, E], A and B: the two cell types."""
+
+
+def reduction_layers(layers):
+  """Which cells halve the image: those at 1/3 and 2/3 of the depth."""
+  return (layers // 3, 2 * layers // 3)
+
+
+class SuperNet(nn.Module):
+  """Stem, `layers` cells, global mean, linear classifier; batch normalisation by the moments of the batch.
+
+  Call: (z, images [B, H, W, channels in], key=None, keep=None) -> logits [B, num_classes], with z = {'A': [C, E, O],
+  'B': [C, E]} a sampled architecture (or, where `dense`, any mixture of operations and edges); with an auxiliary head
+  (logits, auxiliary logits). keep is [layers, E, B] drop-path factors of a dense network, or None.
+
+  Attributes:
+    num_classes: number of classes.
+    layers: number of cells, 8 in the paper.
+    channels: C of the first cells, 16 in the paper; doubled by each reduction.
+    primitives: names of the O candidate operations.
+    stem: 'cifar' (one convolution at full size) or 'imagenet' (three of stride 2, so 224 becomes 28).
+    dense: compute every operation (the reference; O * E / 8 times the cost of a single path).
+    kernels: a name in `daas_jax.nets.kernels.KERNELS`.
+    edges: numbers of the E edges of a cell; fewer than all of them in a dense network only.
+    own_cells: whether each cell has its own row of A and B (C = layers), or the normal and the reduction cells have
+      one each.
+    auxiliary: whether there is an auxiliary head after the second reduction.
+    dtype: what images and weights are computed in, 'float32' or 'bfloat16'. Parameters stay float32, and so do sums
+      over pixels (moments, gradients of weights and of the architecture), the classifier and the logits.
+  """
+  num_classes: int
+  layers: int = 8
+  channels: int = 16
+  primitives: tuple = DAAS_PRIMITIVES
+  stem: str = 'cifar'
+  dense: bool = False
+  kernels: str = 'fast'
+  dtype: str = 'float32'
+  edges: tuple = cells.ALL_EDGES
+  own_cells: bool = False
+  auxiliary: bool = False
+
+  def _weights(self, name, shapes):
+    """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), from {key: (shape, fan_in)}."""
+    return jax.tree.map(self._compute, self.param(name, k.draw_weights, shapes))
+
+  def _compute(self, x):
+    """x in the type that is computed in; float64, which the tests use, stays what it is."""
+    return x.astype(self.dtype) if x.dtype == jnp.float32 else x
+
+  def _preprocess(self, x, w):
+    """Brings a cell's input to C channels: ReLU, 1 x 1 convolution (or factorised reduction), BN."""
+    kernels = k.KERNELS[self.kernels]
+    if w.ndim == 3:
+      return kernels.batch_norm(k.factorized_reduce(x, w, pointwise=kernels.pointwise))
+    return kernels.batch_norm(kernels.pointwise(jax.nn.relu(x), w))
+
+  def _conv_bn(self, name, x, width, stride):
+    c = x.shape[-1]
+    w = self._weights(name, {'conv': ((3, 3, c, width), 9 * c)})
+    kernels = k.KERNELS[self.kernels]
+    x = kernels.batch_norm(k.conv3x3(x, w['conv'], stride, kernels.pointwise))
+    scale = self.param(f'{name}_scale', nn.initializers.ones, (width,))
+    offset = self.param(f'{name}_offset', nn.initializers.zeros, (width,))
+    return x * self._compute(scale) + self._compute(offset)
+
+  def _stem(self, images):
+    """The inputs of the first cell, and whether the first of them is twice as large as the second."""
+    if self.stem == 'cifar':
+      x = self._conv_bn('stem', images, 3 * self.channels, 1)
+      return x, x, False
+    x = jax.nn.relu(self._conv_bn('stem0', images, self.channels // 2, 2))
+    s0 = self._conv_bn('stem1', x, self.channels, 2)
+    return s0, self._conv_bn('stem2', jax.nn.relu(s0), self.channels, 2), True
+
+  def _cell_weights(self, layer, s0, s1, channels, halved, reduction):
+    """{'pre0', 'pre1', 'primitive.weight', ...} of one cell."""
+    c0, c1 = s0.shape[-1], s1.shape[-1]
+    shapes = {'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0), 'pre1': ((c1, channels), c1)}
+    stacked = cells.weight_shapes(self.primitives, channels, reduction, self.edges)
+    return self._weights(f'cell{layer}', shapes | {n: (shape, fan_in) for n, (shape, fan_in, _) in stacked.items()})
+
+  def _auxiliary_head(self, x, dtype):
+    shapes = auxiliary.shapes(x.shape[-1], self.num_classes)
+    w, kernels = self.param('auxiliary', k.draw_weights, shapes), k.KERNELS[self.kernels]
+    return auxiliary.head(x.astype(dtype), w, [kernels.batch_norm] * len(auxiliary.normalised(self.stem)),
+                          kernels.pointwise)
+
+  def _cell(self, layer, inputs, w, z, reduction, key, keep):
+    row = layer if self.own_cells else REDUCE if reduction else NORMAL
+    options = dict(primitives=self.primitives, reduction=reduction, kernels=self.kernels,
+                   key=None if key is None else jax.random.fold_in(key, layer))
+    if not self.dense:
+      return cells.single_path_cell(*inputs, w, z['A'][row], z['B'][row], **options)
+    return cells.dense_cell(*inputs, w, z['A'][row], z['B'][row], edges=self.edges,
+                            keep=None if keep is None else keep[layer], **options)
+
+  @nn.compact
+  def __call__(self, z, images, key=None, keep=None):
+    s0, s1, halved = self._stem(self._compute(images))
+    channels, logits_auxiliary = self.channels, None
+    for layer in range(self.layers):
+      reduction = layer in reduction_layers(self.layers)
+      channels *= 2 if reduction else 1
+      w = dict(self._cell_weights(layer, s0, s1, channels, halved, reduction))
+      inputs = self._preprocess(s0, w.pop('pre0')), self._preprocess(s1, w.pop('pre1'))
+      s0, s1 = s1, self._cell(layer, inputs, w, z, reduction, key, keep)
+      halved = reduction
+      if self.auxiliary and layer == reduction_layers(self.layers)[1]:
+        logits_auxiliary = self._auxiliary_head(s1, images.dtype)
+    features = jnp.mean(s1.astype(images.dtype), (1, 2))
+    c = features.shape[-1]
+    shapes = {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)}
+    w = self.param('classifier', k.draw_weights, shapes)
+    logits = features @ w['kernel'] + w['bias']
+    return (logits, logits_auxiliary) if self.auxiliary else logits

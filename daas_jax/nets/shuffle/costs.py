@@ -1,0 +1,65 @@
+"""Multiply-adds and parameters of any path through the ShuffleNetV2 supernet, by closed form (Eq. 1's c(alpha))."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from daas_jax.nets.shuffle import supernet as shuffle
+
+
+class Costs(NamedTuple):
+  """What a path costs: the sum of its choices' entries and what every path has.
+
+  Attributes:
+    choices: int64 [blocks, 4], columns as `shuffle.CHOICES`.
+    rest: int, of stem, last convolution and classifier.
+  """
+  choices: np.ndarray
+  rest: int
+
+  def of(self, path):
+    """Cost of a path, positions int [blocks] in `shuffle.CHOICES`: int."""
+    return int(self.choices[np.arange(len(self.choices)), np.asarray(path)].sum()) + self.rest
+
+
+def _halved(side, stride):
+  return -(-side // stride)
+
+
+def _multiply_adds(layers, height, width):
+  """(multiply-adds, height, width behind): biases, normalisation and padding as `daas_jax.nets.count` has them."""
+  total = 0
+  for layer in layers:
+    height, width = _halved(height, layer.stride), _halved(width, layer.stride)
+    total += math.prod(layer.shape) * height * width
+  return total, height, width
+
+
+def multiply_adds(size, image_shape, num_classes):
+  """`Costs` in multiply-adds of one image (what the papers call FLOPs).
+
+  Args:
+    size: a key of `shuffle.SIZES`.
+    image_shape: (H, W, C).
+    num_classes: of the classifier.
+  """
+  size, (height, width, channels) = shuffle.SIZES[size], image_shape
+  rest, height, width = _multiply_adds(shuffle.stem(size, channels), height, width)
+  rows = []
+  for block in shuffle.blocks(size):
+    row = [[_multiply_adds(branch, height, width)[0] for branch in shuffle.branches(block, name)]
+           for name in shuffle.CHOICES]
+    rows.append([sum(parts) for parts in row])
+    height, width = _halved(height, block.stride), _halved(width, block.stride)
+  rest += _multiply_adds(shuffle.last(size), height, width)[0] + size.last * num_classes
+  return Costs(np.array(rows, np.int64), rest)
+
+
+def parameters(size, channels, num_classes):
+  """`Costs` in parameters: kernels, scales and offsets; arguments as of `multiply_adds`, channels of the images."""
+  size = shuffle.SIZES[size]
+  rows = [[shuffle.n_weights(sum(shuffle.branches(block, name), ())) for name in shuffle.CHOICES]
+          for block in shuffle.blocks(size)]
+  rest = shuffle.n_weights(shuffle.stem(size, channels) + shuffle.last(size)) + size.last * num_classes
+  return Costs(np.array(rows, np.int64), rest)

@@ -1,0 +1,347 @@
+"""The single-path supernet of ShuffleNetV2 choice blocks, and one path of it as a network of its own.
+
+Guo et al. 2019, Single Path One-Shot (SPOS), which DSNAS and DiffAutoML (4.1, Appendix B) search: 20 blocks of 4
+choices. A block has a main branch, which the choice decides, and a side branch: half of the channels as they are, or in
+the first block of a stage a depthwise and a 1 x 1 convolution of all of them.
+
+  k3, k5, k7: 1 x 1, depthwise k x k, 1 x 1.       xception: three times depthwise 3 x 3, 1 x 1.
+
+Batch normalisation follows every convolution and ReLU every 1 x 1. The weights of a branch are one vector, layer by
+layer: kernel, scale, offset. So an optimizer has a leaf for a branch to update and not one for each of its 20 arrays.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+from jax import lax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from daas_jax.nets import kernels as k
+from daas_jax.nets.fixed.residual import MOMENTUM
+
+CHOICES = ('k3', 'k5', 'k7', 'xception')
+"""In this order: the columns of alpha; Choice_1 to Choice_4 of DiffAutoML's Fig. 4, 0 to 3 of SPOS's code."""
+_KERNEL = {'k3': 3, 'k5': 5, 'k7': 7, 'xception': 3}
+
+
+class Size(NamedTuple):
+  """Stages and widths, a row of `SIZES`.
+
+  Attributes:
+    stem: channels of the 3 x 3 convolution at the start, and its stride.
+    stages: (blocks, channels, stride of the first block) of each stage; even channels.
+    last: channels of the 1 x 1 convolution before the global mean.
+  """
+  stem: tuple
+  stages: tuple
+  last: int
+
+  @property
+  def blocks(self):
+    """Number of choice blocks."""
+    return sum(n for n, _, _ in self.stages)
+
+
+SIZES = {
+    # SPOS, Table 1 (224 x 224 x 3).
+    'imagenet': Size((16, 2), ((4, 64, 2), (4, 160, 2), (8, 320, 2), (4, 640, 2)), 1024),
+    # The same widths, the first two halvings left out: 32 x 32 ends at 4 x 4 (choice).
+    'cifar': Size((16, 1), ((4, 64, 1), (4, 160, 2), (8, 320, 2), (4, 640, 2)), 1024),
+    # For a CPU and images of 28 x 28, which end at 4 x 4 (choice).
+    'small': Size((16, 1), ((2, 32, 2), (2, 64, 2), (2, 128, 2)), 128),
+    # For trying the code out.
+    'nano': Size((8, 2), ((1, 16, 2), (2, 32, 2)), 32),
+}
+
+
+class Layer(NamedTuple):
+  """A convolution and its normalisation.
+
+  Attributes:
+    kind: 'conv' (3 x 3), 'depthwise' or 'pointwise'.
+    size: side of the kernel.
+    c_in, c_out: channels.
+    stride: 1 or 2.
+  """
+  kind: str
+  size: int
+  c_in: int
+  c_out: int
+  stride: int = 1
+
+  @property
+  def shape(self):
+    """Of the kernel, as `daas_jax.nets.kernels` takes it."""
+    return {'conv': (3, 3, self.c_in, self.c_out), 'depthwise': (self.size, self.size, self.c_in),
+            'pointwise': (self.c_in, self.c_out)}[self.kind]
+
+
+class Block(NamedTuple):
+  """One choice block: its input's channels, those it gives, its stride, and whether it is the first of its stage."""
+  c_in: int
+  c_out: int
+  stride: int
+  first: bool
+
+
+def blocks(size):
+  """The `Block`s of a `Size`, in order."""
+  out, c = [], size.stem[0]
+  for n, channels, stride in size.stages:
+    out += [Block(c, channels, stride, True)] + [Block(channels, channels, 1, False)] * (n - 1)
+    c = channels
+  return out
+
+
+def stem(size, channels):
+  """The layers before the blocks, for images of so many channels."""
+  return (Layer('conv', 3, channels, *size.stem),)
+
+
+def last(size):
+  """The layers behind the blocks."""
+  return (Layer('pointwise', 1, size.stages[-1][1], size.last),)
+
+
+def branches(block, choice):
+  """(main, side): the layers of a `Block` of a choice, tuples of `Layer`; side is () but in the first of a stage."""
+  c = block.c_in if block.first else block.c_in // 2
+  mid, out, size = block.c_out // 2, block.c_out - c, _KERNEL[choice]
+  if choice == 'xception':
+    main = (Layer('depthwise', 3, c, c, block.stride), Layer('pointwise', 1, c, mid), Layer('depthwise', 3, mid, mid),
+            Layer('pointwise', 1, mid, mid), Layer('depthwise', 3, mid, mid), Layer('pointwise', 1, mid, out))
+  else:
+    main = (Layer('pointwise', 1, c, mid), Layer('depthwise', size, mid, mid, block.stride),
+            Layer('pointwise', 1, mid, out))
+  return main, (Layer('depthwise', size, c, c, block.stride), Layer('pointwise', 1, c, c)) if block.first else ()
+
+
+# --- weights as a vector --------------------------------------------------------------------------------------
+
+
+def n_weights(layers):
+  """Parameters of some layers: kernels, scales and offsets."""
+  return sum(math.prod(layer.shape) + 2 * layer.c_out for layer in layers)
+
+
+def n_moments(layers):
+  """Channels that are normalised in some layers."""
+  return sum(layer.c_out for layer in layers)
+
+
+def draw(key, layers):
+  """Initial weights [n_weights]: kernels N(0, 2 / (k * k * D)), He et al. by what goes out; scales 1, offsets 0."""
+  sizes = [math.prod(layer.shape) for layer in layers]
+  fan_out = [layer.size**2 * (1 if layer.kind == 'depthwise' else layer.c_out) for layer in layers]
+  normal = jnp.split(jax.random.normal(key, (sum(sizes),)), np.cumsum(sizes)[:-1])
+  parts = []
+  for x, fan, layer in zip(normal, fan_out, layers):
+    parts += [x * math.sqrt(2 / fan), jnp.ones(layer.c_out), jnp.zeros(layer.c_out)]
+  return jnp.concatenate(parts)
+
+
+def split(vector, layers):
+  """[(kernel, scale [D], offset [D])] of some layers."""
+  out, start = [], 0
+  def take(shape):
+    nonlocal start
+    start += math.prod(shape)
+    return vector[start - math.prod(shape) : start].reshape(shape)
+  for layer in layers:
+    out.append((take(layer.shape), take((layer.c_out,)), take((layer.c_out,))))
+  return out
+
+
+# --- what is computed -----------------------------------------------------------------------------------------
+
+
+def _by_batch(kernels):
+  """Normalisation by the moments of the batch: (x, first channel among the normalised ones) -> x."""
+  return lambda x, at: kernels.batch_norm(x)
+
+
+def _layers(x, layers, vector, kernels, norm, at=0):
+  """Some layers one after the other, the first normalisation being number `at` of its block."""
+  for layer, (w, scale, offset) in zip(layers, split(vector, layers)):
+    if layer.kind == 'conv':
+      x = k.conv3x3(x, w, layer.stride, kernels.pointwise)
+    elif layer.kind == 'depthwise':
+      x = kernels.depthwise(x, w, layer.stride, 1)
+    else:
+      x = kernels.pointwise(x, w)
+    x = norm(x, at) * scale + offset
+    x = x if layer.kind == 'depthwise' else jax.nn.relu(x)
+    at += layer.c_out
+  return x
+
+
+def shuffled_halves(x):
+  """The channels of x [..., C] with even and with odd number, [..., C / 2] each: channel shuffle and split in one."""
+  pairs = x.reshape(*x.shape[:-1], -1, 2)
+  return pairs[..., 0], pairs[..., 1]
+
+
+def run_block(x, block, choice, vector, gate, kernels, norm):
+  """A `Block` of one choice: x [B, H, W, C] -> [B, H', W', D].
+
+  `gate` [] multiplies the main branch: it is Z^s of Eq. 3-5, and 1. (DSNAS's code multiplies the whole output. What
+  follows the last block of a stage is normalised in every branch, so there its derivative is 0 whatever was chosen. The
+  same is left here where the next stage begins with 'xception', whose branches both begin with a depthwise convolution
+  and normalise each channel: what chooses before it gets no gradient from those draws.)
+  """
+  main, side = branches(block, choice)
+  n = n_weights(main)
+  if block.first:
+    beside = _layers(x, side, vector[n:], kernels, norm, n_moments(main))
+  else:
+    beside, x = shuffled_halves(x)
+  return jnp.concatenate([beside, gate * _layers(x, main, vector[:n], kernels, norm)], -1)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _switch(block, kernel_set, x, weights, gate, choice):
+  kernels = k.KERNELS[k.FORWARD[kernel_set]]
+  run = lambda name: lambda x, weights, gate: run_block(x, block, name, weights[name], gate, kernels,
+                                                        _by_batch(kernels))
+  return lax.switch(choice, [run(name) for name in CHOICES], x, weights, gate)
+
+
+def _switch_fwd(block, kernel_set, x, weights, gate, choice):
+  return _switch(block, kernel_set, x, weights, gate, choice), (x, weights, gate, choice)
+
+
+def _switch_bwd(block, kernel_set, residuals, g):
+  x, weights, gate, choice = residuals
+  kernels = k.KERNELS[kernel_set]
+
+  def pull(name):
+    def branch(x, weights, gate, g):
+      run = lambda x, vector, gate: run_block(x, block, name, vector, gate, kernels, _by_batch(kernels))
+      dx, dw, dgate = jax.vjp(run, x, weights[name], gate)[1](g)
+      return dx, {other: dw if other == name else jnp.zeros_like(v) for other, v in weights.items()}, dgate
+    return branch
+
+  return *lax.switch(choice, [pull(name) for name in CHOICES], x, weights, gate, g), None
+
+
+# JAX's own derivative of a switch keeps what every branch would need, zeros of that shape where it was not taken. Here
+# the input alone is kept, and the branch that was taken is computed again.
+_switch.defvjp(_switch_fwd, _switch_bwd)
+
+
+def block_name(i):
+  return f'block{i:02d}'
+
+
+def _classify(module, x, num_classes):
+  """Global mean and linear classifier without offset (SPOS)."""
+  x = jnp.mean(x, (1, 2))
+  w = module.param('classifier', k.draw_weights, {'kernel': ((x.shape[-1], num_classes), x.shape[-1])})
+  return x @ w['kernel']
+
+
+class ShuffleSuperNet(nn.Module):
+  """All choices of all blocks; a call computes one path.
+
+  Call: (z, images [B, H, W, channels in], key=None) -> logits [B, num_classes], with z = {'choice': int32 [blocks] in
+  [0, 4), 'gate': float [blocks]} (see `run_block`). The path is data: one compiled program serves every one.
+  Normalisation is by the moments of the batch.
+
+  Attributes:
+    num_classes: number of classes.
+    size: a key of `SIZES`.
+    kernels: 'fast', 'xla' or 'plain'; with 'plain' differentiable in every mode.
+  """
+  num_classes: int
+  size: str = 'cifar'
+  kernels: str = 'fast'
+
+  @nn.compact
+  def __call__(self, z, images, key=None):
+    del key
+    size, kernels = SIZES[self.size], k.KERNELS[self.kernels]
+    ends = lambda name, layers, x: _layers(x, layers, self.param(name, draw, layers), kernels, _by_batch(kernels))
+    x = ends('stem', stem(size, images.shape[-1]), images)
+    for i, block in enumerate(blocks(size)):
+      weights = self.param(block_name(i), _draw_block, block)
+      x = _switch(block, self.kernels, x, weights, z['gate'][i], z['choice'][i])
+    return _classify(self, ends('last', last(size), x), self.num_classes)
+
+
+def _draw_block(key, block):
+  """{choice: its weights}, of one draw: a draw a choice takes XLA longer to compile."""
+  layers = {name: sum(branches(block, name), ()) for name in CHOICES}
+  ends = np.cumsum([n_weights(mine) for mine in layers.values()])
+  return dict(zip(CHOICES, jnp.split(draw(key, sum(layers.values(), ())), ends[:-1])))
+
+
+def path_parameters(theta, choices):
+  """The parameters of `ShuffleNet` on a path through a supernet, which are the supernet's own.
+
+  Args:
+    theta: parameters of a `ShuffleSuperNet`.
+    choices: names of the choice of every block.
+  """
+  out = {name: x for name, x in theta.items() if not name.startswith('block')}
+  return out | {block_name(i): theta[block_name(i)][name] for i, name in enumerate(choices)}
+
+
+class ShuffleNet(nn.Module):
+  """One path as a network, with the call and the variables of `daas_jax.nets.fixed.residual.ResidualNet`.
+
+  Call: (images [B, H, W, channels in], train, drop_path=0.0) -> (logits [B, num_classes], None). In training it
+  computes what the supernet computes on that path. 'params' are those of `path_parameters`; 'batch_stats' are running
+  averages {stem, block.., last: {'mean' [n], 'variance' [n]}}, layer by layer, main branch before side.
+
+  Attributes:
+    choices: names of the choice of every block, of `CHOICES`.
+    num_classes, size, kernels: as of `ShuffleSuperNet`.
+  """
+  choices: tuple
+  num_classes: int
+  size: str = 'cifar'
+  kernels: str = 'fast'
+  takes_noise = False
+
+  @nn.compact
+  def __call__(self, images, train, drop_path=0.0):
+    del drop_path
+    size, kernels = SIZES[self.size], k.KERNELS[self.kernels]
+    # A block's moments as it has them; `run` says what is to be normalised with them.
+    def part(name, layers, x, run):
+      vector, averages = self.param(name, draw, layers), None
+      if not train or self.is_mutable_collection('batch_stats'):
+        averages = self.variable('batch_stats', name, lambda n: {'mean': jnp.zeros(n), 'variance': jnp.ones(n)},
+                                 n_moments(layers))
+      moments = {}
+
+      def norm(x, at):
+        if not train:
+          mine = jax.tree.map(lambda a: a[at : at + x.shape[-1]], averages.value)
+          return (x - mine['mean']) * lax.rsqrt(mine['variance'] + k.BN_EPSILON)
+        if averages is not None:  # the same sums as in the kernel, which XLA computes once
+          batch = lax.stop_gradient(x)
+          mean = jnp.mean(batch, (0, 1, 2))
+          moments[at] = {'mean': mean, 'variance': jnp.mean(jnp.square(batch - mean), (0, 1, 2))}
+        return kernels.batch_norm(x)
+
+      x = run(x, vector, norm)
+      if moments and not self.is_initializing():
+        new = jax.tree.map(lambda *parts: jnp.concatenate(parts), *[moments[at] for at in sorted(moments)])
+        averages.value = optax.incremental_update(new, averages.value, 1 - MOMENTUM)
+      return x
+
+    def ends(name, layers, x):
+      return part(name, layers, x, lambda x, vector, norm: _layers(x, layers, vector, kernels, norm))
+
+    x = ends('stem', stem(size, images.shape[-1]), images)
+    for i, (block, choice) in enumerate(zip(blocks(size), self.choices, strict=True)):
+      x = part(block_name(i), sum(branches(block, choice), ()), x, functools.partial(
+          lambda x, vector, norm, block, choice: run_block(x, block, choice, vector, 1.0, kernels, norm),
+          block=block, choice=choice))
+    return _classify(self, ends('last', last(size), x), self.num_classes), None

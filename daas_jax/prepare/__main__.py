@@ -1,0 +1,7 @@
+"""`python -m daas_jax.prepare`."""
+
+import sys
+
+from daas_jax.prepare import command
+
+sys.exit(command.main())

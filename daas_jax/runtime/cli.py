@@ -1,0 +1,265 @@
+"""Flags, exit statuses and the compilation cache of the commands `search` and `train`."""
+
+import contextlib
+import inspect
+import logging
+import os
+import re
+import sys
+import traceback
+import types
+
+from absl import flags, logging as absl_logging
+import jax
+import ml_collections
+from ml_collections import config_flags
+
+from daas_jax.config import schema as config_lib
+from daas_jax.runtime import processes, signals
+from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL, Terminated
+
+CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'daas_jax')
+
+_OWN = re.compile('RESOURCE_EXHAUSTED|INVALID_ARGUMENT|UNIMPLEMENTED')
+"""What an error of XLA begins with that is of this process and not of one that it waited for."""
+
+_RESUMED = ('search', 'train')
+_STATUSES = '''
+Exit status: 0 done, 2 bad input or a full disk, 3 a loss diverged, 75 ended on SIGTERM with the state saved, or left
+by another process of the run (requeue on it), 130 interrupted. The same command goes on from the last checkpoint. A
+second SIGTERM kills at once.
+'''
+
+_GIVE = {'config': 'FILE.py, such as configs/quickstart.py', 'workdir': 'FOLDER, where the run is kept'}
+
+
+def _missing(name):
+  return f'--{name} is missing: give --{name}={_GIVE[name]}'
+
+
+def _override(argument):
+  """The match of a word that sets a config key, its group 1 the key's name; None of any other word."""
+  return re.match(r'--?(?:no)?config\.([^=]*)', argument)
+
+
+def _refuse_words(arguments, schema):
+  """What is wrong with the words alone is said before absl sees them: its messages do not help, or are tracebacks."""
+  rooms = {name.rsplit('.', 1)[0] for name in schema if '.' in name}
+  for argument in arguments:
+    match = _override(argument)
+    if match and match[1] not in schema:
+      inside = [k for k in schema if k.startswith(f'{match[1]}.')]
+      raise BadInput(f'{match[1]!r} is a group of config keys: set one of them, such as --config.{inside[0]}='
+                     if match[1] in rooms else config_lib.unknown_key(match[1], schema))
+  files = sum(re.match(r'--?config(=|$)', argument) is not None for argument in arguments)
+  if files > 1:
+    raise BadInput('--config is given twice: give one config file')
+  if not files and any(re.match(r'--?(no)?config\.', argument) for argument in arguments):
+    raise BadInput(_missing('config'))
+
+
+def _register(arguments):
+  """Runs the config file, which may register a method whose keys other words name. What is wrong is said later."""
+  for argument in arguments:
+    match = re.match(r'--?config=(.+)', argument)
+    if match:
+      with contextlib.suppress(BadInput):
+        run_config_file(match[1])
+
+
+def _one_line(error):
+  return ' '.join(str(error).split())[:400]
+
+
+def run_config_file(argument):
+  """Runs a config file.
+
+  Args:
+    argument: FILE.py, or FILE.py:VARIANT where its get_config takes one.
+
+  Returns:
+    What get_config returns; a ConfigDict as a plain copy.
+
+  Raises:
+    BadInput: there is no such file, or it raises whatever it raises.
+  """
+  path, *words = argument.split(':', 1)
+  if not os.path.isfile(path):
+    raise BadInput(f'no config file {path!r}: give the path of a Python file that defines get_config()')
+  try:
+    get_config = _load(path).get_config
+    if words and not _takes_a_word(get_config):
+      raise BadInput(f'the config file {path} has no variants, and so no {words[0]!r}: give --config={path}')
+    config = get_config(*words)
+    if isinstance(config, ml_collections.ConfigDict):  # a plain copy: this one may be frozen
+      config = ml_collections.ConfigDict(config.to_dict())
+    return config
+  except BadInput:
+    raise
+  except OSError as error:
+    raise BadInput(f'the config file {path} cannot be read: {_one_line(error)}') from error
+  except (Exception, SystemExit) as error:  # it is the user's program: whatever it raises is about that file
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    where = f' in line {lines[-1]}' if lines else ''
+    raise BadInput(f'the config file {path} raised {type(error).__name__}{where}: {_one_line(error)}') from error
+
+
+def _takes_a_word(function):
+  """Whether a function can be called with one argument; True where that cannot be told."""
+  try:
+    inspect.signature(function).bind('')
+  except TypeError:
+    return not callable(function)
+  except ValueError:
+    pass
+  return True
+
+
+def _load(path):
+  """Runs a file from its source. Python's own loader takes a compilation that it kept for an edit of the same size in
+  the same second, and leaves __pycache__ beside the user's file."""
+  with open(path, 'rb') as file:
+    source = file.read()
+  module = types.ModuleType('daas_jax_config')
+  module.__file__ = path
+  sys.modules[module.__name__] = module  # dataclasses look themselves up there
+  exec(compile(source, path, 'exec'), module.__dict__)
+  return module
+
+
+class _ConfigFile(flags.ArgumentParser):
+  """Runs a config file. ml_collections' parser shows what is wrong as a traceback, or not before the config is used.
+
+  It is given the overrides, names of keys: of one that another method has ml_collections would say its last word alone.
+  """
+
+  def __init__(self, overrides):
+    super().__init__()
+    self._overrides = overrides
+
+  def parse(self, argument):
+    config = run_config_file(argument)
+    if not isinstance(config, ml_collections.ConfigDict):
+      raise BadInput(f"get_config() of the config file {argument.split(':', 1)[0]} must return a ConfigDict, such as "
+                     f'that of daas_jax.config.search_config(), not {_one_line(repr(config))[:60]}')
+    for name in self._overrides:
+      config_lib.refuse_foreign(name, config)
+    config.lock()
+    return config
+
+
+def _define(kind, arguments, define, values):
+  # Without sys_argv the overrides are looked for in the words of the process, whatever `arguments` are.
+  config_flags.DEFINE_config_file('config', None, 'The config file.', lock_config=True, flag_values=values,
+                                  sys_argv=[kind, *arguments])
+  overrides = [match[1] for match in map(_override, arguments) if match]
+  values['config'].parser = _ConfigFile(overrides)
+  flags.DEFINE_string('workdir', None, 'The folder of the run, or gs://BUCKET/FOLDER; resumed if it holds one.',
+                      flag_values=values)
+  flags.DEFINE_string('compilation_cache', CACHE, "Folder of compiled programs; 'off' for none.", flag_values=values)
+  flags.DEFINE_bool('help', False, 'Shows the flags.', flag_values=values)
+  define(values)
+
+
+def parse(kind, arguments, define=lambda values: None):
+  """Reads the command line of a command.
+
+  Args:
+    kind: 'search' or 'train'.
+    arguments: the words after the command's name.
+    define: defines further flags on the FlagValues it is given.
+
+  Returns:
+    absl FlagValues with `config` (a checked ConfigDict), `workdir` and what `define` added.
+
+  Raises:
+    BadInput: for whatever cannot be read.
+  """
+  schema, values = config_lib.SCHEMAS[kind], flags.FlagValues()
+  try:
+    arguments = values.read_flags_from_files(arguments, force_gnu=False)
+    _register(arguments)
+    _refuse_words(arguments, schema)
+    _define(kind, arguments, define, values)
+    rest = values([f'daas_jax.{kind}', *arguments])[1:]
+  except flags.IllegalFlagValueError as error:
+    wrong = re.match(r'flag --config\.([\w.]+)=(.*?): ', str(error), re.DOTALL)
+    raise BadInput(config_lib.wrong_type(wrong[1], wrong[2], schema) if wrong else _one_line(error)) from error
+  except KeyError as error:  # an override in a room that the config file's config has not
+    raise BadInput(f'the config file sets no {error.args[0]}: start its config from '
+                   f'daas_jax.config.{kind}_config()') from error
+  except (flags.Error, AttributeError, TypeError, ValueError) as error:
+    raise BadInput(_one_line(error)) from error
+  if values.help:
+    return values
+  if rest:
+    raise BadInput(f'unexpected word {rest[0]!r}: every option is given as --name=value')
+  if 'list' in values and values.list:
+    return values
+  nothing_kept = 'count' in values and values.count
+  for name in ('config',) if nothing_kept else ('config', 'workdir'):
+    if values[name].value in (None, ''):  # an empty workdir would be the current folder
+      raise BadInput(_missing(name))
+  config_lib.check(values.config, kind)
+  return values
+
+
+@contextlib.contextmanager
+def _quiet():
+  """Without the tracebacks that orbax leaves on stderr: of errors that it raises as well, and of those writes of a save
+  that come back after the first one has failed, for which nobody waits."""
+  absl_logging.set_verbosity(absl_logging.FATAL)
+  logging.getLogger('asyncio').setLevel(logging.CRITICAL)
+  before = sys.unraisablehook
+  sys.unraisablehook = lambda found: None if str(found.exc_value) == 'Event loop is closed' else before(found)
+  try:
+    yield
+  finally:
+    sys.unraisablehook = before
+
+
+def run(kind, main, arguments=None, define=lambda values: None):
+  """Runs a command.
+
+  Args:
+    kind: 'search', 'train' or 'gradcheck'.
+    main: options -> anything; of a search or a training (options, asked), with `asked` of `signals.termination`.
+    arguments: the words after the command's name; None for those of the process.
+    define: as `parse` takes it.
+
+  Returns:
+    Its exit status: 0, 2 for bad input or a full disk, 3 for a diverged run, 75 (`EX_TEMPFAIL`) for one that ended on
+    SIGTERM or whose other processes are gone, 130 when interrupted. SIGTERM while the results of a search or a training
+    are written lets them be written: 0.
+  """
+  arguments = sys.argv[1:] if arguments is None else arguments
+  try:
+    with signals.termination() if kind in _RESUMED else contextlib.nullcontext() as asked:
+      options = parse(kind, arguments, define)
+      if options.help:
+        print(f'python -m daas_jax.{kind}\n' + options.main_module_help() + options.get_help()
+              + (_STATUSES if asked else ''))
+        return 0
+      if options.compilation_cache != 'off':
+        jax.config.update('jax_compilation_cache_dir', options.compilation_cache)
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+      with _quiet():
+        main(options, asked) if asked else main(options)
+      return 0
+  except (Diverged, Terminated) as error:  # of several processes each comes here, at the same step
+    if processes.first():
+      print(f'daas_jax.{kind}:', *str(error).splitlines(), file=sys.stderr)
+    return 3 if isinstance(error, Diverged) else EX_TEMPFAIL
+  except BadInput as error:
+    return processes.end(2, ' '.join([f'daas_jax.{kind}:', *str(error).splitlines()]))
+  except OSError as error:  # such as a full disk: what is wrong is outside of this program
+    return processes.end(2, f'daas_jax.{kind}: {_one_line(error)}: when that is mended, the same command goes on from '
+                         'the last checkpoint')
+  except Exception as error:
+    if not processes.several():
+      raise
+    if isinstance(error, jax.errors.JaxRuntimeError) and not _OWN.match(str(error)):  # a collective without its peer
+      processes.lost(_one_line(error))
+    return processes.end(1, traceback.format_exc())  # the others would wait for this one
+  except KeyboardInterrupt:
+    return processes.end(130, f'daas_jax.{kind}: interrupted; the same command goes on from what it kept')

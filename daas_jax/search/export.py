@@ -1,0 +1,220 @@
+"""The network that a search ends with, ready to use: its weights, fixed moments of its normalisations, its accuracy.
+
+DiffAutoML keeps theta (3.4): there is no retraining. Two files in the workdir:
+
+  network.json  {"format": "daas_jax.network", "version": 1, "network": {"name": "shuffle", "size", "choices"} or
+                 {"name": of a fixed network, "depth", "width"}, "class_names", "image_shape", "mean", "std"}
+  network.npz   its arrays as 'params/block00', 'batch_stats/block00/mean', ...; no pickles.
+
+A search normalises by the moments of the batch at hand. The ready network has moments of its own, so that what it says
+of an image does not depend on the images beside it: each is the mean of that moment over `search.moment_batches`
+batches of clean training images, taken with the final weights.
+"""
+
+import io
+import json
+import os
+from typing import Any, Callable, NamedTuple
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from daas_jax.files import atomic, storage
+from daas_jax.search import results
+from daas_jax.train import step as training
+from daas_jax.augment import preprocess
+from daas_jax.errors import BadInput
+from daas_jax.nets import count, kernels as kernel_sets
+from daas_jax.nets.fixed import residual, table as fixed
+from daas_jax.nets.shuffle import blocks as blocks_lib, supernet as shuffle
+from daas_jax.nets.cells.derived import count_parameters
+
+FORMAT = 'daas_jax.network'
+VERSION = 1
+_FIXED_MOST = {'depth': 1300, 'width': 10_000}  # to trace thousands of layers takes minutes
+
+
+class Ready(NamedTuple):
+  """A network ready to use.
+
+  Attributes:
+    apply: (params, images [B, H, W, C]) -> logits [B, number of classes]; images uint8, or floating in [0, 1]. Pure,
+      and fit for `jit`; the same for an image whatever the others are.
+    params: {'params', 'batch_stats'}, pytrees of arrays.
+    class_names: of the logits' columns.
+  """
+  apply: Callable
+  params: Any
+  class_names: tuple
+
+
+def network(spec, num_classes, kernels='auto'):
+  """The linen module of the entry "network" of network.json."""
+  kernels = kernel_sets.choose(kernels)
+  if spec['name'] == 'shuffle':
+    return shuffle.ShuffleNet(tuple(spec['choices']), num_classes, spec['size'], kernels)
+  return fixed.make(spec['name'], num_classes, spec['depth'], spec['width'], kernels)
+
+
+def moments(net, params, batches, key):
+  """Moments of every normalisation, means over batches of the batch's: 'batch_stats' of the network.
+
+  Args:
+    net: a linen module with the call of `ResidualNet`.
+    params: its parameters.
+    batches: iterable of normalised images [B, H, W, C], all of one shape.
+    key: PRNG key, of networks that draw noise.
+  """
+  empty = None
+
+  @jax.jit
+  def of(images, empty, key):
+    # One step of the running averages away from 0 is 1 - MOMENTUM of what the batch has.
+    _, changed = net.apply({'params': params, 'batch_stats': empty}, images, True, mutable=['batch_stats'],
+                           rngs={'drop_path': key} if net.takes_noise else None)
+    return jax.tree.map(lambda a: a / (1 - residual.MOMENTUM), changed['batch_stats'])
+
+  sums, n = None, 0
+  for n, images in enumerate(batches, 1):
+    if empty is None:
+      shapes = jax.eval_shape(lambda x: net.init(jax.random.key(0), x, False), images)['batch_stats']
+      empty = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    new = of(images, empty, jax.random.fold_in(key, n))
+    sums = new if sums is None else jax.tree.map(jnp.add, sums, new)
+  return jax.tree.map(lambda a: a / n, sums)
+
+
+def _spec(state, config):
+  if config.network.name == 'shuffle':
+    found = results.path(state, config)
+    return {'name': 'shuffle', 'size': found.size, 'choices': list(found.choices)}
+  return {'name': config.network.name, 'depth': config.network.depth, 'width': config.network.width}
+
+
+def write(folder, state, config, data, batches):
+  """Writes network.json, network.npz and results.json of a search that is over; returns a summary, as text.
+
+  Args:
+    folder: the search's workdir.
+    state: its last state.
+    config: its config.
+    data: its `daas_jax.data.sources.Dataset`; the test images are read once.
+    batches: step number -> `Batch`, whose training images give the moments; has it a `close`, that is called.
+  """
+  spec = _spec(state, config)
+  net = network(spec, len(data.class_names), config.network.kernels)
+  params = shuffle.path_parameters(state.theta, spec['choices']) if spec['name'] == 'shuffle' else state.theta
+  clean = lambda images: preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
+  found = moments(net, params, (clean(batches(i).train_images) for i in range(config.search.moment_batches)),
+                  jax.random.key(config.seed))
+  if hasattr(batches, 'close'):  # worker processes of a streamed set, and what they have decoded
+    batches.close()
+  variables = jax.device_get({'params': params, 'batch_stats': found})
+  _save(folder, {'format': FORMAT, 'version': VERSION, 'network': spec, 'class_names': list(data.class_names),
+                 'image_shape': list(map(int, data.train_images.shape[1:])), 'mean': list(map(float, data.mean)),
+                 'std': list(map(float, data.std))}, variables)
+  loss, accuracy = training.make_evaluate(net, data)(variables, data.test_images, data.test_labels)
+  result = {'test_accuracy': accuracy, 'test_loss': loss, 'parameters': count_parameters(params),
+            'multiply_adds': count.multiply_adds(net, data.train_images.shape[1:]), 'seed': config.seed}
+  atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
+  return (f"test accuracy without retraining {accuracy:.4f} ({len(data.test_labels)} images, read once); "
+          f"{result['parameters']:,} parameters, {result['multiply_adds']:,} multiply-adds")
+
+
+def _save(folder, content, variables):
+  """The arrays first: where there is a network.json, its arrays are there."""
+  packed = io.BytesIO()
+  np.savez(packed, **flax.traverse_util.flatten_dict(variables, sep='/'))
+  atomic.write(os.path.join(folder, 'network.npz'), packed.getvalue())
+  atomic.write(os.path.join(folder, 'network.json'), json.dumps(content, indent=1) + '\n')
+
+
+# --- reading it -----------------------------------------------------------------------------------------------
+
+
+def _content(path):
+  try:
+    content = storage.read_json(path)
+  except OSError as error:
+    raise BadInput(f'{path} cannot be read ({error.strerror or error}); give the workdir of a finished search of '
+                   "method 'diffautoml'") from None
+  except ValueError as error:
+    raise BadInput(f'{path} is damaged: it is no JSON ({storage.reason(error)})') from None
+  if not isinstance(content, dict) or content.get('format') != FORMAT:
+    raise BadInput(f'{path}: its format is not {FORMAT!r}; give the workdir of a search of method \'diffautoml\'')
+  if type(content.get('version')) is not int or content['version'] != VERSION:  # True is 1
+    raise BadInput(f'{path}: its version is not the one that this daas_jax reads, {VERSION}; use the daas_jax that '
+                   'wrote it')
+  return content
+
+
+def _numbers(value, n, low):
+  return (isinstance(value, list) and len(value) == n and
+          all(isinstance(x, (int, float)) and not isinstance(x, bool) and low <= x < 1e6 for x in value))
+
+
+def _check(content, path):
+  """BadInput where an entry of network.json is not what `write` writes."""
+  spec, names, shape = (content.get(key) for key in ('network', 'class_names', 'image_shape'))
+  if not isinstance(names, list) or not names or not all(isinstance(x, str) for x in names):
+    raise BadInput(f'{path}: "class_names" must be a list of names')
+  if not _numbers(shape, 3, 1) or not all(isinstance(x, int) for x in shape):
+    raise BadInput(f'{path}: "image_shape" must be [height, width, channels]')
+  if not _numbers(content.get('mean'), shape[2], 0) or not _numbers(content.get('std'), shape[2], 1e-9):
+    raise BadInput(f'{path}: "mean" and "std" must hold a number a channel')
+  if not isinstance(spec, dict) or spec.get('name') not in ('shuffle', *fixed.FIXED):
+    raise BadInput(f'{path}: "network" has no known name: one of shuffle, {", ".join(fixed.FIXED)}')
+  if spec['name'] == 'shuffle':
+    blocks_lib.from_json({'format': blocks_lib.FORMAT, 'version': blocks_lib.VERSION} | spec, f'{path}, "network",')
+  elif not all(type(spec.get(key)) is int and 0 <= spec[key] < most for key, most in _FIXED_MOST.items()):
+    raise BadInput(f'{path}: "network" must have a "depth" below {_FIXED_MOST["depth"]} and a "width"')
+
+
+def _arrays(path, shapes):
+  """The arrays of network.npz as a pytree, held against the shapes that the network has."""
+  wanted = flax.traverse_util.flatten_dict(shapes, sep='/', keep_empty_nodes=True)
+  empty = {name: x for name, x in wanted.items() if x is flax.traverse_util.empty_node}  # blocks without moments
+  wanted = {name: x for name, x in wanted.items() if name not in empty}
+  try:
+    with np.load(io.BytesIO(storage.read_bytes(path)), allow_pickle=False) as file:
+      found = {name: file[name] for name in file.files}
+  except OSError as error:
+    raise BadInput(f'{path} cannot be read ({error.strerror or error})') from None
+  except Exception as error:  # pylint: disable=broad-except (zipfile and numpy raise many kinds for damaged files)
+    raise BadInput(f'{path} is damaged ({" ".join(str(error).split())[:100]})') from None
+  for name in sorted(set(wanted) | set(found)):
+    if name not in wanted or name not in found:
+      raise BadInput(f'{path}: the array {name!r} is {"missing" if name in wanted else "not of this network"}')
+    if found[name].shape != wanted[name].shape or found[name].dtype != wanted[name].dtype:
+      raise BadInput(f'{path}: the array {name!r} is {found[name].dtype} {found[name].shape}, not '
+                     f'{wanted[name].dtype} {wanted[name].shape}')
+  return flax.traverse_util.unflatten_dict({name: jnp.asarray(x) for name, x in found.items()} | empty, sep='/')
+
+
+def load(workdir):
+  """The network that a search ended with: `Ready`, that is (apply, params, class_names).
+
+  Args:
+    workdir: of a finished search of method 'diffautoml'.
+
+  Raises:
+    BadInput: it holds no such network, or a damaged one.
+  """
+  path = os.path.join(os.path.expanduser(workdir), 'network.json')
+  content = _content(path)
+  _check(content, path)
+  names, shape = tuple(content['class_names']), tuple(content['image_shape'])
+  net = network(content['network'], len(names))
+  shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))
+  params = _arrays(os.path.join(os.path.expanduser(workdir), 'network.npz'), shapes)
+
+  def apply(params, images):
+    images = jnp.asarray(images)
+    if images.ndim != 4 or images.shape[1:] != shape:
+      raise ValueError(f'images must be [B, {", ".join(map(str, shape))}], got {images.shape}')
+    images = preprocess.to_float(images) if images.dtype == jnp.uint8 else images
+    return net.apply(params, preprocess.normalise(images, content['mean'], content['std']), False)[0]
+
+  return Ready(apply, params, names)

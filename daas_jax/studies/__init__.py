@@ -1,1 +1,0 @@
-"""Grids of searches and trainings, and the tables they end in."""

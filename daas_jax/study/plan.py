@@ -1,0 +1,309 @@
+"""A study as data: searches and trainings, each for every seed, and the rows of the table that averages them.
+
+A study file defines get_config(variant), which returns a dict of
+
+  title      one line: what is compared, and the table of the paper that does
+  seeds      whole numbers; every search and training below is run once for each
+  search     the config file of the searches, relative to the study file ('../daas_cifar10.py', '../x.py:smoke')
+  train      the same for the trainings
+  searches   {name: {'set': {key: value},       what differs from the config file, if anything
+                     'config': FILE,            instead of `search`, if it is another
+                     'genotype': NAME}}         the search whose architecture is held fixed, if there is one
+  trainings  {name: {'set', 'config': as above,
+                     'genotype': NAME,          the search whose architecture is trained, or 'random': one drawn by the
+                                                seed; left out where the network is none of cells
+                     'epoch': n,                the architecture is that of the search's n-th epoch; its last one where
+                                                it is left out
+                     'policy': NAME,            the search whose policy is used, or a fixed one ('none', 'standard',
+                                                'rand_augment', 'trivial_augment')
+                     'shift': n}}               the policy is that of the n-th next seed; 0 where it is left out
+  rows       {label: (training, ...)}           a row's value at a seed is the mean over these trainings
+  reference  label of the row that the others are held against, seed by seed
+  references {label: label}                     rows with a reference of their own; may be left out
+"""
+
+import difflib
+import json
+import os
+import re
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from daas_jax.config import schema as config_lib
+from daas_jax.runtime import cli
+from daas_jax.errors import BadInput
+from daas_jax.policies import baselines as fixed
+
+RANDOM = 'random'
+_NAME = re.compile(r'[a-z0-9_]+')
+_KEYS = {'title', 'seeds', 'search', 'train', 'searches', 'trainings', 'rows', 'reference', 'references'}
+_OF_SEARCH = {'set', 'config', 'genotype'}
+_OF_TRAINING = {'set', 'config', 'genotype', 'epoch', 'policy', 'shift'}
+
+
+class Run(NamedTuple):
+  """One search or training of a study.
+
+  Attributes:
+    kind: 'search' or 'train'.
+    name: its name in the study, without the seed.
+    seed: its seed.
+    config: path of its config file, with the variant after a colon.
+    set: {key: value}, what differs from that file; holds 'seed'.
+    genotype, policy: folders of the searches they come from, relative to the study's, or words of the command
+      ('random:3', 'standard'), or None.
+    epoch: of the search that the genotype comes from, or None: the last one.
+  """
+  kind: str
+  name: str
+  seed: int
+  config: str
+  set: dict
+  genotype: Any = None
+  policy: Any = None
+  epoch: Any = None
+
+  @property
+  def folder(self):
+    """The run's workdir, relative to the study's: 'searches/joint-0'."""
+    return f"{'searches' if self.kind == 'search' else 'trainings'}/{self.name}-{self.seed}"
+
+  @property
+  def needs(self):
+    """Folders of the searches that must be over before."""
+    return tuple(sorted({x for x in (self.genotype, self.policy) if x and '/' in x}))
+
+
+class Study(NamedTuple):
+  """A checked study.
+
+  Attributes:
+    title: one line.
+    seeds: tuple of ints.
+    runs: tuple of `Run`, the order in which they are begun: seed by seed, searches first.
+    rows: {label: (training name, ...)}.
+    references: {label: label}, of every row that is held against another.
+    text: JSON of all this and of every config in full: what config.json of the study's folder holds.
+  """
+  title: str
+  seeds: tuple
+  runs: tuple
+  rows: dict
+  references: dict
+  text: str
+
+
+def bases(variant, seeds, small=5, smoke=2):
+  """The part of a study that its variants share.
+
+  Args:
+    variant: '' (the paper's configs on CIFAR-10), 'small' (embedded images, about an hour on 2 CPU cores) or 'smoke'
+      (a few steps).
+    seeds, small, smoke: number of seeds of each.
+
+  Returns:
+    {'seeds', 'search', 'train'}, to be completed by the study.
+
+  Raises:
+    ValueError: for another variant.
+  """
+  if variant not in ('', 'small', 'smoke'):
+    raise ValueError(f"unknown variant {variant!r}: choose 'small' or 'smoke' (FILE.py:small)")
+  if not variant:
+    return {'seeds': tuple(range(seeds)), 'search': '../daas_cifar10.py', 'train': '../train_cifar10.py'}
+  end, seeds = (':smoke', smoke) if variant == 'smoke' else ('', small)
+  return {'seeds': tuple(range(seeds)), 'search': f'../daas_small.py{end}', 'train': f'../train_small.py{end}'}
+
+
+def load(argument):
+  """Reads, expands and checks a study file.
+
+  Args:
+    argument: FILE.py or FILE.py:VARIANT.
+
+  Returns:
+    `Study`.
+
+  Raises:
+    BadInput: no such file, or something in it that cannot be run; one line that says what.
+  """
+  path = argument.split(':', 1)[0]
+  if not os.path.isfile(path):
+    raise BadInput(f'no study {path!r}{_known(path)}')
+  data = cli.run_config_file(argument)
+  if not isinstance(data, dict):
+    raise BadInput(f'{path} is no study: its get_config() returns a {type(data).__name__}, not a dict as in '
+                   'configs/studies/ (a config of a single run is for daas_jax.search or daas_jax.train)')
+  try:
+    return _study(data, os.path.dirname(os.path.abspath(path)))
+  except BadInput as error:
+    raise BadInput(f'{argument}: {error}') from error
+
+
+def _known(path):
+  folder = os.path.dirname(path) or '.'
+  if not os.path.isdir(folder):
+    return ': give the path of a file such as configs/studies/vs_random.py'
+  names = sorted(name for name in os.listdir(folder) if name.endswith('.py'))
+  close = difflib.get_close_matches(os.path.basename(path), names, 1)
+  return (f'; did you mean {os.path.join(folder, close[0])}?' if close
+          else f': {folder} holds {", ".join(names) or "no Python file"}')
+
+
+# --- checks: what a person who writes a study file gets wrong ---
+
+
+def _keys(what, given, known):
+  if not isinstance(given, dict):
+    raise BadInput(f'{what} must be a dict, not {given!r}')
+  for key in given:
+    if key not in known:
+      raise BadInput(f'{what} has the unknown key {key!r}; known are {", ".join(sorted(known))}')
+
+
+def _names(what, given, reserved):
+  if not isinstance(given, dict):
+    raise BadInput(f'{what} must be a dict, not {given!r}')
+  for name in given:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in reserved:
+      raise BadInput(f'{what} has the name {name!r}: a name is of a-z, 0-9 and _'
+                     + (f', and none of {", ".join(reserved)}' if reserved else ''))
+
+
+def _search_name(what, name, searches):
+  if name not in searches:
+    raise BadInput(f'{what} is {name!r}, which is no search of this study ({", ".join(searches) or "it has none"})')
+
+
+def _check_shape(data):
+  _keys('the study', data, _KEYS)
+  for key in sorted(_KEYS - {'references', 'searches'}):
+    if not data.get(key):
+      raise BadInput(f'{key!r} is missing')
+  seeds = data['seeds']
+  if not (isinstance(seeds, (tuple, list)) and all(type(s) is int and s >= 0 for s in seeds)
+          and len(set(seeds)) == len(seeds)):
+    raise BadInput(f"'seeds' must be different whole numbers from 0 on, not {seeds!r}")
+  searches, trainings, rows = data.get('searches', {}), data['trainings'], data['rows']
+  for what, runs, known, reserved in (('searches', searches, _OF_SEARCH, (RANDOM, *fixed.FIXED)),
+                                      ('trainings', trainings, _OF_TRAINING, ())):
+    _names(f'{what!r}', runs, reserved)
+    for name, run in runs.items():
+      _keys(f'{what}[{name!r}]', run, known)
+  _check_links(searches, trainings, len(seeds))
+  _keys("'rows'", rows, rows)
+  for label, names in rows.items():
+    wrong = [n for n in names if n not in trainings] if isinstance(names, (tuple, list)) else [names]
+    if wrong or not names:
+      raise BadInput(f"row {label!r} must be a tuple of trainings of this study, not {names!r}")
+  for label in (data['reference'], *data.get('references', {}), *data.get('references', {}).values()):
+    if label not in rows:
+      raise BadInput(f'the reference names {label!r}, which is no row ({", ".join(rows)})')
+
+
+def _check_links(searches, trainings, seeds):
+  earlier = []
+  for name, run in searches.items():
+    if run.get('genotype'):
+      _search_name(f"searches[{name!r}]['genotype']", run['genotype'], earlier)
+    earlier.append(name)
+  for name, run in trainings.items():
+    if run.get('genotype', RANDOM) != RANDOM:
+      _search_name(f"trainings[{name!r}]['genotype']", run['genotype'], searches)
+    if 'epoch' in run and (type(run['epoch']) is not int or run['epoch'] < 0 or run.get('genotype', RANDOM) == RANDOM):
+      raise BadInput(f"trainings[{name!r}]['epoch'] must be a whole number of epochs of the search that 'genotype' "
+                     f"names, not {run['epoch']!r}")
+    if run.get('policy') not in fixed.FIXED:
+      _search_name(f"trainings[{name!r}]['policy']", run.get('policy'), searches)
+    if type(run.get('shift', 0)) is not int or not 0 <= run.get('shift', 0) < seeds:
+      raise BadInput(f"trainings[{name!r}]['shift'] must be a whole number below the number of seeds, {seeds}, not "
+                     f"{run['shift']!r}")
+
+
+# --- expansion ---
+
+
+def _config_path(asked, folder):
+  path, *variant = asked.split(':', 1)
+  path = os.path.normpath(os.path.join(folder, path))
+  if not os.path.isfile(path):
+    raise BadInput(f'there is no config file {path}')
+  return ':'.join([path, *variant])
+
+
+def resolved(run, loaded):
+  """The checked ConfigDict of a run: its file's, with what the run sets.
+
+  Args:
+    run: a `Run`.
+    loaded: {config path: ConfigDict}, what was loaded before; grows.
+
+  Raises:
+    BadInput: an unknown key, or a value out of its range.
+  """
+  schema = config_lib.SCHEMAS[run.kind]
+  if run.config not in loaded:
+    loaded[run.config] = cli.run_config_file(run.config)
+    if not isinstance(loaded[run.config], ml_collections.ConfigDict):
+      raise BadInput(f'get_config() of {run.config} must return the ConfigDict of a {run.kind}')
+    config_lib.check(loaded[run.config], run.kind)
+  config = ml_collections.ConfigDict(loaded[run.config].to_dict())
+  for key, value in run.set.items():
+    if key not in schema:
+      raise BadInput(config_lib.unknown_key(key, schema))
+    *rooms, leaf = key.split('.')
+    node = config
+    for room in rooms:
+      node = node[room]
+    with node.ignore_type():
+      node[leaf] = value
+  config_lib.check(config, run.kind)
+  return config
+
+
+def _searches(data, folder, seed):
+  for name, given in data.get('searches', {}).items():
+    changes = dict(given.get('set', {})) | {'seed': seed}
+    if given.get('genotype'):
+      changes['network.genotype'] = 'searched'
+    yield Run('search', name, seed, _config_path(given.get('config', data['search']), folder), changes,
+              f"searches/{given['genotype']}-{seed}" if given.get('genotype') else None)
+
+
+def _trainings(data, folder, i):
+  seeds = data['seeds']
+  seed = seeds[i]
+  for name, given in data['trainings'].items():
+    genotype, policy = given.get('genotype'), given['policy']
+    if genotype:
+      genotype = f'random:{seed}' if genotype == RANDOM else f'searches/{genotype}-{seed}'
+    if policy not in fixed.FIXED:
+      policy = f"searches/{policy}-{seeds[(i + given.get('shift', 0)) % len(seeds)]}"
+    yield Run('train', name, seed, _config_path(given.get('config', data['train']), folder),
+              dict(given.get('set', {})) | {'seed': seed}, genotype, policy, given.get('epoch'))
+
+
+def _study(data, folder):
+  _check_shape(data)
+  runs = []
+  for i, seed in enumerate(data['seeds']):
+    runs += [*_searches(data, folder, seed), *_trainings(data, folder, i)]
+  loaded = {}
+  for run in runs:
+    resolved(run, loaded)
+  references = {label: data.get('references', {}).get(label, data['reference']) for label in data['rows']}
+  references = {label: other for label, other in references.items() if label != other}
+  rows = {label: tuple(names) for label, names in data['rows'].items()}
+  return Study(data['title'], tuple(data['seeds']), tuple(runs), rows, references, _text(data, folder, runs, loaded))
+
+
+def _text(data, folder, runs, loaded):
+  """Files are named from the study's file on: it may be gone on with from another checkout, or another machine."""
+  short = lambda path: os.path.relpath(path, folder)
+  described = {run.folder: {'config': short(run.config), 'set': run.set, 'genotype': run.genotype, 'policy': run.policy}
+               | ({} if run.epoch is None else {'epoch': run.epoch}) for run in runs}
+  content = {'kind': 'study', 'title': data['title'], 'rows': data['rows'], 'reference': data['reference'],
+             'references': data.get('references', {}), 'runs': described,
+             'configs': {short(path): config.to_dict() for path, config in loaded.items()}}
+  return json.dumps(content, indent=1, sort_keys=True, default=list) + '\n'

@@ -1,0 +1,153 @@
+"""Training a network from scratch under a policy (DAAS 5): the pure step, and the evaluation."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from daas_jax import trees
+from daas_jax.methods import problem
+from daas_jax.augment import preprocess
+from daas_jax.data import streaming
+from daas_jax.nets import kernels
+from daas_jax.nets.fixed import table as fixed
+from daas_jax.nets.shuffle import supernet as shuffle
+from daas_jax.nets.cells.derived import DerivedNet
+
+
+class TrainState(NamedTuple):
+  """Everything a training needs to go on.
+
+  Attributes:
+    step: int32 [].
+    key: PRNG key of the whole training; step n uses fold_in(key, n).
+    variables: {'params', 'batch_stats'} of the network.
+    opt: the optimizer's state.
+    average: moving average of `variables`, {} where `train.ema` is 0.
+    best: {'variables', 'accuracy' [], 'epoch' int32 []}: the epoch with the best validation accuracy so far.
+  """
+  step: jax.Array
+  key: jax.Array
+  variables: Any
+  opt: Any
+  average: Any
+  best: Any
+
+
+def network(config, genotype, num_classes):
+  """The linen module that a training config names.
+
+  `genotype` is a `Genotype`, or for 'shuffle' a `daas_jax.nets.shuffle.blocks.Blocks`; not used where it is a fixed network.
+  """
+  room, kernel_set = config.network, kernels.choose(config.network.kernels)
+  if room.name in fixed.FIXED:
+    return fixed.make(room.name, num_classes, room.depth, room.width, kernel_set)
+  if room.name == 'shuffle':
+    return shuffle.ShuffleNet(genotype.choices, num_classes, genotype.size, kernel_set)
+  return DerivedNet(genotype, num_classes, room.layers, room.channels, config.train.auxiliary > 0, room.stem,
+                    kernel_set)
+
+
+def optimizer(config, total_steps):
+  """(optax transformation, learning-rate schedule) of a training config: SGD, momentum, L2, clipping (DARTS)."""
+  train = config.train
+  rising = total_steps * train.warmup_epochs // train.epochs
+  if train.schedule == 'cosine':
+    lr = optax.cosine_decay_schedule(train.lr, total_steps - rising)
+  else:
+    lr = optax.linear_schedule(train.lr, 0.0, total_steps - rising)
+  if rising:  # the first step moves too
+    lr = optax.join_schedules([optax.linear_schedule(train.lr / rising, train.lr, rising - 1), lr], [rising])
+  return optax.chain(optax.clip_by_global_norm(train.clip), optax.add_decayed_weights(train.weight_decay),
+                     optax.sgd(lr, train.momentum, train.nesterov)), lr
+
+
+def init_state(net, tx, key, image_shape, ema=0.0):
+  """A fresh `TrainState` for images of shape (H, W, C); with an average of the weights where `ema` is not 0."""
+  key_net, key_run = jax.random.split(key)
+  variables = dict(net.init(key_net, jnp.zeros((2, *image_shape)), False))
+  best = {'variables': jax.tree.map(jnp.copy, variables), 'accuracy': jnp.float32(-1), 'epoch': jnp.int32(0)}
+  average = jax.tree.map(jnp.copy, variables) if ema else {}
+  opt = tx.init(variables['params'])
+  return trees.strongly_typed(TrainState(jnp.int32(0), key_run, variables, opt, average, best))
+
+
+def averaged(average, variables, step, decay):
+  """One step of the moving average of the weights, running averages of the normalisations included.
+
+  average += (1 - d) * (variables - average) with d = min(decay, (1 + step) / (10 + step)): the decay begins low, so
+  that the weights of the start are forgotten (TensorFlow's ExponentialMovingAverage, as in the Fast AutoAugment code).
+
+  Args:
+    average, variables: pytrees of one structure, of the steps before and after this one.
+    step: int [], from 1.
+    decay: in (0, 1).
+
+  Returns:
+    The new average.
+  """
+  return optax.incremental_update(variables, average, 1 - jnp.minimum(decay, (1 + step) / (10 + step)))
+
+
+def chosen_variables(state):
+  """What is evaluated and kept: the averaged variables where there are any."""
+  return state.average or state.variables
+
+
+def make_step(config, net, tx, lr, train_input, total_steps):
+  """The training step (TrainState, (images, labels)) -> (TrainState, metrics), one pure function.
+
+  Loss: cross-entropy plus `train.auxiliary` times that of the auxiliary head; drop-path grows linearly from 0 to
+  `train.drop_path` over the training (DARTS).
+  """
+  train = config.train
+
+  def loss_of(params, batch_stats, images, labels, drop_path, key):
+    (logits, auxiliary), changed = net.apply(
+        {'params': params, 'batch_stats': batch_stats}, images, True, drop_path if train.drop_path else 0.0,
+        mutable=['batch_stats'], rngs={'drop_path': key})
+    loss = problem.cross_entropy(logits, labels, train.label_smoothing)
+    if auxiliary is not None:
+      loss += train.auxiliary * problem.cross_entropy(auxiliary, labels, train.label_smoothing)
+    return loss, (problem.accuracy(logits, labels), changed['batch_stats'])
+
+  def step(state, batch):
+    images, labels = batch
+    key_input, key_drop = jax.random.split(jax.random.fold_in(state.key, state.step))
+    progress = state.step / total_steps
+    (loss, (accuracy, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+        state.variables['params'], state.variables['batch_stats'], train_input(images, progress, key_input), labels,
+        train.drop_path * progress, key_drop)
+    updates, opt = tx.update(gradient, state.opt, state.variables['params'])
+    variables = {'params': optax.apply_updates(state.variables['params'], updates), 'batch_stats': batch_stats}
+    metrics = {'train_loss': loss, 'train_accuracy': accuracy, 'lr': lr(state.step), 'grad_norm': trees.norm(gradient)}
+    average = averaged(state.average, variables, state.step + 1, train.ema) if train.ema else {}
+    return state._replace(step=state.step + 1, variables=variables, opt=opt, average=average), metrics
+
+  return step
+
+
+def make_evaluate(net, data, batch=256):
+  """(variables, images uint8 [n, H, W, C], labels [n]) -> (mean loss, accuracy) over every image exactly once."""
+  @jax.jit
+  def sums(variables, images, labels, mask):
+    images = preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
+    logits, _ = net.apply(variables, images, False)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    right = (jnp.argmax(logits, -1) == labels).astype(jnp.float32)
+    return jnp.sum(loss * mask), jnp.sum(right * mask)
+
+  def evaluate(variables, images, labels):
+    parts = [sums(variables, *b) for b in streaming.evaluation_batches(images, labels, min(batch, len(labels)))]
+    loss, right = (sum(float(p[i]) for p in parts) for i in range(2))
+    return loss / len(labels), right / len(labels)
+
+  return evaluate
+
+
+def keep_best(state, accuracy, epoch):
+  """`state` with `best` replaced where this epoch's validation accuracy is higher (the earlier one wins a tie)."""
+  better = jnp.float32(accuracy) > state.best['accuracy']
+  new = {'variables': chosen_variables(state), 'accuracy': jnp.float32(accuracy), 'epoch': jnp.int32(epoch + 1)}
+  return state._replace(best=trees.select(better, new, state.best))

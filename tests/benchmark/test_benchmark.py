@@ -1,0 +1,65 @@
+"""The benchmark command: which cases, which ratios, files, bad input."""
+
+import json
+
+import pytest
+
+from daas_jax.benchmark import command as benchmark
+from daas_jax.benchmark.cases import CASES
+
+
+def test_patterns_choose_in_the_order_of_the_table():
+  assert benchmark.chosen('augment:R*,single_path_grad') == ['single_path_grad', 'augment:Rotate']
+  assert benchmark.chosen('*') == list(CASES)
+
+
+def test_the_ratio_to_the_floor():
+  rows = [{'case': 'single_path_grad', 'batch': batch, 'step_ms': ms} for batch, ms in ((16, 100.0), (32, 7.0))]
+  row = {'case': 'daas_step', 'batch': 16, 'step_ms': 3300.0, 'floor': ['single_path_grad', 30]}
+  assert benchmark.of_floor(row, rows) == pytest.approx(1.1)
+  assert benchmark.of_floor(row | {'batch': 64}, rows) is None
+  assert benchmark.of_floor({'case': 'x', 'batch': 16, 'step_ms': 1.0, 'floor': None}, rows) is None
+
+
+def test_a_run_prints_and_writes_its_rows(tmp_path, capsys):
+  path = tmp_path / 'rows.json'
+  assert benchmark.main(['--only=augment:Invert', '--batch=4', f'--json={path}']) == 0
+  row, = json.loads(path.read_text())
+  assert row['case'] == 'augment:Invert' and row['batch'] == 4
+  assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ['case', 'augment:Invert']
+
+
+def test_a_case_that_fails_is_a_row_and_status_1(monkeypatch, capsys):
+  killed = lambda name, batch, args: {'case': name, 'batch': batch, 'error': 'exit status -9: killed'}
+  monkeypatch.setattr(benchmark, 'measure', killed)
+  assert benchmark.main(['--only=augment:Invert', '--batch=4']) == 1
+  assert 'exit status -9' in capsys.readouterr().out
+
+
+def test_public_code_that_cannot_run_is_a_row_with_its_error(tmp_path, capsys):
+  for name in ('darts', 'AutoDL-Projects'):
+    (tmp_path / name).mkdir()
+  arguments = ['--only=public:gdas_weight', '--batch=2', f'--public={tmp_path}']
+  assert benchmark.main([*arguments, '--torch=/no/such/python']) == 1
+  assert 'No such file' in capsys.readouterr().out
+
+
+def test_a_dtype_that_a_case_has_not_is_its_error(capsys):
+  assert benchmark.main(['--only=augment:Invert', '--batch=4', '--dtype=bfloat16']) == 1
+  assert 'float32 alone' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('arguments,said', [
+    (['--only=daas'], "--only='daas' names no case"),
+    (['--batch=0'], "--batch='0' must be whole numbers"),
+    (['--batch=x'], 'must be whole numbers'),
+    (['--json=/no/such/folder/rows.json'], 'there is no folder /no/such/folder'),
+    (['--oops'], 'unrecognized arguments: --oops'),
+    (['--dtype=float16'], "invalid choice: 'float16'"),
+    (['--public=/no/such/folder'], '/no/such/folder holds no checkout darts'),
+    (['--only=public:gdas_weight'], "--only='public:gdas_weight' names no case"),
+])
+def test_bad_input_is_one_line_and_status_2(arguments, said, capsys):
+  assert benchmark.main(arguments) == 2
+  error = capsys.readouterr().err
+  assert said in error and error.count('\n') == 1

@@ -1,0 +1,48 @@
+"""Reading files that anybody may have written."""
+
+import os
+
+import pytest
+
+from daas_jax.files import storage
+
+
+@pytest.mark.parametrize('content, value', [
+    ('{"a": [1, null, true, "\\u00e9"]}', {'a': [1, None, True, 'é']}), ('3', 3), ('\n null \r\n', None),
+    ('[' * 32 + ']' * 32, None)])
+def test_json_that_is_read(tmp_path, content, value):
+  (tmp_path / 'x').write_text(content)
+  found = storage.read_json(tmp_path / 'x')
+  assert found == value if len(content) < 60 else isinstance(found, list)
+
+
+@pytest.mark.parametrize('content, said', [
+    (b'', 'Expecting value'), (b'\xff', 'utf-8'), (b'\xef\xbb\xbf1', 'BOM'), (b'NaN', 'NaN is not a JSON number'),
+    (b'[' * 33 + b']' * 33, 'more than 32 deep'), (b'[' * 10**5, 'more than 32 deep'), (b'9' * 5000, 'digits')])
+def test_json_that_is_not(tmp_path, content, said):
+  (tmp_path / 'x').write_bytes(content)
+  with pytest.raises(ValueError, match=said) as info:
+    storage.read_json(tmp_path / 'x')
+  assert '\n' not in storage.reason(info.value)
+
+
+def test_limits(tmp_path):
+  (tmp_path / 'large').write_bytes(b'1')
+  os.truncate(tmp_path / 'large', 2**25 + 1)
+  os.mkfifo(tmp_path / 'pipe')
+  for name, said in (('large', 'larger than 32 MiB'), ('pipe', 'no regular file')):
+    with pytest.raises(ValueError, match=said):
+      storage.read_json(tmp_path / name)
+  for name in ('none', '.'):
+    with pytest.raises(OSError):
+      storage.read_json(tmp_path / name)
+
+
+def test_infinite_numbers_where_they_are_allowed(tmp_path):
+  (tmp_path / 'x').write_text('[Infinity, -Infinity]')
+  assert storage.read_json(tmp_path / 'x', finite=False) == [float('inf'), -float('inf')]
+
+
+def test_ends_of_lines(tmp_path):
+  (tmp_path / 'x').write_bytes(b'a\r\nb\rc\n\xff')
+  assert storage.read_text(tmp_path / 'x', errors='replace') == 'a\nb\nc\n\ufffd'

@@ -1,0 +1,101 @@
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from daas_jax import types
+from daas_jax.runtime import checkpoint
+from daas_jax.runtime.checkpoint import Checkpoints
+from daas_jax.errors import BadInput
+
+ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))  # its first state is empty
+
+
+def make_state(seed, n=3, tx=ADAM):
+  """A `SearchState` of what runs hold: typed key, optax states, an empty room, scalars."""
+  key = jax.random.key(seed)
+  theta = {'w': jax.random.normal(key, (n, 2))}
+  _, opt = tx.update(theta, tx.init(theta), theta)
+  return types.SearchState(jnp.int32(seed), jax.random.split(key)[0], theta, {}, {'pi': jax.random.normal(key, (4,))},
+                           opt, optax.EmptyState(), opt, {'average': jnp.float32(-0.0), 'count': jnp.zeros(())})
+
+
+def bits(tree):
+  """The leaves as (path, type, shape, bytes)."""
+  plain = lambda x: np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
+  return [(jax.tree_util.keystr(path), str(x.dtype), x.shape, plain(x).tobytes())
+          for path, x in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def save(folder, *steps, keep=3):
+  checkpoints = Checkpoints(str(folder), keep)
+  for step in steps:
+    checkpoints.save(step, make_state(step))
+  checkpoints.close()
+
+
+def restore(folder, target=None):
+  """(step, state, warnings); closes."""
+  lines, checkpoints = [], Checkpoints(str(folder), 3)
+  try:
+    return *checkpoints.restore(make_state(0) if target is None else target, lines.append), lines
+  finally:
+    checkpoints.close()
+
+
+def files_of(folder):
+  return sorted(p for p in folder.rglob('*') if p.is_file())
+
+
+def test_state_comes_back_bit_for_bit(tmp_path):
+  save(tmp_path / 'c', 2)
+  step, state, lines = restore(tmp_path / 'c')
+  assert step == 2 and lines == []
+  assert bits(state) == bits(make_state(2))
+  assert jax.tree.structure(state) == jax.tree.structure(make_state(2))
+  assert jnp.array_equal(jax.random.normal(state.key, (3,)), jax.random.normal(make_state(2).key, (3,)))
+
+
+def test_no_checkpoint_is_step_0(tmp_path):
+  state = make_state(0)
+  step, same, lines = restore(tmp_path / 'c', state)
+  assert step == 0 and same is state and lines == []
+
+
+def test_newest_is_restored_and_old_ones_go(tmp_path):
+  save(tmp_path / 'c', 2, 4, 6, 10, keep=2)
+  assert sorted(int(p.name) for p in (tmp_path / 'c').iterdir()) == [6, 10]
+  assert restore(tmp_path / 'c')[0] == 10
+
+
+def test_save_copies_before_it_returns(tmp_path):
+  donate = jax.jit(lambda state: jax.tree.map(lambda x: x + 1, state), donate_argnums=0)
+  checkpoints, state = Checkpoints(str(tmp_path / 'c'), 3), {'w': jnp.arange(1 << 18, dtype=jnp.float32)}
+  wanted = np.asarray(state['w']).copy()
+  checkpoints.save(1, state)
+  donate(state)
+  checkpoints.close()
+  assert np.array_equal(restore(tmp_path / 'c', {'w': jnp.zeros(1 << 18)})[1]['w'], wanted)
+
+
+def test_warning_goes_to_stderr_by_default(tmp_path, capsys):
+  save(tmp_path / 'c', 2, 4)
+  shutil.rmtree(tmp_path / 'c' / '4' / 'default')
+  checkpoints = Checkpoints(str(tmp_path / 'c'), 3)
+  assert checkpoints.restore(make_state(0))[0] == 2
+  checkpoints.close()
+  assert 'checkpoint 4' in capsys.readouterr().err
+
+
+def test_file_in_place_of_the_folder(tmp_path):
+  (tmp_path / 'checkpoints').write_text('of someone')
+  with pytest.raises(BadInput, match='cannot be used'):
+    Checkpoints(str(tmp_path / 'checkpoints'), 3)
+  assert (tmp_path / 'checkpoints').read_text() == 'of someone'
+
+
+def test_keys_are_recognised():
+  assert checkpoint._is_key(jax.random.key(0)) and not checkpoint._is_key(jax.random.PRNGKey(0))

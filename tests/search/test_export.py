@@ -1,0 +1,126 @@
+"""The network that a search ends with: what is saved comes back, and says of an image the same in every batch."""
+
+import json
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import daas_jax
+from daas_jax import config as config_lib
+from daas_jax.search import export as ready
+from daas_jax.data.sources import Dataset
+from daas_jax.errors import BadInput
+from daas_jax.nets.shuffle import supernet as shuffle
+from daas_jax.types import Batch
+
+MEAN, STD = (0.4,), (0.3,)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def tiny():
+  shuffle.SIZES['tiny'] = shuffle.Size((4, 1), ((2, 8, 2),), 6)
+  yield
+  del shuffle.SIZES['tiny']
+
+
+@pytest.fixture(scope='module')
+def searched(tmp_path_factory, tiny):
+  """(workdir, theta, path, data, config) of a network that nobody trained."""
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+  labels = rng.integers(0, 3, 40).astype(np.int32)
+  data = Dataset('made', images, labels, images[:13], labels[:13], ('cat', 'dog', 'fish'), MEAN, STD)
+  config = config_lib.search_config('diffautoml')
+  config.network.size, config.search.moment_batches = 'tiny', 3
+  path = np.array([3, 1])
+  net = shuffle.ShuffleSuperNet(3, 'tiny')
+  theta = jax.jit(net.init)(jax.random.key(0), {'choice': jnp.asarray(path), 'gate': jnp.ones(2)},
+                            jnp.zeros((1, 8, 8, 1)))['params']
+  state = types.SimpleNamespace(theta=theta, arch={'path': path})
+  batches = lambda i: Batch(jnp.asarray(images[10 * i : 10 * i + 10]), None, None, None)
+  folder = tmp_path_factory.mktemp('search')
+  text = ready.write(str(folder), state, config, data, batches)
+  return folder, theta, path, data, text
+
+
+def test_what_was_saved_comes_back(searched):
+  folder, theta, path, data, text = searched
+  apply, params, names = daas_jax.load(str(folder))
+  assert names == data.class_names
+  own = shuffle.path_parameters(theta, [shuffle.CHOICES[i] for i in path])
+  jax.tree.map(np.testing.assert_array_equal, params['params'], own)
+  results = json.loads((folder / 'results.json').read_text())
+  right = np.mean(np.argmax(jax.jit(apply)(params, data.test_images), -1) == data.test_labels)
+  np.testing.assert_allclose(results['test_accuracy'], right, atol=1e-6)
+  assert f"{results['test_accuracy']:.4f} (13 images" in text
+
+
+def test_an_image_s_logits_do_not_depend_on_the_batch(searched):
+  folder, _, _, data, _ = searched
+  apply, params, _ = daas_jax.load(str(folder))
+  run = jax.jit(apply)
+  whole = run(params, data.test_images)
+  for rows in ([4, 0], [7, 4], [12, 12]):
+    np.testing.assert_allclose(run(params, data.test_images[rows]), whole[np.array(rows)], atol=1e-5)
+  np.testing.assert_allclose(run(params, jnp.asarray(data.test_images) / 255), whole, atol=1e-5)
+  with pytest.raises(ValueError, match='must be'):
+    apply(params, np.zeros((2, 9, 8, 1), np.uint8))
+
+
+def test_moments_are_means_over_the_batches(searched):
+  folder, theta, _, data, _ = searched
+  _, params, _ = daas_jax.load(str(folder))
+  w = theta['stem'][:36].reshape(3, 3, 1, 4)
+  means, variances = [], []
+  for i in range(3):
+    x = (data.train_images[10 * i : 10 * i + 10] / 255 - MEAN[0]) / STD[0]
+    x = jax.lax.conv_general_dilated(jnp.asarray(x, jnp.float32), w, (1, 1), ((1, 1), (1, 1)),
+                                     dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+    means.append(x.mean((0, 1, 2)))
+    variances.append(x.var((0, 1, 2)))
+  stem = params['batch_stats']['stem']
+  np.testing.assert_allclose(stem['mean'], np.mean(means, 0), rtol=1e-3, atol=1e-5)
+  np.testing.assert_allclose(stem['variance'], np.mean(variances, 0), rtol=1e-3)
+
+
+def _copy(folder, target, **changed):
+  content = json.loads((folder / 'network.json').read_text()) | changed
+  (target / 'network.json').write_text(json.dumps(content))
+  (target / 'network.npz').write_bytes((folder / 'network.npz').read_bytes())
+
+
+@pytest.mark.parametrize('changed, word', [
+    ({'format': 'x'}, 'format'), ({'version': 9}, 'version'), ({'class_names': []}, 'class_names'),
+    ({'class_names': ['a', 'b']}, 'classifier'), ({'image_shape': [8, 8]}, 'image_shape'), ({'std': [0.0]}, 'std'),
+    ({'network': {'name': 'other'}}, 'no known name'), ({'network': {'name': 'wrn_40_2', 'depth': 10}}, 'depth'),
+    ({'network': {'name': 'shuffle', 'size': 'tiny', 'choices': ['k3']}}, '2 blocks'),
+    ({'network': {'name': 'shuffle', 'size': 'tiny', 'choices': ['k3', 'k3']}}, 'block00')])
+def test_a_wrong_description_is_one_line(changed, word, searched, tmp_path):
+  _copy(searched[0], tmp_path, **changed)
+  with pytest.raises(BadInput, match=word) as error:
+    daas_jax.load(str(tmp_path))
+  assert '\n' not in str(error.value)
+
+
+def test_wrong_arrays_are_one_line(searched, tmp_path):
+  with pytest.raises(BadInput, match='finished search'):
+    daas_jax.load(str(tmp_path))
+  _copy(searched[0], tmp_path)
+  whole = (tmp_path / 'network.npz').read_bytes()
+  with np.load(tmp_path / 'network.npz') as file:
+    arrays = dict(file)
+  (tmp_path / 'network.npz').write_bytes(whole[: len(whole) // 2])
+  with pytest.raises(BadInput, match='damaged'):
+    daas_jax.load(str(tmp_path))
+  np.savez(tmp_path / 'network.npz', **{k: v for k, v in arrays.items() if k != 'params/stem'})
+  with pytest.raises(BadInput, match="'params/stem' is missing"):
+    daas_jax.load(str(tmp_path))
+  np.savez(tmp_path / 'network.npz', **arrays | {'params/stem': np.array([{}], object)})  # a pickle
+  with pytest.raises(BadInput, match='damaged'):
+    daas_jax.load(str(tmp_path))
+  (tmp_path / 'network.npz').unlink()
+  with pytest.raises(BadInput, match='cannot be read'):
+    daas_jax.load(str(tmp_path))

@@ -1,0 +1,158 @@
+"""The parts of a training that have closed forms: evaluation, the best epoch, the loss, the schedule."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from daas_jax import config as config_lib
+from daas_jax.methods import problem
+from daas_jax.runtime import checkpoint
+from daas_jax.train import step as training
+from daas_jax.data import sources
+
+
+class _Table:
+  """A 'network' whose logits are read off the first pixel: right for even images, wrong for odd ones."""
+
+  def apply(self, variables, images, train):
+    first = jnp.round((images[:, 0, 0, 0] * 255)).astype(int)
+    return jax.nn.one_hot(jnp.where(first % 2 == 0, 0, 1), 2) * variables['scale'], None
+
+
+@pytest.fixture
+def data():
+  images = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
+  labels = np.array([0, 1, 0, 1, 0, 1, 0], np.int32)
+  return sources.assemble('seven', images, labels, images, labels, ('a', 'b'))._replace(mean=(0.0,), std=(1.0,))
+
+
+def test_every_image_counts_once_whatever_the_batch(data):
+  labels = np.array([0, 0, 0, 0, 0, 0, 0], np.int32)  # right for images 0, 2, 4, 6
+  for batch in (2, 3, 7, 256):
+    evaluate = training.make_evaluate(_Table(), data, batch)
+    loss, accuracy = evaluate({'scale': 3.0}, data.test_images, labels)
+    assert accuracy == pytest.approx(4 / 7)
+    right, wrong = np.log(1 + np.exp(-3.0)), np.log(1 + np.exp(3.0))
+    assert loss == pytest.approx((4 * right + 3 * wrong) / 7, rel=1e-5)
+
+
+def test_keep_best_takes_the_first_of_the_best():
+  state = training.TrainState(jnp.int32(0), jax.random.key(0), {'w': jnp.array(1.0)}, (), {},
+                              {'variables': {'w': jnp.array(0.0)}, 'accuracy': jnp.float32(-1), 'epoch': jnp.int32(0)})
+  for epoch, (w, accuracy) in enumerate([(1.0, 0.5), (2.0, 0.7), (3.0, 0.7), (4.0, 0.6)]):
+    state = training.keep_best(state._replace(variables={'w': jnp.array(w)}), accuracy, epoch)
+  assert float(state.best['variables']['w']) == 2.0 and int(state.best['epoch']) == 2
+
+
+@pytest.mark.parametrize('smoothing', [0.0, 0.1])
+def test_cross_entropy_with_smoothed_labels(smoothing):
+  logits, labels = jnp.array([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]]), jnp.array([1, 2])
+  log_p = np.asarray(jax.nn.log_softmax(logits))
+  by_hand = -np.mean([(1 - smoothing) * row[l] + smoothing * row.mean() for row, l in zip(log_p, np.asarray(labels))])
+  assert float(problem.cross_entropy(logits, labels, smoothing)) == pytest.approx(by_hand, rel=1e-6)
+
+
+@pytest.mark.parametrize('schedule,half', [('cosine', 0.05), ('linear', 0.05)])
+def test_learning_rate_falls_to_zero(schedule, half):
+  config = config_lib.train_config()
+  config.train.lr, config.train.schedule = 0.1, schedule
+  tx, lr = training.optimizer(config, 100)
+  assert float(lr(0)) == pytest.approx(0.1) and float(lr(50)) == pytest.approx(half) and float(lr(100)) < 1e-8
+  # One step by hand: clip, then L2, then the learning rate.
+  w, g = {'w': jnp.array([3.0, 4.0])}, {'w': jnp.array([30.0, 40.0])}
+  updates, _ = tx.update(g, tx.init(w), w)
+  clipped = np.array([30.0, 40.0]) * config.train.clip / 50
+  np.testing.assert_allclose(updates['w'], -0.1 * (clipped + config.train.weight_decay * np.array([3.0, 4.0])), rtol=1e-6)
+  assert isinstance(tx, optax.GradientTransformation)
+
+
+def test_learning_rate_rises_first():
+  config = config_lib.train_config()
+  config.train.lr, config.train.epochs, config.train.warmup_epochs = 0.1, 10, 2
+  _, lr = training.optimizer(config, 100)
+  rising = [float(lr(step)) for step in range(20)]
+  np.testing.assert_allclose(rising, 0.1 * np.arange(1, 21) / 20, rtol=1e-5)  # the first step moves too
+  assert float(lr(20)) == pytest.approx(0.1) and float(lr(60)) == pytest.approx(0.05) and float(lr(100)) < 1e-8
+
+
+def test_nesterov_looks_ahead():
+  config = config_lib.train_config()
+  config.train.lr, config.train.weight_decay, config.train.nesterov = 0.1, 0.0, True
+  tx, _ = training.optimizer(config, 10**9)
+  w, g = {'w': jnp.array(1.0)}, {'w': jnp.array(1.0)}
+  state, velocity = tx.init(w), 0.0
+  for _ in range(3):
+    updates, state = tx.update(g, state, w)
+    velocity = 0.9 * velocity + 1.0
+    assert float(updates['w']) == pytest.approx(-0.1 * (1.0 + 0.9 * velocity), rel=1e-6)
+
+
+@pytest.mark.parametrize('decay', [0.5, 0.99])
+def test_average_has_its_closed_form(decay):
+  """sum_n w_n (1 - d_n) prod_{m > n} d_m, with d_n = min(decay, (1 + n) / (10 + n)), plus what is left of the start."""
+  rng = np.random.default_rng(0)
+  weights, n = rng.normal(size=(31, 3)).astype(np.float32), np.arange(1, 31)
+  d = np.minimum(decay, (1 + n) / (10 + n))
+  left = np.append(np.cumprod(d[::-1])[::-1], 1.0)
+  expected = left[0] * weights[0] + ((1 - d) * left[1:]) @ weights[1:]
+  average = {'w': jnp.asarray(weights[0])}
+  for step, w in enumerate(weights[1:], 1):
+    average = training.averaged(average, {'w': jnp.asarray(w)}, jnp.int32(step), decay)
+  np.testing.assert_allclose(average['w'], expected, rtol=1e-5, atol=1e-6)
+
+
+class _Line(nn.Module):
+  """A 'network' of one weight a class and a running average."""
+
+  @nn.compact
+  def __call__(self, images, train, drop_path=0.0):
+    w = self.param('w', nn.initializers.ones, (2,))
+    mean = self.variable('batch_stats', 'mean', jnp.zeros, ())
+    if train:
+      mean.value = 0.9 * mean.value + 0.1 * jnp.mean(images)
+    return jnp.mean(images, (1, 2, 3))[:, None] * w, None
+
+
+def _steps(state, step, data, numbers):
+  for _ in numbers:
+    state, _ = step(state, (jnp.asarray(data.train_images), jnp.asarray(data.train_labels)))
+  return state
+
+
+def test_averaged_weights_are_what_is_evaluated_and_a_resumed_training_has_the_same(data, tmp_path):
+  config = config_lib.train_config()
+  config.train.ema, config.train.drop_path, config.train.lr = 0.9, 0.0, 0.5
+  net, (tx, lr) = _Line(), training.optimizer(config, 20)
+  augment = lambda images, key, progress: images / 255.0
+  init = lambda: training.init_state(net, tx, jax.random.key(0), (8, 8, 1), config.train.ema)
+  step = jax.jit(training.make_step(config, net, tx, lr, augment, 20))
+  four = _steps(init(), step, data, range(4))
+  whole = _steps(four, step, data, range(4))
+  average, variables = init().average, init()
+  for n in range(8):
+    variables = _steps(variables, step, data, [n])
+    average = training.averaged(average, variables.variables, n + 1, 0.9)
+  for a, b in zip(jax.tree.leaves(whole.average), jax.tree.leaves(average)):
+    np.testing.assert_allclose(a, b, rtol=1e-6)
+  assert not np.allclose(whole.average['params']['w'], whole.variables['params']['w'])
+  assert training.chosen_variables(whole) is whole.average
+  assert training.keep_best(whole, 0.5, 0).best['variables'] is not None
+  np.testing.assert_array_equal(training.keep_best(whole, 0.5, 0).best['variables']['params']['w'],
+                                whole.average['params']['w'])
+  saved = checkpoint.Checkpoints(str(tmp_path / 'c'), 3)
+  saved.save(4, four)
+  saved.close()
+  again = checkpoint.Checkpoints(str(tmp_path / 'c'), 3)
+  at, restored = again.restore(init())
+  again.close()
+  resumed = _steps(restored, step, data, range(4))
+  assert at == 4 and all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(resumed.average),
+                                                              jax.tree.leaves(whole.average)))
+
+
+def test_without_an_average_the_weights_are_evaluated():
+  state = training.TrainState(jnp.int32(0), jax.random.key(0), {'w': 1.0}, (), {}, {})
+  assert training.chosen_variables(state) == {'w': 1.0}
