@@ -20,13 +20,13 @@ def load_policy(path, smoothing=1):
 def load(workdir):
   """The network that a DiffAutoML search ended with, ready to use: (apply, params, class_names).
 
-  See `daas_jax.search.export.load`.
+  See `daas_jax.methods.export.load`.
 
   Raises:
     daas_jax.errors.BadInput: if the folder holds no such network.
   """
-  from daas_jax.search import export as ready
-  return ready.load(workdir)
+  from daas_jax.methods import export
+  return export.load(workdir)
 
 
 def load_genotype(path):

@@ -1,6 +1,7 @@
 """The few types that rooms pass to each other."""
 
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 
@@ -23,13 +24,10 @@ class SearchState(NamedTuple):
     step: int32 [], steps done.
     key: PRNG key of the whole search; step n uses fold_in(key, n).
     theta: network weights.
-    arch: {'alpha': [2, E, O], 'beta': [2, E]} (a dense supernet has no beta), DiffAutoML's {'alpha': [B, N], 'path':
-      int32 [B]}, or {} for a fixed network.
-    gamma: policy parameters.
-    opt_theta, opt_arch, opt_gamma: their optimizers' states.
-    baseline: {'average': [], 'count': []} of DAAS's moving-average baseline; 'past', a `control.Past`, where a control
-      variate is learned; {} of other methods.
-    hyper, opt_hyper: logarithms of the hyper-parameters that DiffAutoML searches, and their optimizer's state.
+    arch: parameters of the distribution over architectures, as `Architectures.init` gives them; {} for a fixed network.
+    gamma: parameters of the policy, as the space of policies gives them; {} where none is searched.
+    opt_theta, opt_arch, opt_gamma: their optimizers' states; {} where there is nothing to optimise.
+    extra: what one method keeps besides, a pytree of its own; {} of the others.
   """
   step: jax.Array
   key: jax.Array
@@ -39,9 +37,7 @@ class SearchState(NamedTuple):
   opt_theta: Any
   opt_arch: Any
   opt_gamma: Any
-  baseline: Any
-  hyper: Any = ()
-  opt_hyper: Any = ()
+  extra: Any
 
 
 class Method(NamedTuple):
@@ -54,76 +50,47 @@ class Method(NamedTuple):
   """
   init: Callable
   step: Callable
-  end_epoch: Any = None
+  end_epoch: Callable | None = None
+
+
+class Architectures(NamedTuple):
+  """A distribution over the architectures of a network.
+
+  Attributes:
+    init: key -> arch, {} where nothing is searched.
+    sample: (key, arch, temperature) -> z, what the network takes for its architecture: a straight-through sample, the
+      mixture of all operations for methods with a dense supernet, {} where the network is fixed.
+  """
+  init: Callable = lambda key: {}
+  sample: Callable = lambda key, arch, temperature: {}
 
 
 class Problem(NamedTuple):
-  """What a search searches over and what it measures; built from a config by `daas_jax.methods.problem`.
+  """What a search searches over and what it measures; built from a config by `daas_jax.methods.problem`, or by hand.
+
+  A method that needs more of the distributions finds it in them: each space of policies, and each space of
+  architectures, has a NamedTuple of its own with `init` and `sample` first.
 
   Attributes:
     init_theta: key -> theta.
-    init_arch: key -> arch, {} where the network is fixed.
-    sample_arch: (key, arch, tau) -> z, a straight-through sample, or the mixture of all operations for methods with a
-      dense supernet; {} where the network is fixed.
-    loss: (theta, z, images float [B, H, W, C], labels [B], key) -> (mean cross-entropy [], accuracy []).
-    init_gamma: key -> gamma.
-    sample_policy: (key, gamma) -> policy.
-    log_prob: (gamma, policy) -> log p(policy), [] (DAAS Eq. 4, or that of its outcome; DDAS's P(phi), Eq. 3).
-    identity: policy -> the same policy with nothing applied.
-    train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images. A relaxed policy is gamma.
+    loss: (theta, z, images float [B, H, W, C], labels [B], key) -> (mean loss [], accuracy []).
+    losses: (theta, z, images, labels, key) -> (loss of each image [B], accuracy []).
+    regularised_loss: (theta, z, images, labels, key, progress) -> as `loss`, with what regularises the training of a
+      supernet, which may grow with the share of the search that is done, progress in [0, 1].
+    relaxed_loss: (theta, arch, images, labels, key) -> loss [] of the mixture of all operations, twice differentiable
+      in arch; None where no architecture of cells is searched.
+    train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images.
     val_input: images uint8 -> normalised images.
-    n_features, features, expected_features: D, policy -> [D], (gamma, w [D]) -> E[w . features] []: what an additive
-      control variate needs.
-    project: gamma -> the nearest one inside its range; None where every gamma is.
-    total_probability: gamma -> p_tp [], DDAS's total probability; None of other policy spaces.
-    train_loss: (theta, z, images, labels, key, progress) -> as `loss`, with what regularises the training of a
-      supernet, which may grow with the share of the search that is done, progress in [0, 1]; None: `loss`.
-    relaxed_loss: (theta, arch, images, labels, key) -> mean cross-entropy [] of the mixture of all operations, twice
-      differentiable in arch; None where no architecture is searched.
-    augmented_val_input: `train_input` of validation images, for methods that augment them too; None: train_input.
-    losses: (theta, z, images, labels, key) -> (cross-entropy of each image [B], accuracy []).
-    budget: a `daas_jax.estimators.dsnas.Budget` where paths through a choice-block supernet are searched, else None.
+    arch: `Architectures`.
+    policies: the distribution over policies: init: key -> gamma; sample: (key, gamma) -> policy; and what its space
+      has besides (`daas_jax.policies`).
   """
   init_theta: Callable
-  init_arch: Callable
-  sample_arch: Callable
   loss: Callable
-  init_gamma: Callable
-  sample_policy: Callable
-  log_prob: Callable
-  identity: Callable
   train_input: Callable
   val_input: Callable
-  n_features: int = 0
-  features: Any = None
-  expected_features: Any = None
-  project: Any = None
-  total_probability: Any = None
-  train_loss: Any = None
-  relaxed_loss: Any = None
-  augmented_val_input: Any = None
-  losses: Any = None
-  budget: Any = None
-
-
-class CriticProblem(NamedTuple):
-  """What Faster AutoAugment searches over and what it measures: a `Problem` of a critic and images in two stages.
-
-  Attributes:
-    init_theta: key -> theta.
-    init_gamma: key -> gamma.
-    critic: (theta, images as `normalise` gives them, key) -> (values D [B], logits [B, n]).
-    prepare: (images uint8 [B, H, W, C], key) -> cropped and flipped images, float in [0, 1].
-    augment: (gamma, images float in [0, 1], key) -> images float in [0, 1], differentiable in gamma.
-    normalise: images float in [0, 1] -> the network's input.
-    val_input: images uint8 -> the network's input.
-    project: gamma -> gamma within its bounds.
-  """
-  init_theta: Callable
-  init_gamma: Callable
-  critic: Callable
-  prepare: Callable
-  augment: Callable
-  normalise: Callable
-  val_input: Callable
-  project: Callable
+  policies: Any
+  arch: Any = Architectures()
+  losses: Callable | None = None
+  regularised_loss: Callable | None = None
+  relaxed_loss: Callable | None = None

@@ -1,9 +1,17 @@
 """The images that a network is trained and validated on: crop and flip, a policy, normalisation, Cutout."""
 
 import jax
-import jax.numpy as jnp
 
 from daas_jax.augment import apply, preprocess
+from daas_jax.config.key import Key, anything, at_least, one_of
+
+KEYS = {
+    'preprocess.crop': Key('padded', one_of('padded', 'resized'), 'random crop of the padded image, or resized crop'),
+    'preprocess.padding': Key(4, at_least(0), 'pixels around the image for the padded crop (DARTS code)'),
+    'preprocess.flip': Key(True, anything, 'horizontal flip with probability 1/2 (DARTS code)'),
+    'preprocess.cutout': Key(0, at_least(0), 'side of the Cutout square in pixels; 0 is none'),
+}
+"""Of what comes before and after a policy."""
 
 
 def standard_preprocessing(images, key, config):
@@ -53,12 +61,6 @@ def mixture_input(config, data, space):
                     lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
 
 
-def turned(images, config):
-  """Validation images, turned where the check of DDAS 4.1 asks for it."""
-  turns = config.data.validation_turns
-  return jnp.rot90(images, turns, (1, 2)) if turns else images
-
-
-def val_input(config, data):
-  """images uint8 -> the network's input in validation: normalised, and turned where the config says so."""
-  return lambda images: preprocess.normalise(preprocess.to_float(turned(images, config)), data.mean, data.std)
+def val_input(data):
+  """images uint8 -> the network's input in validation: normalised."""
+  return lambda images: preprocess.normalise(preprocess.to_float(images), data.mean, data.std)

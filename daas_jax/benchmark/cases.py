@@ -12,18 +12,20 @@ import numpy as np
 from daas_jax.augment import inputs
 from daas_jax.config import schema as config_lib
 from daas_jax.methods import problem as problem_lib
-from daas_jax.train import step as training
+from daas_jax.methods import training
 from daas_jax.augment import apply
 from daas_jax.augment.ops import DAAS_OPS
-from daas_jax.benchmark import synthetic as made_up
+from daas_jax.benchmark import synthetic
 from daas_jax.data import streaming
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.estimators import curvature
-from daas_jax.methods import build
+from daas_jax.methods import registry
 from daas_jax.nets import kernels
+from daas_jax.nets.losses import cross_entropy
 from daas_jax.nets.cells import architecture, genotype
-from daas_jax.nets.fixed import table as fixed
+from daas_jax.nets import registry as nets
+from daas_jax.nets.fixed import family
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.nets.cells.supernet import SuperNet
 from daas_jax.types import Batch
@@ -78,7 +80,7 @@ def _supernet(dtype='float32', **options):
   z = [architecture.sample(jax.random.key(i), arch, 1.0) for i in range(16)]
   theta = jax.jit(SuperNet(CLASSES).init)(jax.random.key(0), z[0], jnp.zeros((1, SIDE, SIDE, 3)))['params']
   def loss(theta, z, images, labels):
-    return problem_lib.cross_entropy(net.apply({'params': theta}, z, images), labels)
+    return cross_entropy(net.apply({'params': theta}, z, images), labels)
   return theta, arch, z, loss
 
 
@@ -105,7 +107,7 @@ def _arch_step(batch, dtype):
 def _search(batch, config):
   """(compiled-to-be step, its arguments) of a search."""
   config.search.batch = batch
-  method = build.build(config, problem_lib.build(config, _data()), steps_per_epoch=100)
+  method = registry.build(config, problem_lib.build(config, _data()), steps_per_epoch=100)
   state = jax.jit(method.init)(jax.random.key(0))
   images = lambda seed: jnp.asarray(np.random.default_rng(seed).integers(0, 256, (batch, SIDE, SIDE, 3)), jnp.uint8)
   labels = _images(batch)[1].astype(jnp.int32)
@@ -170,10 +172,10 @@ def _augment(batch, dtype, names, per):
 def _fixed_grad(batch, dtype, name):
   """The gradient of a fixed network's training loss: a pass of a policy search, most of a step of its training."""
   _only_float32(dtype)
-  net = fixed.make(name, CLASSES, kernels=kernels.choose())
+  net = family.make(name, CLASSES, kernels=kernels.choose())
   variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, SIDE, SIDE, 3)), False))(jax.random.key(0))
   def loss(theta, images, labels, key):
-    return problem_lib.cross_entropy(fixed.InSearch(net).apply({'params': theta}, {}, images, key), labels)
+    return cross_entropy(family.InSearch(net).apply({'params': theta}, {}, images, key), labels)
   return Case(jax.value_and_grad(loss), (variables['params'], *_images(batch), jax.random.key(1)), batch)
 
 
@@ -194,7 +196,7 @@ def _input(batch, dtype, workers):
   """Batches of the streamed input, as many a call as there are workers: photographs decoded to 224 x 224."""
   _only_float32(dtype)
   folder = tempfile.TemporaryDirectory()
-  photographs, labels = made_up.streamed(folder.name, max(256, batch), workers)
+  photographs, labels = synthetic.streamed(folder.name, max(256, batch), workers)
   take = streaming.TrainStream(photographs, labels, 0, batch)
   at_once, steps = max(1, workers), itertools.count()
 
@@ -207,11 +209,11 @@ def _input(batch, dtype, workers):
 def _input_step(batch, dtype):
   """The least that a step on ImageNet does with its images: one training pass of ResNet-18 at 224 x 224."""
   _only_float32(dtype)
-  side, classes = made_up.SIDE, 1000
-  net = fixed.make('resnet_18_imagenet', classes, kernels=kernels.choose())
+  side, classes = synthetic.SIDE, 1000
+  net = family.make('resnet_18_imagenet', classes, kernels=kernels.choose())
   variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, side, side, 3)), False))(jax.random.key(0))
   def loss(theta, images, labels, key):
-    return problem_lib.cross_entropy(fixed.InSearch(net).apply({'params': theta}, {}, images, key), labels)
+    return cross_entropy(family.InSearch(net).apply({'params': theta}, {}, images, key), labels)
   images = jax.random.uniform(jax.random.key(2), (batch, side, side, 3))
   return Case(jax.value_and_grad(loss),
               (variables['params'], images, jnp.arange(batch) % classes, jax.random.key(1)), batch)
@@ -235,7 +237,7 @@ CASES = {
     'augment:policy_per_batch': functools.partial(_augment, names=DAAS_OPS, per='batch'),
     'augment:policy_per_image': functools.partial(_augment, names=DAAS_OPS, per='image'),
     'derived_20x36': _derived_20x36,
-    **{name: functools.partial(_fixed_grad, name=name) for name in fixed.FIXED},
+    **{name: functools.partial(_fixed_grad, name=name) for name in nets.networks() if name in family.FIXED},
     **{f'input:workers_{n}': functools.partial(_input, workers=n) for n in INPUT_WORKERS},
     'input:step': _input_step,
 }

@@ -38,6 +38,24 @@ class SearchBatches:
     return Batch(*_take(self._images, self._labels, train), *_take(self._images, self._labels, val))
 
 
+def turned(images, turns):
+  """Images [n, H, W, C] turned by quarter turns: the check of DDAS 4.1."""
+  return np.rot90(images, turns, (1, 2)) if isinstance(images, np.ndarray) else jnp.rot90(images, turns, (1, 2))
+
+
+class Turned:
+  """A search's batches with their validation images turned by quarter turns."""
+
+  def __init__(self, batches, turns):
+    self._batches, self._turns, self.steps_per_epoch = batches, turns, batches.steps_per_epoch
+    if hasattr(batches, 'close'):
+      self.close = batches.close
+
+  def __call__(self, step):
+    batch = self._batches(step)
+    return batch._replace(val_images=turned(batch.val_images, self._turns))
+
+
 class TrainBatches:
   """Batches (images uint8 [B, H, W, C], labels [B]) of rows of a training set, shuffled every epoch."""
 

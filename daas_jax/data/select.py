@@ -3,14 +3,13 @@
 from daas_jax.data import classes, sources, splits, streaming
 from daas_jax.errors import BadInput
 
-_SMALLEST = {'cifar': 8, 'imagenet': 64}  # leaves at least 2 x 2 pixels after the stem and the two reductions
 
-
-def from_config(config):
+def from_config(config, least=8):
   """Loads and reduces the data set of a config.
 
   Args:
-    config: a checked search or training config (its rooms `data`, `network`, `preprocess` and `seed`).
+    config: a checked search or training config (its groups `data`, `preprocess` and `seed`).
+    least: smallest side of an image in pixels that the network can take.
 
   Returns:
     A `daas_jax.data.sources.Dataset`, its images streamed (`daas_jax.data.streaming`) where the config says so.
@@ -26,7 +25,6 @@ def from_config(config):
   if height != width and (config.preprocess.crop == 'resized' or config.data.get('validation_turns', 0) % 2):
     raise BadInput(f'images of {height} x {width} pixels are not square: set preprocess.crop to padded and '
                    'data.validation_turns to 0 or 2')
-  least = _SMALLEST[config.network.stem]
   if min(height, width) < least:
     raise BadInput(f'images of {height} x {width} pixels are too small for the two reductions of this network: '
                    f'at least {least} x {least} are needed')

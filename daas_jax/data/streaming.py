@@ -149,11 +149,13 @@ def _checked(share, batch):
   return index, count
 
 
-def search_batches(dataset, *arguments, halves=None, **options):
-  """The batches of a search's set, streamed or in memory."""
+def search_batches(dataset, *arguments, turns=0, **options):
+  """The batches of a search's set, streamed or in memory; its validation images turned by quarter turns."""
   if is_streamed(dataset):
-    return SearchStream(dataset, *arguments, **options)
-  return batches_lib.SearchBatches(dataset, *arguments, halves=halves, **options)
+    batches = SearchStream(dataset, *arguments, **options)
+  else:
+    batches = batches_lib.SearchBatches(dataset, *arguments, halves=getattr(dataset, 'halves', None), **options)
+  return batches_lib.Turned(batches, turns) if turns else batches
 
 
 def train_batches(images, labels, rows, seed, batch):

@@ -1,9 +1,14 @@
 """The detectors, in one table: what a policy is searched on where objects are to be found."""
 
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from daas_jax.detection import backbone, detector, retinanet
+from daas_jax.config.key import MOST, Key, between
+from daas_jax.data import keys as data_keys
+from daas_jax.detection import backbone, detector, results, retinanet, select, task
 from daas_jax.errors import BadInput
+from daas_jax.nets import kernels, registry
+from daas_jax.nets.fixed.family import SIZE_KEYS
 
 
 class Row(NamedTuple):
@@ -60,3 +65,51 @@ def make(name, num_classes, depth=0, width=0):
   if width % 4:
     raise BadInput(f"config key 'network.width' must be a multiple of 4 for {name}, not {width}")
   return Network(row.module(num_classes, depth, width), row.loss, row.decode)
+
+
+# --- as rows of the table of networks -------------------------------------------------------------------------
+
+
+def of(config: Any, num_classes: int) -> Network:
+  """The detector that a search config names."""
+  return make(config.network.name, num_classes, config.network.depth, config.network.width)
+
+
+def _problem(config, data, space, split, saw):
+  return task.problem(of(config, len(data.class_names)), space, data, config.policy.p_tp, config.preprocess.flip, split,
+                      saw)
+
+
+def _finish(workdir, config, data, theta):
+  return results.write(workdir, of(config, len(data.class_names)), data, theta, config.search.batch)
+
+
+_LEAST = {'data.side': 32, 'data.objects': 1}
+_NOTHING = {'preprocess.crop': 'padded', 'preprocess.padding': 0, 'preprocess.cutout': 0, 'data.classes': 0,
+            'data.class_list': '', 'data.stream': False, 'data.validation_turns': 0}
+
+
+def _check(flat):
+  """What images with boxes cannot have must not be asked for."""
+  name = flat['network.name']
+  make(name, 2, flat['network.depth'], flat['network.width'])
+  for key, low in _LEAST.items():
+    if flat[key] < low:
+      raise BadInput(f'config key {key!r} must be at least {low} for {name}, not {flat[key]}')
+  asked = [key for key, value in _NOTHING.items() if flat[key] != value]
+  if asked:
+    raise BadInput(f'{name} finds objects, and images with boxes take no {asked[0]}={flat[asked[0]]}: set '
+                   + ' '.join(f'--config.{key}={_NOTHING[key]}' for key in asked))
+
+
+_KEYS = SIZE_KEYS | kernels.KEYS | {
+    'data.side': data_keys.KEYS['data.side'],
+    'data.objects': Key(0, between(0, MOST), 'of a detection network: most objects of an image that are kept'),
+}
+_TASK = registry.Task(select.from_config, _problem, _finish, policies='total')
+
+for _name, _about in (('anchor_free', 'a small detector without anchors (FCOS), for scenes and photographs with boxes'),
+                      ('retinanet', 'RetinaNet: ResNet and its pyramid, for scenes and photographs with boxes')):
+  registry.register(_name, registry.Network(
+      _about, make=lambda config, num_classes, kernels, sampling: of(config, num_classes), keys=_KEYS,
+      only=('data.objects',), check=_check, unroll=DETECTORS[_name].unroll, task=_TASK))

@@ -53,13 +53,10 @@ def problem(net, space, data, p_tp=0.35, flip=True, split=False, saw=None):
 
   return Problem(
       init_theta=lambda key: net.module.init(key, jnp.zeros((1, *shape)))['params'],
-      init_arch=lambda key: {},
-      sample_arch=lambda key, arch, tau: {},
       loss=loss,
-      identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
       train_input=train_input,
       val_input=functools.partial(_val_input, data=data),
-      **total.fields(space, p_tp))
+      policies=total.policies(space, p_tp))
 
 
 def _flip(images, boxes, key):

@@ -4,6 +4,8 @@ figures are made."""
 import json
 import os
 
+import numpy as np
+
 from daas_jax.files import atomic, storage
 
 
@@ -65,3 +67,8 @@ def read(path):
         if isinstance(row, dict) and type(row.get('step')) is int:
           rows.append(row)
   return rows
+
+
+def plain(array):
+  """Nested lists of floats of 6 significant digits: as fine as float32, and a third of its length as text."""
+  return [plain(x) for x in array] if np.ndim(array) else float(f'{float(array):.6g}')

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from daas_jax.methods import problem as problem_lib
+from daas_jax.nets.losses import cross_entropy
 from daas_jax.augment import preprocess
 from daas_jax.estimators import architecture, exact, score, summary
 from daas_jax.nets import kernels as k
@@ -44,7 +44,7 @@ def loss(theta, Z, images, labels, primitives, rule='all'):
                          for name in primitives])
     nodes[j] = nodes[j] + architecture.mixture(outputs, Z[e], rule)
   logits = jnp.mean(nodes[2], (1, 2)) @ theta['kernel'] + theta['bias']
-  return problem_lib.cross_entropy(logits, labels)
+  return cross_entropy(logits, labels)
 
 
 class Cell(NamedTuple):

@@ -8,6 +8,7 @@ from daas_jax.config import schema as config_lib
 from daas_jax.files import atomic
 from daas_jax.runtime import progress, workdir
 from daas_jax.data import select
+from daas_jax.nets import registry as nets
 from daas_jax.gradcheck import arch, point as point_lib, policy, report
 
 
@@ -19,7 +20,7 @@ def _write(folder, name, rows):
 def main(options):
   """Compares as the options say; returns the rows of gradcheck.json."""
   config = options.config
-  data = select.from_config(config)
+  data = select.from_config(config, nets.of(config).smallest(config))
   point_lib.check(config, data)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
     point = point_lib.build_point(config, data, reporter)

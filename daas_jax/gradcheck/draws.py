@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.estimators import ddas, unrolled
-from daas_jax.policies import categorical, outcomes
+from daas_jax.policies import categorical
 
 
 def _log_p(point):
@@ -25,6 +25,35 @@ def index_of(policies, picked):
   same = (picked.o[:, None] == policies.o) & (picked.y[:, None] == policies.y)
   same &= (picked.y[:, None] == 0) | (picked.m[:, None] == policies.m)
   return jnp.argmax(jnp.all(same, -1), -1)
+
+
+def systematic_policies(key, gamma, space, n):
+  """n policies, each from p(Gamma), together spread over the space: systematic sampling of every coordinate.
+
+  Operation, application and level of a slot come from uniform numbers (u + j / n) mod 1 in a random order of
+  j = 0..n - 1, so the policies of a step repeat each other less than independent ones do.
+
+  Args:
+    key: PRNG key.
+    gamma, space: as above.
+    n: policies.
+
+  Returns:
+    A `categorical.Policy` of arrays [n, K].
+  """
+  key_u, key_order = jax.random.split(key)
+  start = jax.random.uniform(key_u, (3, space.K, 1))
+  grid = jnp.broadcast_to(jnp.arange(n) / n, (3, space.K, n))
+  u = (start + jax.random.permutation(key_order, grid, axis=-1, independent=True)) % 1.0
+  pick = lambda logits, u: jnp.sum(jnp.cumsum(jax.nn.softmax(logits), -1)[..., :-1] < u[..., None], -1)
+
+  def one(u):  # [3, K]
+    o = pick(gamma['pi'], u[0]).astype(jnp.int32)
+    p, delta = categorical.rows(gamma, o, space)
+    y = u[1] < jax.nn.sigmoid(p)
+    return categorical.Policy(o, y.astype(jnp.int32), pick(delta, u[2]).astype(jnp.int32))
+
+  return jax.vmap(one, 2)(u)
 
 
 def _gradients(point, index):
@@ -70,7 +99,7 @@ def independent(point, key):
 
 def systematic(point, key):
   """n_aug policies by systematic sampling; theta' is built from them."""
-  index = np.asarray(index_of(point.policies, outcomes.systematic(key, point.gamma, point.space, point.n_aug)))
+  index = np.asarray(index_of(point.policies, systematic_policies(key, point.gamma, point.space, point.n_aug)))
   return {'index': index, 's': _align(point, _theta_prime(point, index), index)}
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.estimators import control, ddas, relax, score, unrolled
-from daas_jax.policies import categorical, outcomes
+from daas_jax.policies import categorical
 
 
 class Cost(NamedTuple):
@@ -52,27 +52,27 @@ class Estimator(NamedTuple):
   about: str
 
 
-def _log_prob(point, module=categorical):
-  return lambda gamma, policy: module.log_prob(gamma, policy, point.space)
+def _log_prob(point, log_prob=categorical.log_prob):
+  return lambda gamma, policy: log_prob(gamma, policy, point.space)
 
 
 def _pick(point, index):
   return jax.tree.map(lambda a: a[index], point.policies)
 
 
-def _eq_13(point, index, s, b, module=categorical):
+def _eq_13(point, index, s, b, log_prob=categorical.log_prob):
   """Eq. 13 of one architecture: index, s and b are [n]."""
   row = lambda a: jax.tree.map(lambda a: a[None], a)
-  return unrolled.policy_gradient(_log_prob(point, module), point.gamma, row(_pick(point, index)), row(s), row(b),
+  return unrolled.policy_gradient(_log_prob(point, log_prob), point.gamma, row(_pick(point, index)), row(s), row(b),
                                   point.xi)
 
 
-def _with(baseline, module=categorical, alignments='s'):
+def _with(baseline, log_prob=categorical.log_prob, alignments='s'):
   """Eq. 13 with baseline (memory, s [n]) -> b [n]."""
   def combine(point, memory, draw, key):
     del key
     s = draw[alignments]
-    return _eq_13(point, draw['index'], s, baseline(memory, s), module)
+    return _eq_13(point, draw['index'], s, baseline(memory, s), log_prob)
   return combine
 
 
@@ -92,10 +92,10 @@ def _additive(baseline):
   """Outcome scores of what the learned model leaves over, and the exact gradient of the model's expectation."""
   def combine(point, memory, draw, key):
     del key
-    phi = jax.vmap(lambda policy: outcomes.features(policy, point.space))(_pick(point, draw['index']))
+    phi = jax.vmap(lambda policy: categorical.features(policy, point.space))(_pick(point, draw['index']))
     left = draw['s'] - phi @ memory.w
-    gradient = _eq_13(point, draw['index'], left, baseline(memory, left), outcomes)
-    return control.add_expectation(gradient, lambda gamma: outcomes.expected(gamma, memory.w, point.space), point.gamma,
+    gradient = _eq_13(point, draw['index'], left, baseline(memory, left), categorical.outcome_log_prob)
+    return control.add_expectation(gradient, lambda gamma: categorical.expected_features(gamma, memory.w, point.space), point.gamma,
                                    point.xi)
   return combine
 
@@ -128,7 +128,7 @@ def _dada_code(point, memory, draw, key):
 def _past_additive(point, memory, draw, key):
   del draw, key
   zero = jax.tree.map(jnp.zeros_like, point.gamma)
-  return control.add_expectation(zero, lambda gamma: outcomes.expected(gamma, memory.w, point.space), point.gamma,
+  return control.add_expectation(zero, lambda gamma: categorical.expected_features(gamma, memory.w, point.space), point.gamma,
                                  point.xi)
 
 
@@ -164,10 +164,10 @@ TABLE = {
                                    'Eq. 13, alignments by DARTS\'s step 0.01 / |g_val|'),
     'dada_code': Estimator('single', _dada_code, lambda n: Cost(2, losses=2),
                            'DADA\'s code: one sample, same step, no xi'),
-    'per_image': Estimator('per_image', _with(_step_mean, outcomes), lambda n: Cost(2, tangents=1),
+    'per_image': Estimator('per_image', _with(_step_mean, categorical.outcome_log_prob), lambda n: Cost(2, tangents=1),
                            'a policy an image, all alignments by one forward-mode pass'),
-    'outcome': Estimator('same', _with(_none, outcomes), _SAME, 'Eq. 13, what was not applied summed out'),
-    'outcome_systematic': Estimator('systematic', _with(_none, outcomes), _SAME, 'and policies drawn apart'),
+    'outcome': Estimator('same', _with(_none, categorical.outcome_log_prob), _SAME, 'Eq. 13, what was not applied summed out'),
+    'outcome_systematic': Estimator('systematic', _with(_none, categorical.outcome_log_prob), _SAME, 'and policies drawn apart'),
     'additive_loo': Estimator('same', _additive(_leave_one_out), _SAME,
                               'outcome scores, learned control variate, leave-one-out'),
     'additive': Estimator('same', _additive(_step_mean), _SAME,
@@ -188,8 +188,8 @@ def remember(point, past, training, decay=0.99):
     training: the same of draws at this point that are not compared.
     decay: of a past step's weight, as in `control.update`.
   """
-  average, count, learned = jnp.zeros(()), jnp.zeros(()), control.init(outcomes.size(point.space))
-  features = jax.jit(jax.vmap(lambda policy: outcomes.features(policy, point.space)))
+  average, count, learned = jnp.zeros(()), jnp.zeros(()), control.init(categorical.n_features(point.space))
+  features = jax.jit(jax.vmap(lambda policy: categorical.features(policy, point.space)))
   for index, s in zip(past['index'], past['s']):
     average, count = score.update_moving_average(average, count, s)
     learned = control.update(learned, features(_pick(point, index))[None], jnp.asarray(s)[None], decay)
@@ -201,7 +201,7 @@ def remember(point, past, training, decay=0.99):
 
 def fit_surrogate(point, draws, ridge=1.0):
   """RELAX's value of every policy [n]: f = -xi s regressed on the additive features and a constant, over draws."""
-  phi = jax.vmap(lambda policy: outcomes.features(policy, point.space))(point.policies)
+  phi = jax.vmap(lambda policy: categorical.features(policy, point.space))(point.policies)
   phi = np.concatenate([np.ones((len(phi), 1)), np.asarray(phi)], 1)
   x, f = phi[draws['index'].reshape(-1)], -point.xi * draws['s'].reshape(-1)
   penalty = ridge * np.eye(phi.shape[1])

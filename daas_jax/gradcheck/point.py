@@ -17,12 +17,11 @@ import numpy as np
 import optax
 
 from daas_jax.augment import inputs
-from daas_jax.methods import problem as problem_lib, spaces
+from daas_jax.methods import optimizers, problem as problem_lib, registry
 from daas_jax.augment.ops import OPS
 from daas_jax.data import batches as batches_lib
 from daas_jax.errors import BadInput, Diverged
-from daas_jax.methods import build
-from daas_jax.policies import categorical, outcomes, straight_through
+from daas_jax.policies import categorical, straight_through
 
 _LARGEST_TABLE = 6e9  # bytes of gradients and images that are kept in memory
 
@@ -137,7 +136,7 @@ def check(config, data):
 
 def _outcomes(policies, space):
   """The first policy of every outcome, and every policy's outcome; what does nothing is outcome 0."""
-  phi = np.asarray(jax.vmap(lambda policy: outcomes.features(policy, space))(policies))
+  phi = np.asarray(jax.vmap(lambda policy: categorical.features(policy, space))(policies))
   _, first, outcome = np.unique(phi, axis=0, return_index=True, return_inverse=True)
   return first, outcome.reshape(-1)  # rows in lexical order: the one of zeros comes first
 
@@ -154,13 +153,13 @@ def build_point(config, data, reporter):
     BadInput: as `check`.
   """
   check(config, data)
-  space, batches = spaces.policy_space(config), _batches(config, data)
+  space, batches = problem_lib.policy_space(config), _batches(config, data)
   problem = problem_lib.build(config, data)
-  method = build.build(config, problem, batches.steps_per_epoch)
+  method = registry.build(config, problem, batches.steps_per_epoch)
   state = jax.jit(method.init)(jax.random.key(config.seed))
   theta, unravel = ravel_pytree(state.theta)
   key_z, key_network, key_images = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), 3), 3)
-  sample_z = lambda arch: jax.tree.map(jnp.round, problem.sample_arch(key_z, arch, 1.0))
+  sample_z = lambda arch: jax.tree.map(jnp.round, problem.arch.sample(key_z, arch, 1.0))
 
   # The network is compiled on one core while the search walks on the other.
   programs = _programs(config, data, key_network, unravel)
@@ -198,7 +197,7 @@ def build_point(config, data, reporter):
     weights = straight_through.sample(key, gamma, space, config.lab.tau)
     return relaxed(batch.train_images, weights, key_images)
 
-  lr = build.learning_rate(config, batches.steps_per_epoch)
+  lr = optimizers.learning_rate(config, batches.steps_per_epoch)
   return Point(
       theta=theta, gamma=state.gamma, space=space, xi=config.search.xi or float(lr(config.lab.step)),
       n_aug=config.search.n_aug, tau=config.lab.tau, policies=policies, outcome=outcome, images=images,

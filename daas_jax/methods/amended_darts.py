@@ -14,14 +14,20 @@ augmented by a policy that is given and not searched: DARTS under a found policy
 paper's baseline.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
+from daas_jax.config.key import Key, at_least, between, one_of
+from daas_jax.errors import BadInput
 from daas_jax.estimators import curvature
+from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
 from daas_jax.methods.optimizers import update
+from daas_jax.nets.cells.primitives import DARTS_PRIMITIVES, some_primitives
+from daas_jax.nets.registry import CELLS
 from daas_jax.types import Method, SearchState
 
 SECOND_TERMS = {'amended': curvature.amended_gradient, 'darts': curvature.second_order_gradient}
@@ -50,8 +56,8 @@ def make(problem, settings):
   """Builds the search.
 
   Args:
-    problem: a `daas_jax.types.Problem` with train_loss; its sample_arch gives the mixture of all operations,
-      differentiable in arch, and its train_input takes the share of the search that is done for a policy.
+    problem: a `daas_jax.types.Problem` with regularised_loss; its arch.sample gives the mixture of all operations,
+      differentiable in arch, and its policies are `daas_jax.policies.given.Policies` or have what these have.
     settings: `Settings`.
 
   Returns:
@@ -61,7 +67,7 @@ def make(problem, settings):
 
   def init(key):
     key_theta, key_arch, key_run = jax.random.split(key, 3)
-    theta, arch = problem.init_theta(key_theta), problem.init_arch(key_arch)
+    theta, arch = problem.init_theta(key_theta), problem.arch.init(key_arch)
     return trees.strongly_typed(SearchState(
         jnp.int32(0), key_run, theta, arch, {}, optimizers['theta'].init(theta), optimizers['arch'].init(arch), {}, {}))
 
@@ -69,14 +75,14 @@ def make(problem, settings):
     key_image, key_val, key_train = jax.random.split(jax.random.fold_in(state.key, state.step), 3)
     progress = state.step / settings.total_steps
     val_images = problem.val_input(batch.val_images)
-    train_images = problem.train_input(batch.train_images, progress, key_image)
+    train_images = problem.train_input(batch.train_images, problem.policies.at(progress), key_image)
 
     def val_loss(theta, arch):
-      return problem.loss(theta, problem.sample_arch(key_val, arch, 1.0), val_images, batch.val_labels, key_val)
+      return problem.loss(theta, problem.arch.sample(key_val, arch, 1.0), val_images, batch.val_labels, key_val)
 
     def train_loss(theta, arch):
-      z = problem.sample_arch(key_train, arch, 1.0)
-      return problem.train_loss(theta, z, train_images, batch.train_labels, key_train, progress)
+      z = problem.arch.sample(key_train, arch, 1.0)
+      return problem.regularised_loss(theta, z, train_images, batch.train_labels, key_train, progress)
 
     coefficient = settings.lr(state.step) if settings.coefficient is None else settings.coefficient
     g_arch, g2, (val_value, val_accuracy) = SECOND_TERMS[settings.second_term](
@@ -91,3 +97,54 @@ def make(problem, settings):
     return SearchState(state.step + 1, state.key, theta, arch, {}, opt_theta, opt_arch, {}, {}), metrics
 
   return Method(init, step)
+
+
+# --- as methods of the table: DARTS is this search with another default ---------------------------------------
+
+
+def _keys(second_term, eta):
+  return {
+      **optimizers_lib.THETA_KEYS,
+      **optimizers_lib.ARCH_KEYS,
+      **stopping.KEYS,
+      'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of an edge'),
+      'network.edges': Key('all', one_of('all', 'fixed'), 'all 14, of which 8 are derived (DARTS), or 8 fixed ones: '
+                           'from the node before and the first input (Amended-DARTS 4.1.2)'),
+      'network.cells': Key('shared', one_of('shared', 'own'), 'alpha: one for normal and one for reduction cells, or '
+                           'one a cell (Amended-DARTS, S2)'),
+      'search.second_term': Key(second_term, one_of(*SECOND_TERMS), "of alpha's gradient: Eq. 7, or DARTS's"),
+      'search.eta': Key(eta, at_least(0), 'amending coefficient; 0 is first-order DARTS (Amended-DARTS 3.4)'),
+      'search.xi': Key(0.0, at_least(0), "inner step of DARTS's term; 0 is the current learning rate of theta"),
+      'search.auxiliary': Key(0.0, at_least(0), 'weight of the auxiliary head in L_train; 0 is none'),
+      'search.drop_path': Key(0.0, between(0, 1, False, True), 'drop-path probability in L_train at the end, from 0'),
+  }
+
+
+def check(flat):
+  """Refuses an architecture that is held fixed: nothing would be searched."""
+  if flat['network.genotype']:
+    raise BadInput(f"config key 'network.genotype' leaves method {flat['method']!r} nothing to do, which searches an "
+                   "architecture and no policy: set it to ''")
+  stopping.check(flat)
+
+
+def from_config(config, problem, steps_per_epoch, devices, axis):
+  """The search as a config says; see `daas_jax.methods.registry.Row`."""
+  del devices
+  registry.one_sample(config, axis)
+  search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
+  return make(problem, Settings(
+      lr=lr, optimizers={'theta': optimizers_lib.of_theta(config, lr), 'arch': optimizers_lib.of_group(config, 'arch')},
+      total_steps=search.epochs * steps_per_epoch, second_term=search.second_term,
+      coefficient=search.eta if search.second_term == 'amended' else search.xi or None))
+
+
+def _register(name, about, second_term, eta):
+  registry.register(name, registry.Row(
+      from_config, about, _keys(second_term, eta), policy='given', searches=(CELLS,), sampling='mixture', check=check,
+      phase=lambda config, epoch: 'architecture', last='genotype.json'))
+
+
+_register('amended_darts', __doc__.splitlines()[0], 'amended', 0.1)
+_register('darts', 'DARTS of first order (search.second_term=darts: of second): a dense supernet, alpha and theta in '
+          'turn.', 'amended', 0.0)

@@ -12,13 +12,18 @@ All gradients of a step are taken at the same theta, alpha, beta, gamma. During 
 is applied to the images of step 4 (standard preprocessing only).
 """
 
-from typing import Any, Callable, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
-from daas_jax.estimators import control, passes, score, unrolled
+from daas_jax.config.key import MOST, Key, above, at_least, between, one_of
+from daas_jax.errors import BadInput
+from daas_jax.estimators import control, gumbel, passes, score, unrolled
+from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
 from daas_jax.methods.optimizers import update
 from daas_jax.types import Method, SearchState
 
@@ -106,11 +111,11 @@ def _sample(problem, settings, state, tau, key, joint):
   two = lambda keys: jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
   z_keys, network_keys = two(jnp.concatenate([fold(key_arch, device * n_arch + jnp.arange(n_arch)),
                                               fold(key_w, device * n_w + jnp.arange(n_w))]))
-  z, pullback = jax.vjp(lambda arch: jax.vmap(problem.sample_arch, (0, None, None))(z_keys, arch, tau), state.arch)
+  z, pullback = jax.vjp(lambda arch: jax.vmap(problem.arch.sample, (0, None, None))(z_keys, arch, tau), state.arch)
   count = n_arch * settings.n_aug
   policy_keys, image_keys = two(jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]]))
-  policies = jax.vmap(problem.sample_policy, (0, None))(policy_keys, state.gamma)
-  policies = trees.select(joint, policies, problem.identity(policies))
+  policies = jax.vmap(problem.policies.sample, (0, None))(policy_keys, state.gamma)
+  policies = trees.select(joint, policies, problem.policies.identity(policies))
   return Samples(z, pullback, policies, network_keys, image_keys)
 
 
@@ -149,7 +154,7 @@ def _baseline(settings, state, s):
   if settings.baseline == 'none':
     return score.no_baseline(s)
   if settings.baseline == 'moving_average':
-    return jnp.full_like(s, score.moving_average_value(state.baseline['average'], state.baseline['count']))
+    return jnp.full_like(s, score.moving_average_value(state.extra['average'], state.extra['count']))
   rows, own = _everywhere(s, settings)
   return own({'leave_one_out': score.leave_one_out, 'step_mean': score.step_mean}[settings.baseline](rows))
 
@@ -159,18 +164,18 @@ def _policy_gradient(problem, settings, state, policies, s, xi):
   if settings.control == 'none':
     remainder = s
   else:
-    phi = jax.vmap(jax.vmap(problem.features))(policies)
-    w = control.coefficients(state.baseline['past'])
+    phi = jax.vmap(jax.vmap(problem.policies.features))(policies)
+    w = control.coefficients(state.extra['past'])
     remainder = s - phi @ w
-  gradient = unrolled.policy_gradient(problem.log_prob, state.gamma, policies, remainder,
+  gradient = unrolled.policy_gradient(problem.policies.log_prob, state.gamma, policies, remainder,
                                       _baseline(settings, state, remainder), xi)
   average, count = score.update_moving_average(
-      state.baseline['average'], state.baseline['count'], trees.pmean(jnp.mean(remainder), settings.axis))
+      state.extra['average'], state.extra['count'], trees.pmean(jnp.mean(remainder), settings.axis))
   baseline = {'average': average, 'count': count}
   if settings.control != 'none':
-    gradient = control.add_expectation(gradient, lambda gamma: problem.expected_features(gamma, w), state.gamma, xi)
+    gradient = control.add_expectation(gradient, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
     rows = _everywhere(phi, settings)[0], _everywhere(s, settings)[0]
-    baseline['past'] = control.update(state.baseline['past'], *rows)
+    baseline['past'] = control.update(state.extra['past'], *rows)
   return gradient, baseline
 
 
@@ -178,7 +183,8 @@ def make(problem, settings):
   """Builds DAAS.
 
   Args:
-    problem: a `daas_jax.types.Problem`.
+    problem: a `daas_jax.types.Problem` whose policies are `daas_jax.policies.categorical.Policies`, or have what these
+      have.
     settings: `Settings`.
 
   Returns:
@@ -194,10 +200,10 @@ def make(problem, settings):
 
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
-    theta, arch, gamma = problem.init_theta(key_theta), problem.init_arch(key_arch), problem.init_gamma(key_gamma)
+    theta, arch, gamma = problem.init_theta(key_theta), problem.arch.init(key_arch), problem.policies.init(key_gamma)
     baseline = {'average': jnp.zeros(()), 'count': jnp.zeros(())}
     if settings.control != 'none':
-      baseline['past'] = control.init(problem.n_features)
+      baseline['past'] = control.init(problem.policies.n_features)
     state = SearchState(
         jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta), optimizers['arch'].init(arch),
         optimizers['gamma'].init(gamma), baseline)
@@ -234,7 +240,7 @@ def make(problem, settings):
     arch, opt_arch = update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
     gamma, opt_gamma = trees.select(joint, update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
                                     (state.gamma, state.opt_gamma))
-    baseline = trees.select(joint, baseline, state.baseline)
+    baseline = trees.select(joint, baseline, state.extra)
 
     weights = slice(n_arch, n_arch + n_w)
     metrics = mean({
@@ -245,3 +251,58 @@ def make(problem, settings):
     return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma, baseline), metrics
 
   return Method(init, step)
+
+
+# --- as a method of the table ---------------------------------------------------------------------------------
+
+KEYS = {
+    **optimizers_lib.THETA_KEYS,
+    **optimizers_lib.ARCH_KEYS,
+    **optimizers_lib.GAMMA_KEYS,
+    **stopping.KEYS,
+    'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
+    'search.n_arch': Key(5, between(1, MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
+    'search.n_aug': Key(2, between(1, MOST), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
+    'search.n_w': Key(10, between(1, MOST), 'architectures in Eq. 14 (DAAS 4.2)'),
+    'search.accumulate': Key('mean', one_of('mean', 'sum'), 'of the n_w gradients; theta.lr is for the mean (choice)'),
+    'search.xi': Key(0.0, at_least(0), 'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
+    'search.baseline': Key('leave_one_out', one_of('none', 'leave_one_out', 'step_mean', 'moving_average'),
+                           'baseline of the score function; leave_one_out is unbiased for n_arch >= 2 (choice)'),
+    'search.control': Key('none', one_of('none', 'additive'),
+                          'control variate: none (the paper), or additive, learned from past alignments'),
+    'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
+    'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
+}
+
+
+def check(flat):
+  """Refuses settings of Eq. 13 that would leave nothing of it, or learn nothing."""
+  if flat['search.warmup_epochs'] > flat['search.epochs']:
+    raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at most "
+                   f"search.epochs ({flat['search.epochs']})")
+  if flat['search.control'] == 'additive' and flat['search.n_aug'] < 2:
+    raise BadInput("config key 'search.control' = 'additive' learns from differences between policies: it needs "
+                   "search.n_aug of at least 2")
+  if flat['search.baseline'] == 'step_mean' and flat['search.n_arch'] * flat['search.n_aug'] < 2:
+    raise BadInput("config key 'search.baseline' = 'step_mean' leaves nothing of a single policy: it needs "
+                   "search.n_arch * search.n_aug of at least 2")
+  stopping.check(flat)
+
+
+def from_config(config, problem, steps_per_epoch, devices, axis):
+  """DAAS as a config says; see `daas_jax.methods.registry.Row`."""
+  search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
+  registry.shared_by(devices, search, 'n_arch', 'n_w')
+  return make(problem, Settings(
+      n_arch=search.n_arch, n_aug=search.n_aug, n_w=search.n_w, warmup_steps=search.warmup_epochs * steps_per_epoch,
+      lr=lr, xi=search.xi or None,
+      tau=functools.partial(gumbel.linear_tau, total_steps=search.epochs * steps_per_epoch, start=search.tau_start,
+                            end=search.tau_end),
+      optimizers={'theta': optimizers_lib.of_theta(config, lr), 'arch': optimizers_lib.of_group(config, 'arch'),
+                  'gamma': optimizers_lib.of_group(config, 'gamma')},
+      baseline=search.baseline, accumulate=search.accumulate, control=search.control, devices=devices, axis=axis))
+
+
+registry.register('daas', registry.Row(
+    from_config, __doc__.splitlines()[0], KEYS, policy='categorical', check=check,
+    phase=lambda config, epoch: 'warm-up' if epoch < config.search.warmup_epochs else 'joint', default=True))

@@ -12,13 +12,18 @@ That is n_policies + 2 gradient passes (one more for each further `batch` images
 supernet every step draws one architecture, uniformly, for all its passes: the policy alone is searched.
 """
 
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from daas_jax import trees
+from daas_jax.config.key import MOST, Key, above, anything, between
 from daas_jax.estimators import ddas, passes
+from daas_jax.methods import optimizers as optimizers_lib, registry
+from daas_jax.nets import registry as nets
 from daas_jax.methods.optimizers import update
 from daas_jax.types import Method, SearchState
 
@@ -95,10 +100,10 @@ def _sample(problem, n_policies, state, key):
   """(policies [1 + n_policies], the first one clean; z; keys of images and of the network)."""
   key_policy, key_image, key_z, key_network = jax.random.split(key, 4)
   keys = jax.vmap(jax.random.fold_in, (None, 0))(key_policy, jnp.arange(1 + n_policies))
-  drawn = jax.vmap(problem.sample_policy, (0, None))(keys, state.gamma)
-  clean = problem.identity(drawn)
+  drawn = jax.vmap(problem.policies.sample, (0, None))(keys, state.gamma)
+  clean = problem.policies.identity(drawn)
   policies = jax.tree.map(lambda c, d: jnp.concatenate([c[:1], d[1:]]), clean, drawn)
-  return policies, problem.sample_arch(key_z, state.arch, 1.0), key_image, key_network
+  return policies, problem.arch.sample(key_z, state.arch, 1.0), key_image, key_network
 
 
 def _own(settings, rows):
@@ -113,8 +118,7 @@ def make(problem, settings):
   """Builds DDAS.
 
   Args:
-    problem: a `daas_jax.types.Problem` with `total_probability`; its sample_policy is uniform and its log_prob that
-      of a policy without the total probability.
+    problem: a `daas_jax.types.Problem` whose policies are `daas_jax.policies.total.Policies`, or have what these have.
     settings: `Settings`.
 
   Returns:
@@ -125,7 +129,7 @@ def make(problem, settings):
 
   def init(key):
     key_theta, key_gamma, key_run = jax.random.split(key, 3)
-    theta, gamma = problem.init_theta(key_theta), problem.init_gamma(key_gamma)
+    theta, gamma = problem.init_theta(key_theta), problem.policies.init(key_gamma)
     return trees.strongly_typed(SearchState(
         jnp.int32(0), key_run, theta, {}, gamma, optimizers['theta'].init(theta), {}, optimizers['gamma'].init(gamma),
         {}))
@@ -135,8 +139,8 @@ def make(problem, settings):
                                                   jax.random.fold_in(state.key, state.step))
     searched = jax.tree.map(lambda a: a[1:], policies)
     run = jax.tree.map(lambda a: jnp.concatenate([a[:1], _own(settings, a[1:])]), policies)
-    phi = lambda gamma, policy: jnp.exp(problem.log_prob(gamma, policy))
-    p, p_tp = jax.vmap(phi, (None, 0))(state.gamma, searched), problem.total_probability(state.gamma)
+    phi = lambda gamma, policy: jnp.exp(problem.policies.log_prob(gamma, policy))
+    p, p_tp = jax.vmap(phi, (None, 0))(state.gamma, searched), problem.policies.total_probability(state.gamma)
     Z = jnp.sum(p)
     # Eq. 12; the clean pass, which every device runs, counts once.
     weights = jnp.concatenate([(1 - p_tp[None]) / settings.devices, _own(settings, p_tp * p / Z)])
@@ -154,7 +158,7 @@ def make(problem, settings):
     dots = jnp.mean(ran.dots[1 + n_policies :], 0)
     a = trees.all_gather(dots[0] - dots[1:], axis).reshape(-1)  # Eq. 9, of all devices' policies
     lr = settings.lr(state.step)
-    probability = lambda gamma, policy: problem.total_probability(gamma) * phi(gamma, policy)
+    probability = lambda gamma, policy: problem.policies.total_probability(gamma) * phi(gamma, policy)
     g_gamma = ddas.gradient(probability, state.gamma, searched, a, lr, Z, settings.normalise)  # Eq. 16-17
 
     g_theta = trees.psum(ran.total, axis)
@@ -172,3 +176,33 @@ def make(problem, settings):
                           opt_gamma=opt_gamma), metrics
 
   return Method(init, step)
+
+
+# --- as a method of the table ---------------------------------------------------------------------------------
+
+KEYS = {
+    **optimizers_lib.THETA_KEYS,
+    **optimizers_lib.GAMMA_KEYS,
+    'gamma.lr_total': Key(1e-3, above(0), 'of alpha_tp (DDAS code)'),
+    'search.n_policies': Key(3, between(1, MOST), 'policies a step (DDAS 4.2)'),
+    'search.val_batches': Key(1, between(1, MOST), 'batches of D_val a step, of search.batch images each'),
+    'search.normalise': Key(True, anything, "divide by Eq. 15's Z_g"),
+}
+
+
+def from_config(config, problem, steps_per_epoch, devices, axis):
+  """DDAS as a config says; see `daas_jax.methods.registry.Row`."""
+  search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
+  registry.shared_by(devices, search, 'n_policies')
+  rates = {'alpha_o': config.gamma.lr, 'alpha_tp': config.gamma.lr_total}  # one each (public code)
+  gamma = optax.partition({name: optimizers_lib.of_group(config, 'gamma', rate) for name, rate in rates.items()},
+                          {name: name for name in rates})
+  return make(problem, Settings(
+      n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
+      optimizers={'theta': optimizers_lib.of_theta(config, lr), 'gamma': gamma}, normalise=search.normalise,
+      unroll=nets.of(config).unroll and jax.default_backend() == 'cpu', devices=devices, axis=axis))
+
+
+registry.register('ddas', registry.Row(
+    from_config, __doc__.splitlines()[0], KEYS, policy='total', sampling='uniform',
+    phase=lambda config, epoch: 'policy', images=lambda config: (1 + config.search.val_batches) * config.search.batch))

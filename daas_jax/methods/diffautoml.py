@@ -17,14 +17,21 @@ Two gradient passes. tau and alpha are at one level: their gradients come out of
 tuning phase the path is fixed and alpha with it; theta goes on, so that what ends the search is ready to be used.
 """
 
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from daas_jax import trees
+from daas_jax.config.key import MOST, Key, above, at_least, between, one_of
+from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas, hyper
+from daas_jax.methods import export, optimizers as optimizers_lib, registry
 from daas_jax.methods.optimizers import update
+from daas_jax.nets import registry as nets
+from daas_jax.nets.registry import BLOCKS, NOTHING
 from daas_jax.policies import transformations
 from daas_jax.types import Method, SearchState
 
@@ -82,13 +89,14 @@ def make(problem, settings):
   """Builds DiffAutoML.
 
   Args:
-    problem: a `daas_jax.types.Problem` with `losses`; its sample_policy draws for every image, its sample_arch takes
-      instead of a temperature whether this is the tuning phase, and gives {'choice', 'gate', 'cost'}.
+    problem: a `daas_jax.types.Problem` with `losses`; its policies are `daas_jax.policies.transformations.Policies`, its
+      arch `daas_jax.nets.shuffle.space.Paths`, or they have what these have.
     settings: `Settings`.
 
   Returns:
     A `daas_jax.types.Method`. arch is {'alpha': [B, N], 'path': int32 [B], what alpha stands for since the end of the
-    last epoch}, {} on a fixed network; gamma is tau; hyper is eta, logarithms of the searched hyper-parameters.
+    last epoch}, {} on a fixed network; gamma is tau; extra has eta, logarithms of the searched hyper-parameters, and its
+    optimizer's state.
   """
   optimizers = settings.optimizers
 
@@ -101,12 +109,16 @@ def make(problem, settings):
 
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
-    theta, arch, gamma = problem.init_theta(key_theta), problem.init_arch(key_arch), problem.init_gamma(key_gamma)
+    theta, arch, gamma = problem.init_theta(key_theta), problem.arch.init(key_arch), problem.policies.init(key_gamma)
     eta = hyper.init({name: settings.hyper[name] for name in settings.searched})
     return trees.strongly_typed(SearchState(
         jnp.int32(0), key_run, theta, arch, gamma, optimizer(0)(hyper.values(eta)).init(theta),
-        optimizers['arch'].init(arch['alpha']) if arch else {}, optimizers['gamma'].init(gamma), {}, eta,
-        optimizers['hyper'].init(eta)))
+        optimizers['arch'].init(arch['alpha']) if arch else {}, optimizers['gamma'].init(gamma),
+        {'eta': eta, 'opt_eta': optimizers['hyper'].init(eta)}))
+
+  def path(key, arch, tuning):
+    """z of a path that is drawn, or in the tuning phase of the one that alpha stands for."""
+    return problem.arch.at(jnp.where(tuning, arch['path'], problem.arch.draw(key, arch)))
 
   def update_alpha(state, z, g_z, tuning):
     """(arch, its optimizer's state, gradient) after line 6; a block that is decided stays as it is."""
@@ -117,10 +129,10 @@ def make(problem, settings):
     return state.arch | {'alpha': jnp.where(moves[:, None], new, alpha)}, opt, g
 
   def step(state, batch):
-    tau, tuning = state.gamma, state.step >= settings.search_steps
+    tau, eta, tuning = state.gamma, state.extra['eta'], state.step >= settings.search_steps
     key_tau, key_z, key_image, key_train, key_val = jax.random.split(jax.random.fold_in(state.key, state.step), 5)
-    drawn = problem.sample_policy(key_tau, tau)  # line 3
-    z = problem.sample_arch(key_z, state.arch, tuning)  # line 4
+    drawn = problem.policies.sample(key_tau, tau)  # line 3
+    z = path(key_z, state.arch, tuning) if state.arch else {}  # line 4
     images = problem.train_input(batch.train_images, drawn, key_image)
 
     def train_loss(theta, z):
@@ -134,13 +146,13 @@ def make(problem, settings):
     arch, opt_arch, g_alpha = update_alpha(state, z, g_z, tuning) if state.arch else ({}, state.opt_arch, 0.0)
 
     theta, opt_theta, pullback = hyper.step(  # Eq. 6
-        optimizer(state.step), state.hyper, g_theta, state.opt_theta, state.theta)
+        optimizer(state.step), eta, g_theta, state.opt_theta, state.theta)
     (val_loss, val_accuracy), g_val = jax.value_and_grad(problem.loss, has_aux=True)(
         theta, z, problem.val_input(batch.val_images), batch.val_labels, key_val)
     g_eta = pullback(g_val)  # Eq. 7
-    eta, opt_hyper = update(optimizers['hyper'], g_eta, state.opt_hyper, state.hyper)
+    new_eta, opt_eta = update(optimizers['hyper'], g_eta, state.extra['opt_eta'], eta)
 
-    values = settings.hyper | hyper.values(state.hyper)
+    values = settings.hyper | hyper.values(eta)
     metrics = {
         'train_loss': loss, 'train_accuracy': accuracy, 'val_loss': val_loss, 'val_accuracy': val_accuracy,
         'lr': values['lr'] * settings.schedule(state.step), 'lr_scale': values['lr'],
@@ -148,14 +160,88 @@ def make(problem, settings):
         'grad_norm_gamma': trees.norm(g_tau)} | {f'grad_log_{name}': g for name, g in g_eta.items()}
     if state.arch:
       metrics |= {'grad_norm_arch': trees.norm(g_alpha), 'multiply_adds': z['cost']}
-    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma, {}, eta,
-                       opt_hyper), metrics
+    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma,
+                       {'eta': new_eta, 'opt_eta': opt_eta}), metrics
 
   def end_epoch(state):
     """The path that alpha stands for, once an epoch of the search phase is over."""
     if not state.arch or state.step > settings.search_steps:
       return state
-    path = jnp.asarray(settings.path(jax.device_get(state.arch['alpha'])), jnp.int32)
-    return state._replace(arch=state.arch | {'path': path})
+    likeliest = jnp.asarray(settings.path(jax.device_get(state.arch['alpha'])), jnp.int32)
+    return state._replace(arch=state.arch | {'path': likeliest})
 
   return Method(init, step, end_epoch)
+
+
+# --- as a method of the table ---------------------------------------------------------------------------------
+
+
+def _some_hyper(v):
+  wrong = [x for x in v if x not in ('lr', 'weight_decay')]
+  if wrong or len(v) != len(set(v)):
+    return "must name 'lr' or 'weight_decay', each once at most"
+  return None
+
+
+KEYS = {
+    **optimizers_lib.THETA_KEYS,
+    **optimizers_lib.ARCH_KEYS,
+    **optimizers_lib.GAMMA_KEYS,
+    'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that is D_val: what theta is '
+                             'not trained on, and theta is kept (choice)'),
+    'search.tuning_epochs': Key(10, at_least(0), 'epochs of the tuning phase, alpha fixed; among epochs'),
+    'search.moment_batches': Key(50, between(1, MOST), "training batches whose moments the ready network's "
+                                 'normalisations get, a mean'),
+    'theta.lr': Key(0.5, above(0), 'of SGD at the start, the start of eta (DiffAutoML, Appendix A)'),
+    'theta.lr_min': Key(0.0, at_least(0), 'at the end, cosine between (Appendix A)'),
+    'theta.weight_decay': Key(4e-5, above(0), 'L2, the start of eta (Appendix A, of its retrainings)'),
+    'arch.optimizer': Key('sgd', one_of(*optimizers_lib.OPTIMIZERS), 'of alpha'),
+    'arch.lr': Key(1e-6, above(0), 'of alpha (Appendix A; DSNAS code: Adam, 1e-3)'),
+    'arch.momentum': Key(0.9, between(0, 1, False, True), "of alpha's SGD (Appendix A)"),
+    'arch.weight_decay': Key(5e-4, at_least(0), 'L2 of alpha (Appendix A)'),
+    'gamma.gradient': Key('eq2', one_of('eq2', 'score'), 'of tau: Eq. 2, or the unbiased one of the expected loss, '
+                          'which has no drift towards one transformation'),
+    'gamma.optimizer': Key('sgd', one_of(*optimizers_lib.OPTIMIZERS), 'of tau'),
+    'gamma.lr': Key(1e-5, above(0), 'of tau (Appendix A)'),
+    'gamma.momentum': Key(0.9, between(0, 1, False, True), "of tau's SGD (Appendix A)"),
+    'gamma.weight_decay': Key(5e-4, at_least(0), 'L2 of tau (Appendix A)'),
+    'hyper.searched': Key(('weight_decay',), _some_hyper, "which of 'lr' and 'weight_decay' are searched (4.1)"),
+    'hyper.lr': Key(1e-3, above(0), 'Adam, of the logarithms of the hyper-parameters (Appendix A)'),
+    'adam.b1': Key(0.9, between(0, 1, False, True), 'of all Adams (choice)'),
+}
+
+
+def check(flat):
+  """Refuses a tuning phase that leaves no search."""
+  searched = nets.networks()[flat['network.name']].searched == BLOCKS
+  if flat['search.tuning_epochs'] > flat['search.epochs'] - searched:
+    raise BadInput(f"config key 'search.tuning_epochs' ({flat['search.tuning_epochs']}) must be below "
+                   f"search.epochs ({flat['search.epochs']}): the path is searched in the epochs before it")
+
+
+def from_config(config, problem, steps_per_epoch, devices, axis):
+  """DiffAutoML as a config says; see `daas_jax.methods.registry.Row`."""
+  del devices
+  registry.one_sample(config, axis)
+  search, group, budget = config.search, config.theta, getattr(problem.arch, 'budget', None)
+  penalty = None
+  if budget and config.arch.constraint == 'penalty':
+    penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget)
+  return make(problem, Settings(
+      search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch,
+      schedule=optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch, group.lr_min / group.lr),
+      hyper={'lr': group.lr, 'weight_decay': group.weight_decay}, searched=tuple(config.hyper.searched),
+      theta=lambda values: optimizers_lib.of_theta(config, values['lr'], values['weight_decay']),
+      optimizers={'arch': optimizers_lib.of_group(config, 'arch'), 'gamma': optimizers_lib.of_group(config, 'gamma'),
+                  'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)},
+      tau_gradient=config.gamma.gradient, freeze_margin=config.arch.freeze_margin,
+      penalty=penalty, path=budget and (lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left))))
+
+
+def _phase(config, epoch):
+  return 'search' if epoch < config.search.epochs - config.search.tuning_epochs else 'tuning'
+
+
+registry.register('diffautoml', registry.Row(
+    from_config, __doc__.splitlines()[0], KEYS, policy='transformations', searches=(BLOCKS, NOTHING), check=check,
+    phase=_phase, finish=export.write, last='results.json'))

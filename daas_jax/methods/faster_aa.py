@@ -12,16 +12,22 @@ the public code, the critic takes one step to each of the policy's, and the norm
 accuracy.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from daas_jax import trees
+from daas_jax.augment import inputs, preprocess
+from daas_jax.config.key import Key, above, at_least, between
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
+from daas_jax.methods import optimizers as optimizers_lib, problem as problem_lib, registry
 from daas_jax.methods.optimizers import update
+from daas_jax.nets.losses import accuracy, cross_entropies
+from daas_jax.nets.registry import NOTHING
+from daas_jax.policies import relaxed
 from daas_jax.types import Method, SearchState
 
 
@@ -38,19 +44,38 @@ class Settings(NamedTuple):
   classification: float = 0.1
 
 
+class CriticProblem(NamedTuple):
+  """What Faster AutoAugment searches over and what it measures: a `Problem` of a critic and images in two stages.
+
+  Attributes:
+    init_theta: key -> theta.
+    init_gamma: key -> gamma.
+    critic: (theta, images as `normalise` gives them, key) -> (values D [B], logits [B, n]).
+    prepare: (images uint8 [B, H, W, C], key) -> cropped and flipped images, float in [0, 1].
+    augment: (gamma, images float in [0, 1], key) -> images float in [0, 1], differentiable in gamma.
+    normalise: images float in [0, 1] -> the network's input.
+    val_input: images uint8 -> the network's input.
+    project: gamma -> gamma within its bounds.
+  """
+  init_theta: Callable
+  init_gamma: Callable
+  critic: Callable
+  prepare: Callable
+  augment: Callable
+  normalise: Callable
+  val_input: Callable
+  project: Callable
+
+
 def _cross_entropy(logits, labels):
-  return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
-
-
-def _accuracy(logits, labels):
-  return jnp.mean((jnp.argmax(logits, -1) == labels).astype(jnp.float32))
+  return jnp.mean(cross_entropies(logits, labels))
 
 
 def critic_loss(problem, settings, theta, real, labels, fake, eps, key):
   """(loss [], {metric: scalar}) of the first part of a step; differentiable in theta.
 
   Args:
-    problem, settings: `daas_jax.types.CriticProblem`, `Settings`.
+    problem, settings: `CriticProblem`, `Settings`.
     theta: weights.
     real, labels: half B, the network's input [B, H, W, C], and its labels [B].
     fake: half A', the network's input [B, H, W, C].
@@ -65,14 +90,14 @@ def critic_loss(problem, settings, theta, real, labels, fake, eps, key):
   classification = _cross_entropy(logits, labels)
   return penalty - distance + settings.classification * classification, {
       'distance': distance, 'penalty': penalty, 'train_loss': classification,
-      'train_accuracy': _accuracy(logits, labels)}
+      'train_accuracy': accuracy(logits, labels)}
 
 
 def policy_loss(problem, settings, gamma, theta, images, labels, key_augment, key):
   """(loss [], {metric: scalar}) of the second part of a step; differentiable in gamma.
 
   Args:
-    problem, settings: `daas_jax.types.CriticProblem`, `Settings`.
+    problem, settings: `CriticProblem`, `Settings`.
     gamma, theta: parameters of the policy, weights of the critic.
     images, labels: half A as `prepare` gives it, [B, H, W, C], and its labels [B].
     key_augment, key: PRNG keys of the policy and of the network.
@@ -81,14 +106,14 @@ def policy_loss(problem, settings, gamma, theta, images, labels, key_augment, ke
   d, logits = problem.critic(theta, augmented, key)
   classification = _cross_entropy(logits, labels)
   return settings.classification * classification - jnp.mean(d), {
-      'augmented_loss': classification, 'augmented_accuracy': _accuracy(logits, labels)}
+      'augmented_loss': classification, 'augmented_accuracy': accuracy(logits, labels)}
 
 
 def make(problem, settings):
   """Builds Faster AutoAugment.
 
   Args:
-    problem: a `daas_jax.types.CriticProblem`.
+    problem: a `CriticProblem`.
     settings: `Settings`.
 
   Returns:
@@ -129,9 +154,75 @@ def make(problem, settings):
 
     logits = problem.critic(theta, problem.val_input(batch.val_images), keys[4])[1]
     metrics = found | augmented | {
-        'val_loss': _cross_entropy(logits, batch.val_labels), 'val_accuracy': _accuracy(logits, batch.val_labels),
+        'val_loss': _cross_entropy(logits, batch.val_labels), 'val_accuracy': accuracy(logits, batch.val_labels),
         'grad_norm_theta': trees.norm(g_theta), 'grad_norm_gamma': trees.norm(g_gamma)}
     return state._replace(step=state.step + 1, theta=theta, gamma=problem.project(gamma), opt_theta=opt_theta,
                           opt_gamma=opt_gamma), metrics
 
   return Method(init, step)
+
+
+# --- as a method of the table ---------------------------------------------------------------------------------
+
+
+def two_heads(outputs):
+  """(D [B], logits [B, n]) of a classifier's outputs [B, n + 1]: a classifier of one class more is a critic.
+
+  The critic's head is linear in the features; in Faster AutoAugment's code it is a perceptron with one hidden layer.
+  """
+  return outputs[:, -1], outputs[:, :-1]
+
+
+def critic_problem(config, data, split=False, saw=None):
+  """Builds the `CriticProblem` of a config: the network has one output more, the critic's value.
+
+  Args:
+    config: a search config of this method.
+    data: a `daas_jax.data.sources.Dataset`.
+    split, saw: as for `daas_jax.methods.problem.build`.
+  """
+  outputs_of, space = len(data.class_names) + 1, problem_lib.policy_space(config)
+  outputs = problem_lib.forward(config, outputs_of, split, saw)
+  return CriticProblem(
+      init_theta=problem_lib.init_theta(config, outputs_of, data.train_images.shape[1:]),
+      init_gamma=lambda key: relaxed.init(key, space),
+      critic=lambda theta, images, key: two_heads(outputs(theta, {}, images, key)),
+      prepare=lambda images, key: inputs.standard_preprocessing(preprocess.to_float(images), key, config.preprocess),
+      augment=lambda gamma, images, key: relaxed.apply(gamma, space, images, key),
+      normalise=lambda images: preprocess.normalise(images, data.mean, data.std),
+      val_input=inputs.val_input(data),
+      project=relaxed.project)
+
+
+KEYS = {
+    'search.penalty': Key(10.0, at_least(0), 'lambda of the gradient penalty (WGAN-GP)'),
+    'search.classification': Key(0.1, at_least(0), 'epsilon, weight of the cross-entropy (Faster AutoAugment code)'),
+    'theta.optimizer': optimizers_lib.THETA_KEYS['theta.optimizer']._replace(default='adam'),
+    'theta.lr': Key(1e-3, above(0), 'of the critic (Faster AutoAugment code)'),
+    'theta.momentum': optimizers_lib.THETA_KEYS['theta.momentum'],
+    'theta.b1': Key(0.0, between(0, 1, False, True), 'of Adam and its like (Faster AutoAugment code)'),
+    'theta.b2': optimizers_lib.THETA_KEYS['theta.b2'],
+    'theta.weight_decay': Key(0.0, at_least(0), 'L2 (Faster AutoAugment code)'),
+    **optimizers_lib.GAMMA_KEYS,
+    'gamma.lr': Key(1e-3, above(0), 'of z, p and mu (Faster AutoAugment code)'),
+    'adam.b1': Key(0.0, between(0, 1, False, True), "of gamma's Adam (Faster AutoAugment code)"),
+}
+
+
+def check(flat):
+  """Refuses a batch that has no halves."""
+  if flat['search.batch'] % 2:
+    raise BadInput(f"config key 'search.batch' must be even, not {flat['search.batch']}: a critic compares its halves")
+
+
+def from_config(config, problem, steps_per_epoch, devices, axis):
+  """Faster AutoAugment as a config says; see `daas_jax.methods.registry.Row`."""
+  del steps_per_epoch, devices
+  registry.one_sample(config, axis)
+  optimizers = {'theta': optimizers_lib.of_theta(config), 'gamma': optimizers_lib.of_group(config, 'gamma')}
+  return make(problem, Settings(optimizers, config.search.penalty, config.search.classification))
+
+
+registry.register('faster_aa', registry.Row(
+    from_config, __doc__.splitlines()[0], KEYS, policy='relaxed', searches=(NOTHING,), check=check,
+    phase=lambda config, epoch: 'policy', problem=critic_problem))

@@ -13,13 +13,17 @@ augmented one is what gives it a say. That is another question than DAAS's, thou
 images that it made itself, so it is drawn to those that the network already knows.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
+from daas_jax.config.key import Key
+from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
 from daas_jax.methods.optimizers import update
+from daas_jax.nets.cells.primitives import DARTS_PRIMITIVES, some_primitives
 from daas_jax.types import Method, SearchState
 
 
@@ -40,8 +44,9 @@ def make(problem, settings):
   """Builds the joint search.
 
   Args:
-    problem: a `daas_jax.types.Problem` whose train_input takes gamma for a policy and is differentiable in it, with
-      `project`; its sample_arch gives the mixture of all operations, differentiable in arch.
+    problem: a `daas_jax.types.Problem` whose train_input takes gamma for a policy and is differentiable in it; its
+      policies are `daas_jax.policies.relaxed.Policies` or have what these have, and its arch.sample gives the mixture
+      of all operations, differentiable in arch.
     settings: `Settings`.
 
   Returns:
@@ -51,23 +56,21 @@ def make(problem, settings):
 
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
-    theta, arch, gamma = problem.init_theta(key_theta), problem.init_arch(key_arch), problem.init_gamma(key_gamma)
+    theta, arch, gamma = problem.init_theta(key_theta), problem.arch.init(key_arch), problem.policies.init(key_gamma)
     return trees.strongly_typed(SearchState(
         jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta), optimizers['arch'].init(arch),
         optimizers['gamma'].init(gamma), {}))
-
-  augmented_val_input = problem.augmented_val_input or problem.train_input
 
   def clean_val_input(images, gamma, key):
     del gamma, key
     return problem.val_input(images)
 
-  val_input = augmented_val_input if settings.augment_validation else clean_val_input
+  val_input = problem.train_input if settings.augment_validation else clean_val_input
 
   def loss(theta, arch, gamma, images, labels, key, prepare):
     key_arch, key_image, key_network = jax.random.split(key, 3)
     images = prepare(images, gamma, key_image)
-    return problem.loss(theta, problem.sample_arch(key_arch, arch, 1.0), images, labels, key_network)
+    return problem.loss(theta, problem.arch.sample(key_arch, arch, 1.0), images, labels, key_network)
 
   def step(state, batch):
     key_val, key_train = jax.random.split(jax.random.fold_in(state.key, state.step))
@@ -75,7 +78,7 @@ def make(problem, settings):
         state.theta, state.arch, state.gamma, batch.val_images, batch.val_labels, key_val, val_input)
     arch, opt_arch = update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
     gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
-    gamma = problem.project(gamma)
+    gamma = problem.policies.project(gamma)
 
     (train_loss, train_accuracy), g_theta = jax.value_and_grad(loss, has_aux=True)(
         state.theta, arch, gamma, batch.train_images, batch.train_labels, key_train, problem.train_input)
@@ -87,3 +90,29 @@ def make(problem, settings):
     return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma, {}), metrics
 
   return Method(init, step)
+
+
+# --- as a method of the table ---------------------------------------------------------------------------------
+
+KEYS = {
+    **optimizers_lib.THETA_KEYS,
+    **optimizers_lib.ARCH_KEYS,
+    **optimizers_lib.GAMMA_KEYS,
+    **stopping.KEYS,
+    'network.primitives': Key(DARTS_PRIMITIVES, some_primitives, 'candidate operations of a cell, none among them'),
+}
+
+
+def from_config(config, problem, steps_per_epoch, devices, axis):
+  """The joint search as a config says; see `daas_jax.methods.registry.Row`."""
+  del devices
+  registry.one_sample(config, axis)
+  lr = optimizers_lib.learning_rate(config, steps_per_epoch)
+  return make(problem, Settings(lr=lr, optimizers={
+      'theta': optimizers_lib.of_theta(config, lr), 'arch': optimizers_lib.of_group(config, 'arch'),
+      'gamma': optimizers_lib.of_group(config, 'gamma')}))
+
+
+registry.register('joint_faa', registry.Row(
+    from_config, __doc__.splitlines()[0], KEYS, policy='relaxed', sampling='mixture', check=stopping.check,
+    phase=lambda config, epoch: 'joint'))

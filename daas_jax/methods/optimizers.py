@@ -1,9 +1,62 @@
-"""One update of an optimizer, as every method makes it."""
+"""Optimizers by name, in one table over optax, for theta, alpha and beta, gamma and trainings; and one update of one."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import optax
 
+from daas_jax.config.key import Key, above, at_least, between, one_of
+from daas_jax.errors import BadInput
 
-def update(optimizer, gradient, opt_state, parameters):
+Schedule = Callable[[Any], Any]
+"""step -> learning rate."""
+
+
+def _l2(transformation):
+  """With L2 in the gradient, as DARTS's and DADA's codes have it (where AdamW's decay is beside it)."""
+  return lambda lr, decay, **options: optax.chain(optax.add_decayed_weights(decay), transformation(lr, **options))
+
+
+def _betas(transformation):
+  return lambda lr, momentum, nesterov, b1, b2: transformation(lr, b1, b2)
+
+
+def _decoupled(transformation):
+  return lambda lr, decay, momentum, nesterov, b1, b2: transformation(lr, b1, b2, weight_decay=decay)
+
+
+OPTIMIZERS: dict[str, Callable] = {
+    'sgd': _l2(lambda lr, momentum, nesterov, b1, b2: optax.sgd(lr, momentum, nesterov)),
+    'adam': _l2(_betas(optax.adam)),
+    'nadam': _l2(_betas(optax.nadam)),
+    'radam': _l2(_betas(optax.radam)),
+    'adabelief': _l2(_betas(optax.adabelief)),
+    'rmsprop': _l2(lambda lr, momentum, nesterov, b1, b2: optax.rmsprop(lr, momentum=momentum, nesterov=nesterov)),
+    'adamw': _decoupled(optax.adamw),
+    'nadamw': _decoupled(optax.nadamw),
+    'lamb': _decoupled(optax.lamb),
+    'lion': _decoupled(optax.lion),
+}
+"""{name: (lr, decay, momentum, nesterov, b1, b2) -> optax transformation}; each uses those that it has."""
+
+
+def make(name: str, lr: float | Schedule, weight_decay: float = 0.0, momentum: float = 0.9, nesterov: bool = False,
+         b1: float = 0.9, b2: float = 0.999, clip: float | None = None) -> optax.GradientTransformation:
+  """An optimizer of the table.
+
+  Args:
+    name: a key of `OPTIMIZERS`.
+    lr: learning rate, or its schedule.
+    weight_decay: L2 in the gradient, or the decay of AdamW and its like, which is beside it.
+    momentum, nesterov: of those that have a momentum.
+    b1, b2: of Adam and its like.
+    clip: largest norm of the gradient, before all else; None is none.
+  """
+  optimizer = OPTIMIZERS[name](lr, weight_decay, momentum=momentum, nesterov=nesterov, b1=b1, b2=b2)
+  return optimizer if clip is None else optax.chain(optax.clip_by_global_norm(clip), optimizer)
+
+
+def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: Any, parameters: Any) -> tuple[Any, Any]:
   """(new parameters, new optimizer state) of one step.
 
   Args:
@@ -13,3 +66,75 @@ def update(optimizer, gradient, opt_state, parameters):
   """
   updates, opt_state = optimizer.update(gradient, opt_state, parameters)
   return optax.apply_updates(parameters, updates), opt_state
+
+
+# --- out of a config ------------------------------------------------------------------------------------------
+
+
+def _optimizer_key(default, of):
+  return Key(default, one_of(*OPTIMIZERS), f'optimizer of {of}')
+
+
+THETA_KEYS = {
+    'theta.optimizer': _optimizer_key('sgd', 'theta (DARTS code)'),
+    'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
+    'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
+    'theta.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DAAS 5)'),
+    'theta.b1': Key(0.9, between(0, 1, False, True), 'of Adam and its like'),
+    'theta.b2': Key(0.999, between(0, 1, False, True), 'of Adam and its like'),
+    'theta.weight_decay': Key(3e-4, at_least(0), "L2, or AdamW's decay (DARTS code)"),
+    'theta.clip': Key(5.0, above(0), 'largest gradient norm (DARTS code)'),
+}
+ARCH_KEYS = {
+    'arch.optimizer': _optimizer_key('adam', 'alpha and beta (DARTS)'),
+    'arch.lr': Key(3e-4, above(0), 'of alpha and beta (DARTS)'),
+    'arch.momentum': Key(0.9, between(0, 1, False, True), 'of SGD'),
+    'arch.weight_decay': Key(1e-3, at_least(0), 'L2 (DARTS)'),
+}
+GAMMA_KEYS = {
+    'gamma.optimizer': _optimizer_key('adam', "the policy's parameters (DADA code)"),
+    'gamma.lr': Key(5e-3, above(0), "of the policy's parameters (DADA code)"),
+    'gamma.momentum': Key(0.9, between(0, 1, False, True), 'of SGD'),
+    'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
+}
+ADAM_KEYS = {
+    'adam.b1': Key(0.5, between(0, 1, False, True), 'of Adam and its like, for alpha, beta and gamma (DAAS 5)'),
+    'adam.b2': Key(0.999, between(0, 1, False, True), 'of Adam and its like, for alpha, beta and gamma (DAAS 5)'),
+}
+
+
+def of_theta(config: Any, lr: float | Schedule | None = None, weight_decay: Any = None) -> Any:
+  """The optax transformation of theta.
+
+  Args:
+    config: a search config.
+    lr: its schedule; None: the constant theta.lr.
+    weight_decay: instead of the config's, where it is searched.
+  """
+  group = config.theta
+  return make(group.optimizer, group.lr if lr is None else lr,
+              group.weight_decay if weight_decay is None else weight_decay, group.momentum, False, group.b1, group.b2,
+              group.get('clip'))
+
+
+def of_group(config: Any, name: str, lr: float | None = None) -> optax.GradientTransformation:
+  """The optax transformation of the parameters that a group of the config, 'arch' or 'gamma', is about."""
+  group = config[name]
+  return make(group.optimizer, group.lr if lr is None else lr, group.weight_decay, group.momentum, False,
+              config.adam.b1, config.adam.b2)
+
+
+def learning_rate(config: Any, steps_per_epoch: int) -> Schedule:
+  """Learning rate of theta: step -> value, cosine from theta.lr to theta.lr_min over the whole search."""
+  return optax.cosine_decay_schedule(config.theta.lr, config.search.epochs * steps_per_epoch,
+                                     config.theta.lr_min / config.theta.lr)
+
+
+def check(flat: Mapping[str, Any]) -> None:
+  """Refuses a theta.lr_min above theta.lr.
+
+  Raises:
+    BadInput: it is.
+  """
+  if 'theta.lr_min' in flat and flat['theta.lr_min'] > flat['theta.lr']:
+    raise BadInput("config key 'theta.lr_min' must be at most theta.lr")

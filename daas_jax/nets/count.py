@@ -6,6 +6,23 @@ import jax
 from jax.extend import core
 import jax.numpy as jnp
 
+AUXILIARY = 'auxiliary'
+"""Every variable of an auxiliary head is called so."""
+
+
+def parameters(params, auxiliary=False):
+  """Number of weights.
+
+  Args:
+    params: the 'params' of a DerivedNet, arrays or shapes.
+    auxiliary: whether to count the auxiliary head, which papers leave out.
+
+  Returns:
+    int.
+  """
+  counted = {n: p for n, p in params.items() if auxiliary or not n.startswith(AUXILIARY)}
+  return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(counted))
+
 
 def multiply_adds(net, image_shape):
   """Multiply-adds of all convolutions and linear layers for one image: what the DARTS paper calls FLOPs.
@@ -20,7 +37,8 @@ def multiply_adds(net, image_shape):
   Returns:
     int.
   """
-  net, images = net.clone(kernels='counted'), jnp.zeros((1, *image_shape))
+  net = net.clone(kernels='counted') if hasattr(net, 'kernels') else net
+  images = jnp.zeros((1, *image_shape))
   variables = jax.eval_shape(lambda: net.init(jax.random.key(0), images, False))
   return _of(jax.make_jaxpr(lambda v: net.apply(v, images, False)[0])(variables).jaxpr)
 

@@ -21,6 +21,7 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
+from daas_jax.config.key import Key, one_of
 from daas_jax.nets import devices
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
@@ -387,6 +388,7 @@ SHARED = '_shared'
 KERNELS |= {name + SHARED: kernels._replace(batch_norm=functools.partial(kernels.batch_norm, split=True),
                                             draw=_draw_split) for name, kernels in KERNELS.items()}
 FORWARD |= {name + SHARED: forward + SHARED for name, forward in FORWARD.items()}
+KEYS = {'network.kernels': Key('auto', one_of('auto', 'fast', 'xla'), "array kernels; auto: the backend's")}
 BY_BACKEND = {'cpu': 'fast', 'gpu': 'xla', 'tpu': 'xla'}
 
 

@@ -1,6 +1,6 @@
 """Policies that need no search: what every result is held against.
 
-An augmenter is a function (key, images [B, H, W, C]) -> images, as `files.contract` describes it. Operations
+An augmenter is a function (key, images [B, H, W, C]) -> images, as `table.contract` describes it. Operations
 and ranges are this package's own (`daas_jax.augment.ops`). Compared with the public code of TrivialAugment,
 its space RA and its space Wide:
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from daas_jax.augment.apply import apply_each
 from daas_jax.augment.ops import OPS
-from daas_jax.policies.files import contract
+from daas_jax.policies.table import contract
 
 # The 14 operations of RandAugment, and of TrivialAugment's space RA.
 RAND_AUGMENT_OPS = (
@@ -38,7 +38,7 @@ _UPPER = ('Solarize', 'Posterize')
 
 
 class Fixed(NamedTuple):
-  """One row of FIXED.
+  """One row of BASELINES.
 
   Attributes:
     make: a function without mandatory arguments that returns the augmenter.
@@ -107,7 +107,7 @@ def outward(o, u, upwards):
   return start + u * (end - start)
 
 
-FIXED = {
+BASELINES = {
     'none': Fixed(identity, standard_preprocessing=False),
     'standard': Fixed(identity),
     'trivial_augment': Fixed(trivial_augment),

@@ -3,15 +3,21 @@
 A policy is (o, y, m): operations o_k, whether each is applied y_k, and its magnitude level m_k.
 """
 
+import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.augment.ops import DAAS_OPS
+from daas_jax.augment import apply, inputs
+from daas_jax.augment.ops import DAAS_OPS, OPS
+from daas_jax.config.key import Key, all_of, between, one_of
+from daas_jax.files import metrics as metrics_lib
+from daas_jax.policies import registry, table as policy_table
 
 SHARES = ('policy', 'slot', 'op')
 
@@ -122,7 +128,82 @@ def enumerate_policies(space):
 
 def strength(m, space):
   """Level m in [0, M) as strength in [0, 1], the unit of `daas_jax.augment.apply`: m / (M - 1)."""
-  return m / max(space.levels - 1, 1)
+  return policy_table.strength(m, space.levels)
+
+
+# --- outcomes -------------------------------------------------------------------------------------------------
+#
+# Events with the same effect on the images are one outcome: an operation that is not applied and its level, and the
+# level of an operation that has no magnitude, are summed out. As a score function that has the same expectation as
+# Eq. 4's and less variance.
+
+
+def graded(space):
+  """Which operations of the space have a magnitude: float [N], 1 or 0."""
+  return jnp.array([float(OPS[name].graded) for name in space.ops])
+
+
+def _tuples(space):
+  """Every tuple of operations: int32 [N ** K, K]."""
+  return jnp.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), jnp.int32)
+
+
+def _tables(gamma, space):
+  """The tuples with their log pi [T], p logits [T, K] and delta logits [T, K, M]."""
+  tuples = _tuples(space)
+  slots = jnp.arange(space.K)
+  log_pi = jnp.sum(jax.nn.log_softmax(gamma['pi'])[slots, tuples], -1)
+  p, delta = jax.vmap(lambda o: rows(gamma, o, space))(tuples)
+  return tuples, log_pi, p, delta
+
+
+def outcome_log_prob(gamma, policy, space):
+  """log of the probability of a policy's outcome, []: the sum of exp(Eq. 4) over all events with its effect.
+
+  Args:
+    gamma: as `init` returns.
+    policy: a `Policy` of arrays [K].
+    space: the policy space.
+  """
+  tuples, log_pi, p, delta = _tables(gamma, space)
+  log_level = jax.nn.log_softmax(delta)[:, jnp.arange(space.K), policy.m]
+  applied = jax.nn.log_sigmoid(p) + jnp.where(graded(space)[tuples] > 0, log_level, 0.0)
+  slot = jnp.where(policy.y == 1, applied, jax.nn.log_sigmoid(-p))
+  agrees = jnp.all((tuples == policy.o) | (policy.y == 0), -1)
+  # A probability of 0 stays out of the sum, and its gradient out of the backward pass.
+  return jax.nn.logsumexp(log_pi + jnp.sum(slot, -1), where=agrees)
+
+
+def features(policy, space):
+  """phi, the parts that a policy's effect is made of: float [D], D = K (1 + N + N M), ones and zeros.
+
+  For each slot: whether an operation is applied; which; which at which level (0 for operations without magnitude).
+  """
+  n, levels = len(space.ops), space.levels
+  applied = policy.y.astype(jnp.float32)[:, None]
+  op = jax.nn.one_hot(policy.o, n) * applied
+  level = jax.nn.one_hot(policy.o * levels + policy.m, n * levels) * applied * graded(space)[policy.o][:, None]
+  return jnp.concatenate([applied, op, level], -1).reshape(-1)
+
+
+def n_features(space):
+  """D, the length of `features`."""
+  return space.K * (1 + len(space.ops) * (1 + space.levels))
+
+
+def expected_features(gamma, coefficients, space):
+  """E_Gamma[coefficients . features(Gamma)], [], in closed form over the N ** K tuples; differentiable in gamma."""
+  n, levels = len(space.ops), space.levels
+  w = coefficients.reshape(space.K, -1)
+  by_level = w[:, 1 + n :].reshape(space.K, n, levels) * graded(space)[:, None]
+  value = w[:, :1, None] + w[:, 1 : 1 + n, None] + by_level  # [K, N, M] of an applied operation
+  tuples, log_pi, p, delta = _tables(gamma, space)
+  slots = jnp.arange(space.K)
+  at_tuple = jnp.sum(jax.nn.softmax(delta) * value[slots, tuples], -1)  # [T, K]
+  return jnp.vdot(jnp.exp(log_pi), jnp.sum(jax.nn.sigmoid(p) * at_tuple, -1))
+
+
+# --- what is left of it ---------------------------------------------------------------------------------------
 
 
 def entropy_pi(gamma):
@@ -187,3 +268,80 @@ def table(gamma, space):
       'p': np.asarray(jax.nn.sigmoid(p), np.float64)[order],
       'm': np.asarray(jnp.argmax(delta, -1), np.int32)[order],
   }
+
+
+# --- as a space of a search -----------------------------------------------------------------------------------
+
+
+class Policies(NamedTuple):
+  """The distribution in a `daas_jax.types.Problem`.
+
+  Attributes:
+    init, sample: as `init` and `sample`, of one space.
+    log_prob: (gamma, policy) -> []: of the event (Eq. 4), or of its outcome.
+    identity: policy -> the same policy with nothing applied.
+    n_features, features, expected_features: D, policy -> [D], (gamma, w [D]) -> E[w . features] []: what an additive
+      control variate needs.
+  """
+  init: Callable
+  sample: Callable
+  log_prob: Callable
+  identity: Callable
+  n_features: int = 0
+  features: Callable | None = None
+  expected_features: Callable | None = None
+
+
+def not_applied(policy):
+  """A policy (of any space with a y) with nothing applied."""
+  return policy._replace(y=jnp.zeros_like(policy.y))
+
+
+def _space(config):
+  group = config.policy
+  return Space(tuple(group.ops), group.K, group.levels, group.share)
+
+
+def _distribution(config, space):
+  scored = {'event': log_prob, 'outcome': outcome_log_prob}[config.search.score]
+  return Policies(
+      functools.partial(init, space=space, p0=config.policy.p0), functools.partial(sample, space=space),
+      functools.partial(scored, space=space), not_applied, n_features(space),
+      functools.partial(features, space=space), functools.partial(expected_features, space=space))
+
+
+def _train_input(config, data, space, given):
+  del given
+  return inputs.make_input(config, data, lambda images, policy, key: apply.apply_policy(
+      images, policy.o, policy.y, strength(policy.m, space), key, ops=space.ops, per='batch'))
+
+
+def _record(gamma, space):
+  found = {name: metrics_lib.plain(x) for name, x in marginals(gamma, space).items()}
+  return {'candidates': list(space.ops)} | found | {
+      'strength': policy_table.graded_only(found['strength'], space.ops)}
+
+
+def _write(path, gamma, space, records):
+  del records
+  found = table(jax.device_get(gamma), space)
+  policy_table.save(path, found, space)
+  return policy_table.describe(found, space)
+
+
+K_KEY = Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)')
+
+registry.register('categorical', registry.PolicySpace(
+    'policies of K operations with levels',
+    keys={
+        'policy.K': K_KEY,
+        'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
+        'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
+        'policy.share': Key('policy', one_of(*SHARES), 'which operations share p and delta (DAAS 3.2)'),
+        'policy.p0': Key(0.5, between(0, 1, True, True), 'application probability at the start (choice)'),
+        'search.score': Key('event', one_of('event', 'outcome'),
+                            "what is scored: Eq. 4's event, or its outcome, whatever was not applied summed out"),
+    },
+    space=_space, distribution=_distribution, train_input=_train_input,
+    measures=lambda gamma, space: {f'entropy_pi_{k}': float(h) for k, h in enumerate(entropy_pi(gamma))},
+    record=_record, write=_write))

@@ -1,30 +1,36 @@
 """A found policy from its file, whichever form the search's method gave it."""
 
-from daas_jax.policies import files, schedule, transformations
+from collections.abc import Callable
+from typing import Any
+
+from daas_jax.policies import registry, table as policy_table
 
 
-def load(path):
-  """The `files.PolicyTable`, `schedule.Schedule` or `transformations.Transformations` in a policy.json.
+def _load(path):
+  """(its form, what it holds) of a policy.json."""
+  content = policy_table.read(path)
+  asked = content.get('format') if isinstance(content, dict) else None
+  known = registry.formats()
+  row = known.get(asked if isinstance(asked, str) else '', known[policy_table.FORMAT])
+  return row, row.read(content, path)
+
+
+def load(path: str) -> Any:
+  """What a policy.json holds: a `table.PolicyTable`, a `total.Schedule` or `transformations.Transformations`.
 
   Raises:
     BadInput: the file is missing or malformed.
   """
-  content = files.read(path)
-  if isinstance(content, dict) and content.get('format') == schedule.FORMAT:
-    return schedule.from_json(content, path)
-  if isinstance(content, dict) and content.get('format') == transformations.FORMAT:
-    return transformations.from_json(content, path)
-  return files.from_json(content, path)
+  return _load(path)[1]
 
 
-def load_table(path):
-  """The `files.PolicyTable` of a policy.json: of one with every epoch, that of the last."""
-  found = load(path)
-  rows = {schedule.Schedule: schedule, transformations.Transformations: transformations}
-  return rows[type(found)].table(found) if type(found) in rows else found
+def load_table(path: str) -> policy_table.PolicyTable:
+  """The `table.PolicyTable` of a policy.json: of one with every epoch, that of the last."""
+  row, found = _load(path)
+  return row.table(found)
 
 
-def load_policy(path, smoothing=1):
+def load_policy(path: str, smoothing: int = 1) -> Callable:
   """A policy.json as a function (key, images [B, H, W, C], progress=1.0) -> images, for any training loop.
 
   One policy is drawn a call, and for every image whether it is applied, signs and places. Images are floating in
@@ -41,7 +47,5 @@ def load_policy(path, smoothing=1):
   Raises:
     BadInput: the file is missing or malformed.
   """
-  found = load(path)
-  if isinstance(found, transformations.Transformations):
-    return transformations.augmenter(found)
-  return schedule.augmenter(found, smoothing) if isinstance(found, schedule.Schedule) else files.augmenter(found)
+  row, found = _load(path)
+  return row.augmenter(found, smoothing)

@@ -19,7 +19,9 @@ respect to the image, through which the parameters of an earlier slot learn, are
 estimates for Posterize, Equalize and AutoContrast, the chain rule elsewhere.
 """
 
+import functools
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -27,10 +29,13 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.augment.ops import magnitude, OPS
+from daas_jax.augment import inputs
+from daas_jax.augment.ops import OPS, magnitude
+from daas_jax.config.key import Key, above, all_of, between
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
-from daas_jax.policies import categorical
+from daas_jax.files import metrics as metrics_lib
+from daas_jax.policies import registry, table as policy_table
 
 OPERATIONS = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'AutoContrast', 'HorizontalFlip', 'Invert',
               'Equalize', 'Solarize', 'Posterize', 'Contrast', 'Color', 'Brightness', 'Sharpness', 'SamplePairing')
@@ -177,8 +182,8 @@ def _on_image(name):
 
 
 def table_space(space):
-  """The `categorical.Space` of `table`, for `files.save`: magnitudes in 1001 levels, level = round(1000 mu)."""
-  return categorical.Space(tuple(space.ops), space.K, _LEVELS)
+  """The `Header` of `table`, for `policy_table.save`: magnitudes in 1001 levels, level = round(1000 mu)."""
+  return policy_table.Header(tuple(space.ops), space.K, _LEVELS)
 
 
 def _numpy(gamma, space):
@@ -232,3 +237,50 @@ def measures(gamma, space):
   gamma, q = _numpy(gamma, space)
   entropy = -np.sum(q * np.log(np.where(q > 0, q, 1)), -1)
   return {'entropy_z': float(entropy.mean()), 'p': float(gamma['p'].mean()), 'mu': float(gamma['mu'].mean())}
+
+
+# --- as a space of a search -----------------------------------------------------------------------------------
+
+
+class Policies(NamedTuple):
+  """The distribution in a `daas_jax.types.Problem`: a policy is gamma itself.
+
+  Attributes:
+    init: key -> gamma.
+    sample: (key, gamma) -> gamma.
+    project: gamma -> the nearest one inside its bounds.
+  """
+  init: Callable
+  sample: Callable
+  project: Callable
+
+
+def _record(gamma, space):
+  found = {name: metrics_lib.plain(x) for name, x in marginals(gamma, space).items()}
+  return {'candidates': list(space.ops)} | found | {
+      'strength': policy_table.graded_only(found['strength'], space.ops)}
+
+
+def _write(path, gamma, space, records):
+  del records
+  found, header = table(gamma, space), table_space(space)
+  policy_table.save(path, found, header)
+  return policy_table.describe(found, header)
+
+
+registry.register('relaxed', registry.PolicySpace(
+    'L sub-policies, relaxed',
+    keys={
+        'policy.K': Key(2, between(1, 3), 'operations in sequence'),
+        'policy.ops': Key(OPERATIONS, all_of(OPS), 'candidate image operations, 16 without Cutout'),
+        'policy.L': Key(10, between(1, 100), 'sub-policies'),
+        'policy.selection_temperature': Key(0.05, above(0), 'eta of the softmax over operations (code)'),
+        'policy.bernoulli_temperature': Key(0.1, above(0), 'of the relaxed Bernoulli variables (code)'),
+    },
+    space=lambda config: Space(tuple(config.policy.ops), config.policy.K, config.policy.L,
+                               config.policy.selection_temperature, config.policy.bernoulli_temperature),
+    distribution=lambda config, space: Policies(functools.partial(init, space=space), lambda key, gamma: gamma,
+                                                project),
+    train_input=lambda config, data, space, given: inputs.make_input(
+        config, data, lambda images, gamma, key: apply(gamma, space, images, key)),
+    measures=measures, record=_record, write=_write))

@@ -1,110 +1,41 @@
 """DDAS's distribution over augmentation policies: a total probability, and one distribution over candidates (DDAS 3.1).
 
-A candidate is an operation at one strength. A policy phi is K candidates in sequence; with probability p_tp it is
-applied, P(phi) = prod_k p_o[phi_k], and with 1 - p_tp nothing is (DDAS Eq. 3).
+A candidate is an operation at one strength (`daas_jax.policies.candidates`). A policy phi is K candidates in sequence;
+with probability p_tp it is applied, P(phi) = prod_k p_o[phi_k], and with 1 - p_tp nothing is (DDAS Eq. 3).
+
+A search leaves a policy for every epoch, DDAS's dynamic offline policy (DDAS 3.5.4), as policy.json:
+
+  {"format": "daas_jax.policy_schedule", "version": 1, "K": 2,
+   "candidates": [{"op": "Rotate", "strength": 0.6, "magnitude": 6.0}, {"op": "Equalize"}, ...],
+   "epochs": [{"p_tp": 0.35, "p_o": [0.0192, ...]}, ...]}
+
+The magnitude is there to be read; the strength is what counts, and runs from 0 to 1 through an operation's range.
 """
 
 import functools
+import itertools
+import json
 import math
 import reprlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.augment import apply
-from daas_jax.augment.ops import magnitude, OPS
+from daas_jax.augment import apply, inputs
+from daas_jax.augment.apply import apply_policy
+from daas_jax.config.key import Key, between
 from daas_jax.errors import BadInput
-
-LEVELS = (0, 2, 10, 14)
-"""Of the published list, on RandAugment's scale, whose 10 is the high end of an operation's range and 14 beyond it."""
-_WITHOUT = ('Identity', 'HorizontalFlip', 'VerticalFlip', 'AutoContrast', 'Equalize', 'Invert', 'Blur', 'Smooth')
-_WITH = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'Solarize', 'Posterize', 'Contrast', 'Color',
-         'Brightness', 'Sharpness')
-_MOST = 1.5  # strength; 1 is the end of an operation's range here
-
-
-class Candidate(NamedTuple):
-  """One candidate: the name of an operation and its strength (`daas_jax.augment.ops.magnitude`)."""
-  op: str
-  strength: float
-
-  def __str__(self):
-    return f'{self.op}:{self.strength:.6g}' if OPS[self.op].graded else self.op
-
-
-class Space(NamedTuple):
-  """A space of policies.
-
-  Attributes:
-    candidates: the N `Candidate`s.
-    K: candidates in sequence, N_o = 2 in the paper.
-  """
-  candidates: tuple
-  K: int = 2
-
-  @property
-  def ops(self):
-    """Names of the operations of the candidates, each once."""
-    return tuple(dict.fromkeys(c.op for c in self.candidates))
-
-  def operations(self, phi):
-    """(positions in `ops`, strengths) of candidates phi (int, any shape)."""
-    o = np.array([self.ops.index(c.op) for c in self.candidates], np.int32)
-    strength = np.array([c.strength for c in self.candidates], np.float32)
-    return jnp.asarray(o)[phi], jnp.asarray(strength)[phi]
-
+from daas_jax.files import atomic, metrics as metrics_lib
+from daas_jax.policies import categorical, registry, table as policy_table
+from daas_jax.policies.candidates import Space, parse, published, values
 
 class Policy(NamedTuple):
   """One policy: phi int32 [K] in [0, N), and whether it is applied, y int32 [] in {0, 1}."""
   phi: jax.Array
   y: jax.Array
-
-
-def strength_of(op, level):
-  """The strength of a published level in [0, 14] (see `LEVELS`).
-
-  An operation with a sign has its identity at level 0. Solarize and Posterize cannot go beyond the end of their range:
-  there 14 is the end, and Posterize keeps whole bits, so that no two of the four levels are the same.
-  """
-  if OPS[op].signed:
-    return 0.5 + level / 20
-  if op == 'Solarize':
-    return level / 14
-  return math.ceil(4 * level / 14) / 4 if op == 'Posterize' else level / 10
-
-
-def published():
-  """The 52 candidates of DDAS (public code): 8 operations without magnitude and 11 at 4 levels."""
-  return tuple([Candidate(op, 0.0) for op in _WITHOUT]
-               + [Candidate(op, strength_of(op, level)) for op in _WITH for level in LEVELS])
-
-
-def parse(names):
-  """The `Candidate`s of ('Rotate:0.6', 'Equalize', ...).
-
-  Raises:
-    BadInput: an unknown operation, a strength that is missing, superfluous or outside of [0, 1.5], or one twice.
-  """
-  out = []
-  for name in names:
-    op, _, strength = name.partition(':')
-    if op not in OPS:
-      raise BadInput(f'the candidate {reprlib.repr(name)} names no known operation; known are {", ".join(OPS)}')
-    if OPS[op].graded != bool(strength):
-      raise BadInput(f'the candidate {reprlib.repr(name)} ' + (f'has no strength: write {op}:0.5' if OPS[op].graded else
-                                                  f'has a strength, which {op} ignores: write {op}'))
-    try:
-      value = float(strength or 0)
-    except ValueError:
-      value = math.nan
-    if not 0 <= value <= _MOST:
-      raise BadInput(f'the candidate {reprlib.repr(name)} must have a strength in [0, {_MOST}]')
-    out.append(Candidate(op, value))
-  if len(set(out)) < len(out):
-    raise BadInput('a candidate is named twice')
-  return tuple(out)
 
 
 def init(key, space, p_tp=0.35):
@@ -129,20 +60,239 @@ def total_probability(gamma):
   return jax.nn.sigmoid(gamma['alpha_tp'])
 
 
-def values(candidate):
-  """The magnitude of a candidate in its operation's own unit, None where it has none."""
-  return float(magnitude(candidate.op, candidate.strength)) if OPS[candidate.op].graded else None
-
-
-def fields(space, p_tp):
-  """The fields of a `daas_jax.types.Problem` that are about this distribution, as a dict; p_tp as `init` takes it."""
-  return dict(init_gamma=functools.partial(init, space=space, p_tp=p_tp),
-              sample_policy=lambda key, gamma: sample(key, space), log_prob=log_prob,
-              total_probability=total_probability)
-
-
 def augment(images, policy, key, space, boxes=None):
   """Applies one policy to a batch: images float [B, H, W, C] -> the same; with boxes [B, N, 4] -> (images, boxes)."""
   o, strength = space.operations(policy.phi)
   return apply.apply_policy(images, o, jnp.broadcast_to(policy.y, o.shape), strength, key, ops=space.ops, per='batch',
                             boxes=boxes)
+
+
+# --- a policy for every epoch: the file ----------------------------------------------------------------------
+
+FORMAT = 'daas_jax.policy_schedule'
+VERSION = 1
+_MOST_POLICIES = 10**6  # K candidates in sequence: `table` has a row for each
+
+
+class Schedule(NamedTuple):
+  """The policies of T epochs.
+
+  Attributes:
+    space: `Space` of N candidates.
+    p_tp: float64 [T], total probability.
+    p_o: float64 [T, N], probability of each candidate, rows of sum 1.
+  """
+  space: Space
+  p_tp: np.ndarray
+  p_o: np.ndarray
+
+
+# --- the file -----------------------------------------------------------------------------------------------
+
+
+def to_text(schedule):
+  """The content of the file; the same schedule gives the same bytes."""
+  digits = lambda x: float(f'{x:.9g}')
+  candidates = []
+  for c in schedule.space.candidates:
+    value = values(c)
+    candidates.append({'op': c.op} | ({} if value is None else {'strength': digits(c.strength),
+                                                                'magnitude': digits(value)}))
+  epochs = [{'p_tp': digits(tp), 'p_o': [digits(x) for x in o]} for tp, o in zip(schedule.p_tp, schedule.p_o)]
+  rows = lambda name, content: f'"{name}": [\n' + ',\n'.join(
+      '  ' + json.dumps(row, allow_nan=False) for row in content) + '\n ]'
+  return ('{"format": %s,\n "version": %d,\n "K": %d,\n ' % (json.dumps(FORMAT), VERSION, schedule.space.K)
+          + rows('candidates', candidates) + ',\n ' + rows('epochs', epochs) + '}\n')
+
+
+def save(path, schedule):
+  """Writes the file, whole or not at all.
+
+  Raises:
+    OSError: it cannot be written.
+    ValueError: the schedule holds NaN or an infinite number.
+  """
+  atomic.write(path, to_text(schedule))
+
+
+def from_json(content, path):
+  """The `Schedule` in a file's content.
+
+  Raises:
+    BadInput: it is malformed; one line that names the file and the place.
+  """
+  where = f'{path}: '
+  policy_table.check_version(content, VERSION, where)
+  K = content.get('K')
+  if type(K) is not int or not 1 <= K <= 3:
+    raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
+  candidates = _candidates(content.get('candidates'), where)
+  if len(candidates)**K > _MOST_POLICIES:
+    raise BadInput(f'{where}{len(candidates)} candidates make more than {_MOST_POLICIES:,} policies of K = {K}')
+  epochs = content.get('epochs')
+  if not isinstance(epochs, list) or not epochs:
+    raise BadInput(f'{where}"epochs" must be a list of at least one epoch')
+  rows = [_epoch(row, f'{where}epochs[{i}]: ', len(candidates)) for i, row in enumerate(epochs)]
+  p_tp, p_o = (np.array(column, np.float64) for column in zip(*rows))
+  return Schedule(Space(candidates, K), p_tp, p_o / p_o.sum(-1, keepdims=True))
+
+
+def _candidates(given, where):
+  if not isinstance(given, list) or not given or not all(isinstance(c, dict) for c in given):
+    raise BadInput(f'{where}"candidates" must be a list of at least one object with "op" and "strength"')
+  for i, c in enumerate(given):  # before they are made text, in which a "0.5" looks like a 0.5
+    if not isinstance(c.get('op'), str) or type(c.get('strength', 0)) not in (int, float):
+      raise BadInput(f'{where}candidates[{i}] must have the name of an operation as "op" and, where that has a '
+                     f'magnitude, a number as "strength", not {reprlib.repr(c)}')
+  names = [c['op'] + (f':{c["strength"]}' if 'strength' in c else '') for c in given]
+  try:
+    return parse(names)
+  except BadInput as error:
+    raise BadInput(f'{where}{error}') from None
+
+
+def _epoch(row, where, n):
+  """(p_tp, p_o) of one epoch of the file."""
+  if not isinstance(row, dict) or not policy_table.is_probability(row.get('p_tp')):
+    raise BadInput(f'{where}"p_tp" must be a number from 0 to 1')
+  p_o = row.get('p_o')
+  if not isinstance(p_o, list) or len(p_o) != n or not all(map(policy_table.is_probability, p_o)):
+    raise BadInput(f'{where}"p_o" must be a list of {n} numbers from 0 to 1, one a candidate')
+  if abs(sum(p_o) - 1) > policy_table.SUM_TOLERANCE:
+    raise BadInput(f'{where}"p_o" sums to {sum(p_o):.6g}; make it sum to 1')
+  return row['p_tp'], p_o
+
+
+# --- its use ------------------------------------------------------------------------------------------------
+
+
+def smoothed(p_tp, width):
+  """p_tp [T] under a mean filter of odd width (DDAS 3.5.4); at both ends the mean of the epochs that there are."""
+  sums = lambda x: np.convolve(x, np.ones(width), 'same')[:len(x)] if width <= len(x) else np.array(
+      [np.sum(x[max(0, t - width // 2):t + width // 2 + 1]) for t in range(len(x))])
+  return sums(np.asarray(p_tp, np.float64)) / sums(np.ones(len(p_tp)))
+
+
+def augmenter(schedule, smoothing=1):
+  """The policies as one function of images and of the training's progress.
+
+  Every call draws one policy from the epoch's p_o; each image gets it, all K candidates, with probability p_tp.
+
+  Args:
+    schedule: `Schedule`.
+    smoothing: width of the mean filter over p_tp, odd; 1 is none.
+
+  Returns:
+    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `policy_table.contract`.
+  """
+  space, epochs = schedule.space, len(schedule.p_tp)
+  p_tp = smoothed(schedule.p_tp, smoothing)
+  with np.errstate(divide='ignore'):
+    log_p_o = np.log(schedule.p_o)
+
+  def augment(key, images, progress):
+    key_policy, key_y, key_apply = jax.random.split(key, 3)
+    t = policy_table.epoch_at(progress, epochs)
+    o, strength = space.operations(jax.random.categorical(key_policy, jnp.asarray(log_p_o)[t], shape=(space.K,)))
+    y = jax.random.bernoulli(key_y, jnp.asarray(p_tp)[t], (images.shape[0], 1))
+    return apply_policy(images, o, jnp.broadcast_to(y, (images.shape[0], space.K)), strength, key_apply, ops=space.ops,
+                        per='image')
+
+  return policy_table.contract(augment, scheduled=True)
+
+
+def table(schedule):
+  """The last epoch's policies as a `policy_table.PolicyTable`, likeliest first: every tuple, applied with p_tp.
+
+  The K application probabilities of a row are one event, not K: a training applies all of a policy or nothing.
+  """
+  space, n = schedule.space, len(schedule.space.candidates)
+  phi = np.array(list(itertools.product(range(n), repeat=space.K)), np.int32)
+  probability = np.prod(schedule.p_o[-1][phi], -1)
+  phi = phi[np.argsort(-probability, kind='stable')]
+  o, strength = (np.asarray(x) for x in space.operations(phi))
+  return policy_table.PolicyTable(space.ops, space.K, 1, o, np.prod(schedule.p_o[-1][phi], -1),
+                           np.full(phi.shape, schedule.p_tp[-1]), strength.astype(np.float64))
+
+
+# --- as a space of a search -----------------------------------------------------------------------------------
+
+
+class Policies(NamedTuple):
+  """The distribution in a `daas_jax.types.Problem`.
+
+  Attributes:
+    init: key -> gamma.
+    sample: (key, gamma) -> policy, uniform whatever gamma is.
+    log_prob: (gamma, policy) -> log P(phi) [], without the total probability.
+    identity: policy -> the same policy with nothing applied.
+    total_probability: gamma -> p_tp [].
+  """
+  init: Callable
+  sample: Callable
+  log_prob: Callable
+  identity: Callable
+  total_probability: Callable
+
+
+def policies(space: Space, p_tp: float) -> Policies:
+  """The `Policies` of a space that start at a total probability."""
+  return Policies(functools.partial(init, space=space, p_tp=p_tp), lambda key, gamma: sample(key, space), log_prob,
+                  categorical.not_applied, total_probability)
+
+
+def _measures(gamma, space):
+  del space
+  log_p = np.asarray(jax.nn.log_softmax(gamma['alpha_o']), np.float64)
+  return {'p_tp': float(total_probability(gamma)), 'entropy_p_o': float(-np.sum(np.exp(log_p) * log_p))}
+
+
+def _record(gamma, space):
+  """One distribution for all K places, and one probability for all candidates."""
+  p_o = metrics_lib.plain(jax.nn.softmax(gamma['alpha_o']))
+  p_tp = metrics_lib.plain(total_probability(gamma))
+  return {'candidates': [str(c) for c in space.candidates], 'probability': [p_o], 'applied': [[p_tp] * len(p_o)]}
+
+
+def _write(path, gamma, space, records):
+  records = records or [_record(gamma, space)]
+  p_o = np.array([r['probability'][0] for r in records])
+  found = Schedule(space, np.array([r['applied'][0][0] for r in records]), p_o / p_o.sum(-1, keepdims=True))
+  save(path, found)
+  return _describe(found)
+
+
+def _describe(found, top=10):
+  """The likeliest candidates at the end, and p_tp over the epochs, as lines of aligned text."""
+  lines = [f'{"probability":13} {"candidate":16} magnitude']
+  for i in np.argsort(-found.p_o[-1], kind='stable')[:top]:
+    c = found.space.candidates[i]
+    value = values(c)
+    lines.append(f'{found.p_o[-1][i]:<13.4f} {c.op:16} {"-" if value is None else policy_table.shown(c.op, value)}')
+  shown = found.p_tp if len(found.p_tp) <= 8 else found.p_tp[np.linspace(0, len(found.p_tp) - 1, 8).astype(int)]
+  numbers = ' '.join(f'{p:.3f}' for p in shown)
+  return '\n'.join([*lines, '', f'p_tp at {len(shown)} of {len(found.p_tp)} epochs: {numbers}'])
+
+
+def _some_candidates(v):
+  try:
+    parse(v)
+  except BadInput as error:
+    return f'is wrong: {error}; it must name operations'
+  return None
+
+
+registry.register_format(FORMAT, registry.Format(from_json, augmenter, table))
+registry.register('total', registry.PolicySpace(
+    'candidates and a total probability',
+    keys={
+        'policy.K': categorical.K_KEY,
+        'policy.candidates': Key((), _some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
+                                 "...); () is the published list of 52"),
+        'policy.p_tp': Key(0.35, between(0, 1, True, True), 'total probability at the start (DDAS 4.2)'),
+    },
+    space=lambda config: Space(parse(config.policy.candidates) or published(), config.policy.K),
+    distribution=lambda config, space: policies(space, config.policy.p_tp),
+    train_input=lambda config, data, space, given: inputs.make_input(
+        config, data, functools.partial(augment, space=space)),
+    measures=_measures, record=_record, write=_write))

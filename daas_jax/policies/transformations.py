@@ -10,31 +10,30 @@ slowest:
    "epochs": [[0.0051, ...], ...]}
 """
 
+import functools
 import itertools
 import json
 import reprlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.files import atomic
-from daas_jax.augment import apply
+from daas_jax.files import atomic, metrics as metrics_lib
+from daas_jax.augment import apply, inputs
 from daas_jax.augment.ops import OPS
+from daas_jax.config.key import Key, all_of
 from daas_jax.errors import BadInput
-from daas_jax.policies import files, schedule
+from daas_jax.policies import categorical, registry, table as policy_table
 
 FORMAT = 'daas_jax.policy_transformations'
 VERSION = 1
-_SUM_TOLERANCE = 1e-3  # of the probabilities of an epoch, which are rounded
 
 OPERATIONS = ('AutoContrast', 'Equalize', 'Rotate', 'Posterize', 'Solarize', 'Color', 'Contrast', 'Brightness',
               'Sharpness', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Identity')
 """The 14 of DiffAutoML 4.1."""
-FOUR = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY')
-"""The 4 of its Table 3."""
-
 
 class Space(NamedTuple):
   """A space of transformations: names of the N operations, and K of them in sequence."""
@@ -111,9 +110,7 @@ def from_json(content, path):
     BadInput: it is malformed; one line that names the file and the place.
   """
   where = f'{path}: '
-  if type(content.get('version')) is not int or content['version'] != VERSION:  # True is 1
-    raise BadInput(f'{where}version {reprlib.repr(content.get("version"))} is not the one that this daas_jax reads, '
-                   f'{VERSION}; use the daas_jax that wrote it')
+  policy_table.check_version(content, VERSION, where)
   K, ops, epochs = (content.get(key) for key in ('K', 'ops', 'epochs'))
   if type(K) is not int or not 1 <= K <= 3:
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
@@ -125,9 +122,9 @@ def from_json(content, path):
   if not isinstance(epochs, list) or not epochs:
     raise BadInput(f'{where}"epochs" must be a list of at least one epoch')
   for i, row in enumerate(epochs):
-    if not isinstance(row, list) or len(row) != len(ops)**K or not all(map(schedule.is_probability, row)):
+    if not isinstance(row, list) or len(row) != len(ops)**K or not all(map(policy_table.is_probability, row)):
       raise BadInput(f'{where}epochs[{i}] must be a list of {len(ops)**K} numbers from 0 to 1, one a transformation')
-    if abs(sum(row) - 1) > _SUM_TOLERANCE:
+    if abs(sum(row) - 1) > policy_table.SUM_TOLERANCE:
       raise BadInput(f'{where}epochs[{i}] sums to {sum(row):.6g}; make it sum to 1')
   p = np.array(epochs, np.float64)
   return Transformations(Space(tuple(ops), K), p / p.sum(-1, keepdims=True))
@@ -145,7 +142,7 @@ def augmenter(found):
     found: `Transformations`.
 
   Returns:
-    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `files.contract`.
+    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `policy_table.contract`.
   """
   epochs = len(found.probability)
   with np.errstate(divide='ignore'):
@@ -153,18 +150,18 @@ def augmenter(found):
 
   def changed(key, images, progress):
     key_draw, key_apply = jax.random.split(key)
-    drawn = sample(key_draw, jnp.asarray(log_p)[schedule.epoch_at(progress, epochs)], images.shape[0], found.space)
+    drawn = sample(key_draw, jnp.asarray(log_p)[policy_table.epoch_at(progress, epochs)], images.shape[0], found.space)
     return augment(images, drawn, key_apply, found.space)
 
-  return files.contract(changed, scheduled=True)
+  return policy_table.contract(changed, scheduled=True)
 
 
 def table(found):
-  """The last epoch's transformations as a `files.PolicyTable`, likeliest first; strengths are their mean, 1/2."""
+  """The last epoch's transformations as a `policy_table.PolicyTable`, likeliest first; strengths are their mean, 1/2."""
   space, p = found.space, found.probability[-1]
   o = np.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), np.int32)
   order = np.argsort(-p, kind='stable')
-  return files.PolicyTable(space.ops, space.K, 1, o[order], p[order], np.ones(o.shape), np.full(o.shape, 0.5))
+  return policy_table.PolicyTable(space.ops, space.K, 1, o[order], p[order], np.ones(o.shape), np.full(o.shape, 0.5))
 
 
 def describe(found, top=10):
@@ -174,3 +171,56 @@ def describe(found, top=10):
   for o, p in zip(likeliest.o[:top], likeliest.probability):
     lines.append(f'{p:<13.4f} {", ".join(found.space.ops[i] for i in o)}')
   return '\n'.join(lines)
+
+
+# --- as a space of a search -----------------------------------------------------------------------------------
+
+
+class Policies(NamedTuple):
+  """The distribution in a `daas_jax.types.Problem`: every image draws its own transformation.
+
+  Attributes:
+    init: key -> tau.
+    sample: (key, tau) -> `Drawn` for the images of a batch.
+    probability: (tau, `Drawn`) -> p_k(tau) of each image's transformation [B].
+  """
+  init: Callable
+  sample: Callable
+  probability: Callable
+
+
+def _measures(tau, space):
+  del space
+  log_p = np.asarray(jax.nn.log_softmax(tau), np.float64)
+  return {'entropy_tau': float(-np.sum(np.exp(log_p) * log_p))}
+
+
+def _record(tau, space):
+  """The marginals of the K places, and the whole distribution, [N ** K]."""
+  p = jax.nn.softmax(tau)
+  return {'candidates': list(space.ops), 'probability': metrics_lib.plain(marginals(p, space)),
+          'transformations': metrics_lib.plain(p)}
+
+
+def _write(path, tau, space, records):
+  records = records or [_record(tau, space)]
+  p = np.array([r['transformations'] for r in records])
+  found = Transformations(space, p / p.sum(-1, keepdims=True))
+  save(path, found)
+  return describe(found)
+
+
+registry.register_format(FORMAT, registry.Format(from_json, lambda found, smoothing: augmenter(found), table))
+registry.register('transformations', registry.PolicySpace(
+    'transformations of two operations',
+    keys={
+        'policy.K': categorical.K_KEY,
+        'policy.ops': Key(OPERATIONS, all_of(OPS), 'candidate image operations: 14, or the 4 of Table 3'),
+    },
+    space=lambda config: Space(tuple(config.policy.ops), config.policy.K),
+    distribution=lambda config, space: Policies(
+        functools.partial(init, space=space), lambda key, tau: sample(key, tau, config.search.batch, space),
+        probability),
+    train_input=lambda config, data, space, given: inputs.make_input(
+        config, data, lambda images, drawn, key: augment(images, drawn, key, space)),
+    measures=_measures, record=_record, write=_write))

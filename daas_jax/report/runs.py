@@ -7,6 +7,7 @@ import numpy as np
 
 from daas_jax.config import schema as config_lib
 from daas_jax.files import metrics as metrics_lib, remote, storage
+from daas_jax.methods import registry
 from daas_jax.runtime import workdir
 from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype as genotype_lib
@@ -144,7 +145,7 @@ def _load(folder, name):
                    'daas_jax.search or daas_jax.train made')
   rows, notes = _rows(path('metrics.jsonl'))
   history, more = _rows(path('history.jsonl'))
-  last = workdir.last_file(config)
+  last = registry.last_file(config)
   finished = os.path.isfile(path(last))
   if not rows and not finished:
     raise BadInput(f'{folder} holds no finished {"search" if kind == "search" else "training"} and no whole line of '

@@ -5,7 +5,7 @@ import re
 from daas_jax.config import schema as config_lib
 from daas_jax.files import storage
 from daas_jax.data import select
-from daas_jax.detection import networks as detectors
+from daas_jax.nets import registry as nets
 from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.report import figures, graph, page, runs as runs_lib, sheet, timing
@@ -247,9 +247,10 @@ def _images(run):
   except (TypeError, ValueError, OverflowError) as error:  # ml_collections' own
     raise BadInput(f'config.json is damaged: {storage.reason(error)}') from error
   config_lib.check(config, run.kind)
-  if config.network.name in detectors.DETECTORS:
+  network = nets.of(config)
+  if network.task:
     raise BadInput('images with boxes are not shown')
-  data = select.from_config(config)
+  data = select.from_config(config, network.smallest(config))
   return data.train_images, data.train_labels, data.name
 
 

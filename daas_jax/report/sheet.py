@@ -7,7 +7,7 @@ import numpy as np
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude
 from daas_jax.augment.preprocess import to_float
-from daas_jax.policies import files
+from daas_jax.policies import table as policy_table
 from daas_jax.report import figures
 
 IMAGES, POLICIES = 8, 10
@@ -15,7 +15,7 @@ _TEXT = 1.8  # inches for the words beside the images
 
 
 def likeliest(table, top=POLICIES):
-  """Positions of the likeliest policies of a `files.PolicyTable`, likeliest first."""
+  """Positions of the likeliest policies of a `policy_table.PolicyTable`, likeliest first."""
   return np.argsort(-table.probability, kind='stable')[:top]
 
 
@@ -32,7 +32,7 @@ def augmented(table, images):
   """The images under each of the likeliest policies, every operation applied.
 
   Args:
-    table: `files.PolicyTable`.
+    table: `policy_table.PolicyTable`.
     images: uint8 [n, H, W, C].
 
   Returns:
@@ -57,7 +57,7 @@ def augmented(table, images):
 def lines(table, i):
   """[(operation, application probability, magnitude)] of policy i, as text."""
   names = [table.ops[o] for o in table.o[i]]
-  return [(name, f'{p:.2f}', files.shown(name, magnitude(name, strength)))
+  return [(name, f'{p:.2f}', policy_table.shown(name, magnitude(name, strength)))
           for name, p, strength in zip(names, table.p[i], table.strength[i])]
 
 
@@ -65,7 +65,7 @@ def draw(table, images):
   """The PNG: a row of untouched images, then a row a policy, its operations beside it.
 
   Args:
-    table: `files.PolicyTable`.
+    table: `policy_table.PolicyTable`.
     images: uint8 [n, H, W, C].
   """
   rows = np.concatenate([np.asarray(to_float(jnp.asarray(images)))[None], augmented(table, images)])

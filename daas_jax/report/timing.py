@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from daas_jax.methods import registry
 from daas_jax.report import runs as runs_lib
 
 
@@ -40,6 +41,9 @@ def timings(run):
 
 
 def _images_per_step(run):
-  """As the commands count them: a step of a search looks at a batch of each half of the data."""
-  batch = run.config.get('search.batch' if run.kind == 'search' else 'train.batch')
-  return (2 if run.kind == 'search' else 1) * batch if runs_lib.is_number(batch) and batch > 0 else None
+  """As the commands count them: a search's method says how many images a step looks at."""
+  if run.kind == 'search':
+    images = registry.images_of(run.config)
+  else:
+    images = run.config.get('train.batch')
+  return images if runs_lib.is_number(images) and images > 0 else None

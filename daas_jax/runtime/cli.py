@@ -175,10 +175,11 @@ def parse(kind, arguments, define=lambda values: None):
   Raises:
     BadInput: for whatever cannot be read.
   """
-  schema, values = config_lib.SCHEMAS[kind], flags.FlagValues()
+  values = flags.FlagValues()
   try:
     arguments = values.read_flags_from_files(arguments, force_gnu=False)
     _register(arguments)
+    schema = config_lib.every(kind)
     _refuse_words(arguments, schema)
     _define(kind, arguments, define, values)
     rest = values([f'daas_jax.{kind}', *arguments])[1:]

@@ -10,8 +10,18 @@ import jax
 import numpy as np
 
 from daas_jax.files import metrics as metrics_lib
+from daas_jax.config.key import Key, at_least, one_of
 from daas_jax.runtime import checkpoint, disk, processes, signals
 from daas_jax.errors import Diverged, Terminated
+
+
+KEYS = {
+    'log.every_steps': Key(50, at_least(1), 'steps between two lines of metrics.jsonl'),
+    'checkpoint.every_steps': Key(500, at_least(1), 'steps between two checkpoints; one at the end of each epoch too'),
+    'checkpoint.keep': Key(3, at_least(2), 'checkpoints kept; 2 at least, so a damaged one has one before it'),
+    'checkpoint.on_full_disk': Key('stop', one_of(*disk.ACTIONS), 'where a checkpoint or a line cannot be written: '
+                                   'stop with one line, or go_on with a warning and try again at the next'),
+}
 
 
 class Job(NamedTuple):

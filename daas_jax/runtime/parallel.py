@@ -16,10 +16,16 @@ import numpy as np
 
 from daas_jax.runtime import processes as processes_lib
 from daas_jax.nets.devices import AXIS
+from daas_jax.config.key import Key, at_least, one_of
 from daas_jax.errors import BadInput
 
 OVER = ('samples', 'data')
 _STEPS_IN_FLIGHT_ON_CPU = 8  # more collective steps in flight abort the process with forced host devices
+
+KEYS = {
+    'parallel.devices': Key(1, at_least(0), 'devices of each process that pmap uses; 0 is all of them'),
+    'parallel.over': Key('samples', one_of('samples', 'data'), 'what they share: the samples of a step, or its batch'),
+}
 
 
 class Placement(NamedTuple):

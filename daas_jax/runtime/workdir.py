@@ -18,17 +18,6 @@ _HOW = (('parallel', 'devices'), ('parallel', 'over'), ('data', 'workers'))
 """Config keys that say how a run is computed and not what: another number of devices goes on with it."""
 
 
-def last_file(config):
-  """The name of the file that a finished run writes last.
-
-  Args:
-    config: {'room.key': value} of its config.json.
-  """
-  if config.get('kind') == 'train' or 'search.tuning_epochs' in config:  # a network that is ready is evaluated
-    return 'results.json'
-  return 'genotype.json' if 'policy.name' in config else 'policy.json'  # of which the former is searched alone
-
-
 @contextlib.contextmanager
 def opened(path, config_json):
   """Opens a workdir for one process and one config.
@@ -150,11 +139,13 @@ def keep_input(folder, name, text):
   Args:
     folder: an opened workdir.
     name: the file's name in it, such as 'genotype.json'.
-    text: its content.
+    text: its content; None where there is nothing to keep.
 
   Raises:
     BadInput: the workdir holds another.
   """
+  if text is None:
+    return
   path = os.path.join(folder, name)
   if not os.path.exists(path):
     atomic.write(path, text)

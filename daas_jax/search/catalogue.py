@@ -1,14 +1,13 @@
 """What a search can be put together of, as text: methods, networks, operations, policies, data."""
 
-import importlib
 import textwrap
 
-from daas_jax.config import schema as config_lib
 from daas_jax.augment.ops import OPS
 from daas_jax.data import sources
-from daas_jax.methods import build
+from daas_jax.methods import keys, registry
+from daas_jax.nets import registry as nets
 from daas_jax.nets.cells.primitives import PRIMITIVES
-from daas_jax.policies import baselines as fixed
+from daas_jax.policies import baselines, registry as policies
 
 _DATA = {
     'embedded': 'Fashion-MNIST, 4,000 + 2,000 images in the package',
@@ -18,50 +17,34 @@ _DATA = {
     'scenes:NAME': 'scenes with boxes, composed of the images of one of those, for a detector',
     'tfds:coco/2017': 'photographs with boxes, for a detector',
 }
-_SUPERNETS = {
-    'supernet': 'two cells of 14 edges, their operations network.primitives (DAAS, DARTS)',
-    'shuffle': '20 choice blocks of 4 kinds, network.size says how wide (DiffAutoML)',
-}
 _ARCHITECTURES = {'path': 'paths are sampled', 'mixture': 'all operations are mixed',
                   'uniform': 'paths are drawn uniformly, not searched'}
-_POLICIES = {'categorical': 'policies of K operations with levels', 'total': 'candidates and a total probability',
-             'relaxed': 'L sub-policies, relaxed', 'transformations': 'transformations of two operations',
-             'given': 'none is searched, policy.name says which'}
 _WIDTH = 100
 
 
-def _networks(name):
-  """The networks that a method's config may name."""
-  allowed = config_lib.schema_of('search', name)['network.name'].check('?')
-  return allowed.removeprefix('must be one of ').partition(' (nearest')[0].split(', ')
-
-
 def _method(name, row):
-  try:
-    doc = importlib.import_module(f'daas_jax.methods.{name}').__doc__.splitlines()[0]
-  except ImportError:  # registered by a config file
-    doc = f'Registered by {row.build.__code__.co_filename}.'
-  supernets = [network for network in _networks(name) if network in _SUPERNETS]
-  drawn = _ARCHITECTURES[row.architecture]
+  supernets = [network for network in keys.networks_of(name) if nets.networks()[network].space]
+  drawn = _ARCHITECTURES[row.sampling]
   architecture = f' Architectures of {" and ".join(supernets)}: {drawn}.' if supernets else ''
-  return f'{doc}{architecture} Policies: {_POLICIES[row.policy]}.'
+  about = row.about or f'Registered by {row.from_config.__code__.co_filename}.'
+  return f'{about}{architecture} Policies: {policies.spaces()[row.policy].about}.'
 
 
-def text():
+def text() -> str:
   """The catalogue that `python -m daas_jax.search --list` prints."""
-  others = dict.fromkeys(network for name in build.METHODS for network in _networks(name) if network not in _SUPERNETS)
-  rooms = {
-      'methods (config.method)': {name: _method(name, row) for name, row in build.METHODS.items()},
-      'spaces of architectures (config.network.name)': _SUPERNETS,
-      'fixed networks (config.network.name)': {'': ', '.join(others)},
+  rows = {name: row for name, row in nets.networks().items() if row.make}
+  groups = {
+      'methods (config.method)': {name: _method(name, row) for name, row in registry.methods().items()},
+      'spaces of architectures (config.network.name)': {name: row.about for name, row in rows.items() if row.space},
+      'fixed networks (config.network.name)': {name: row.about for name, row in rows.items() if not row.space},
       'cell operations (config.network.primitives)': {'': ', '.join(PRIMITIVES)},
       'image operations (config.policy.ops, or config.policy.candidates with their strengths)': {'': ', '.join(OPS)},
       'policies that are given (config.policy.name, or --policy of a training)': {
-          '': ', '.join(fixed.FIXED) + ', searched, or a policy FILE'},
+          '': ', '.join(baselines.BASELINES) + ', searched, or a policy FILE'},
       'data sets (config.data.name)': _DATA,
   }
   lines = []
-  for title, rows in rooms.items():
+  for title, rows in groups.items():
     wide = max(map(len, rows)) + 2 if any(rows) else 0
     lines += [title, *('\n'.join(textwrap.wrap(f'{name:{wide}}{what}', _WIDTH, initial_indent='  ',
                                               subsequent_indent=' ' * (wide + 2))) for name, what in rows.items()), '']

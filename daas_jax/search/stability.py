@@ -7,7 +7,7 @@ before a DARTS search ends in skip_connects. Amended-DARTS is a search that need
 import jax
 import numpy as np
 
-from daas_jax.data import splits
+from daas_jax.data import batches, splits
 from daas_jax.estimators import curvature
 
 WINDOW = 5
@@ -27,10 +27,11 @@ def measure(problem, config, data):
     data: a `daas_jax.data.sources.Dataset`.
   """
   every = config.arch.get('eigenvalue_every', 0) if 'arch' in config else 0
-  if not every or problem.relaxed_loss is None:
+  if not every or getattr(problem, 'relaxed_loss', None) is None:
     return lambda state, epoch: {}
   rows = splits.halves(data.train_labels, config.seed, 1 - config.data.val_fraction)[1][:config.search.batch]
   images, labels = data.train_images[rows], data.train_labels[rows]
+  images = batches.turned(images, config.data.validation_turns) if config.data.validation_turns else images
 
   @jax.jit
   def eigenvalue(theta, arch, images):

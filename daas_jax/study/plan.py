@@ -33,7 +33,7 @@ import ml_collections
 from daas_jax.config import schema as config_lib
 from daas_jax.runtime import cli
 from daas_jax.errors import BadInput
-from daas_jax.policies import baselines as fixed
+from daas_jax.policies import baselines
 
 RANDOM = 'random'
 _NAME = re.compile(r'[a-z0-9_]+')
@@ -186,7 +186,7 @@ def _check_shape(data):
           and len(set(seeds)) == len(seeds)):
     raise BadInput(f"'seeds' must be different whole numbers from 0 on, not {seeds!r}")
   searches, trainings, rows = data.get('searches', {}), data['trainings'], data['rows']
-  for what, runs, known, reserved in (('searches', searches, _OF_SEARCH, (RANDOM, *fixed.FIXED)),
+  for what, runs, known, reserved in (('searches', searches, _OF_SEARCH, (RANDOM, *baselines.BASELINES)),
                                       ('trainings', trainings, _OF_TRAINING, ())):
     _names(f'{what!r}', runs, reserved)
     for name, run in runs.items():
@@ -214,7 +214,7 @@ def _check_links(searches, trainings, seeds):
     if 'epoch' in run and (type(run['epoch']) is not int or run['epoch'] < 0 or run.get('genotype', RANDOM) == RANDOM):
       raise BadInput(f"trainings[{name!r}]['epoch'] must be a whole number of epochs of the search that 'genotype' "
                      f"names, not {run['epoch']!r}")
-    if run.get('policy') not in fixed.FIXED:
+    if run.get('policy') not in baselines.BASELINES:
       _search_name(f"trainings[{name!r}]['policy']", run.get('policy'), searches)
     if type(run.get('shift', 0)) is not int or not 0 <= run.get('shift', 0) < seeds:
       raise BadInput(f"trainings[{name!r}]['shift'] must be a whole number below the number of seeds, {seeds}, not "
@@ -242,7 +242,7 @@ def resolved(run, loaded):
   Raises:
     BadInput: an unknown key, or a value out of its range.
   """
-  schema = config_lib.SCHEMAS[run.kind]
+  schema = config_lib.every(run.kind)
   if run.config not in loaded:
     loaded[run.config] = cli.run_config_file(run.config)
     if not isinstance(loaded[run.config], ml_collections.ConfigDict):
@@ -278,7 +278,7 @@ def _trainings(data, folder, i):
     genotype, policy = given.get('genotype'), given['policy']
     if genotype:
       genotype = f'random:{seed}' if genotype == RANDOM else f'searches/{genotype}-{seed}'
-    if policy not in fixed.FIXED:
+    if policy not in baselines.BASELINES:
       policy = f"searches/{policy}-{seeds[(i + given.get('shift', 0)) % len(seeds)]}"
     yield Run('train', name, seed, _config_path(given.get('config', data['train']), folder),
               dict(given.get('set', {})) | {'seed': seed}, genotype, policy, given.get('epoch'))

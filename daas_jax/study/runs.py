@@ -23,9 +23,10 @@ import uuid
 import daas_jax
 from daas_jax.config import schema as config_lib
 from daas_jax.files import atomic, storage
-from daas_jax.runtime import cli, workdir
+from daas_jax.runtime import cli
 from daas_jax.errors import BadInput
-from daas_jax.nets.cells import genotype as genotype_lib
+from daas_jax.methods import registry
+from daas_jax.nets import registry as nets
 from daas_jax.policies import found
 
 RECORD, OUTPUT, _CLAIM = 'record.json', 'output.txt', '.claim'
@@ -75,7 +76,7 @@ def result(run, root):
   """
   folder = os.path.join(root, run.folder)
   config = config_lib.flatten(_read(os.path.join(folder, 'config.json')) or {}) | {'kind': run.kind}
-  path = os.path.join(folder, workdir.last_file(config))
+  path = os.path.join(folder, registry.last_file(config))
   if not os.path.lexists(path):
     return None
   try:
@@ -85,10 +86,12 @@ def result(run, root):
 
 
 def _search_result(folder, config):
-  if 'policy.name' not in config:
+  row = registry.methods().get(config.get('method'))
+  if row and row.policy != 'given':
     found.load(os.path.join(folder, 'policy.json'))
-  if config.get('network.name') == 'supernet' and config.get('method') != 'ddas':
-    genotype_lib.load(os.path.join(folder, 'genotype.json'))
+  space = nets.networks()[config['network.name']].space if config.get('network.name') in nets.networks() else None
+  if row and space and row.sampling != 'uniform':
+    space.load(os.path.join(folder, space.file))
   return {}
 
 

@@ -2,7 +2,6 @@
 trains a found or a fixed network from scratch under a found policy. Validation chooses the epoch, the test set is read
 once. With --count it only says how large that network is."""
 
-import difflib
 import json
 import os
 
@@ -10,91 +9,25 @@ from absl import flags
 import jax
 import jax.numpy as jnp
 
+from daas_jax import config as config_lib
 from daas_jax.augment import inputs
-from daas_jax.config import schema as config_lib
-from daas_jax.files import atomic, storage
-from daas_jax.runtime import loop, progress, signals, workdir
-from daas_jax.search import results
-from daas_jax.train import step as training
-from daas_jax.data import select, sources, splits, streaming
+from daas_jax.data import evaluation, select, sources, splits, streaming
 from daas_jax.errors import BadInput
-from daas_jax.nets import count
-from daas_jax.nets.cells import genotype as genotype_lib
-from daas_jax.nets.shuffle import blocks as blocks_lib
-from daas_jax.nets.cells.derived import count_parameters
-from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
-from daas_jax.policies import baselines as fixed, found
+from daas_jax.files import atomic, storage
+from daas_jax.methods import training
+from daas_jax.nets import count, registry as nets
+from daas_jax.policies import baselines, given as given_lib
+from daas_jax.runtime import loop, progress, signals, workdir
 
 
 def define_flags(values):
   flags.DEFINE_string('search', None, 'The workdir of the search whose result is trained.', flag_values=values)
   flags.DEFINE_string('policy_search', None, 'The search whose policy it is, where it is another.', flag_values=values)
-  flags.DEFINE_string('policy', None, 'searched, ' + ', '.join(fixed.FIXED) + ', or a policy file.', flag_values=values)
+  flags.DEFINE_string('policy', None, 'searched, ' + ', '.join(baselines.BASELINES) + ', or a policy file.', flag_values=values)
   flags.DEFINE_string('genotype', None, 'searched, searched:EPOCH, random:SEED, or a genotype file.',
                       flag_values=values)
   flags.DEFINE_bool('count', False, 'Prints parameters and multiply-adds of the network and trains nothing; needs no '
                     '--workdir.', flag_values=values)
-
-
-def _from_search(folder, name):
-  if not folder:
-    raise BadInput(f'the searched {name} is asked for, but no search is given: add --search=WORKDIR')
-  path = os.path.join(folder, f'{name}.json')
-  if not storage.is_file(path):
-    raise BadInput(f'{folder} holds no {name}.json: give the workdir of a finished search')
-  return path
-
-
-def _require_file(asked, name, words):
-  if not (os.path.exists(asked) or storage.is_file(asked)):
-    near = difflib.get_close_matches(asked, words, 1)
-    raise BadInput(f'--{name}={asked!r} is neither a file nor one of {", ".join(words)}'
-                   + (f'; did you mean {near[0]!r}?' if near else ''))
-
-
-def find_genotype(asked, search):
-  """The `Genotype` that --genotype names."""
-  if asked == 'searched':
-    return genotype_lib.load(_from_search(search, 'genotype'))
-  if asked.startswith('searched:'):
-    epoch = asked.removeprefix('searched:')
-    if not (epoch.isascii() and epoch.isdecimal() and len(epoch) < 10):
-      raise BadInput(f'--genotype=searched:EPOCH needs a whole number of epochs, not {epoch[:40]!r}')
-    if not search:
-      raise BadInput('the genotype of an epoch is asked for, but no search is given: add --search=WORKDIR')
-    return results.genotype_at(search, int(epoch))
-  if asked.startswith('random:'):
-    seed = asked.removeprefix('random:')
-    if not (seed.isascii() and seed.isdecimal() and len(seed) < 19):
-      raise BadInput(f'--genotype=random:SEED needs a whole number below 10 ** 18, not {seed[:40]!r}')
-    return genotype_lib.random_genotype(int(seed), DAAS_PRIMITIVES)
-  _require_file(asked, 'genotype', ('searched', 'random:SEED'))
-  return genotype_lib.load(asked)
-
-
-def find_blocks(asked, search):
-  """The `Blocks` that --genotype names for the network 'shuffle'."""
-  if asked == 'searched':
-    return blocks_lib.load(_from_search(search, 'blocks'))
-  _require_file(asked, 'genotype', ('searched',))
-  return blocks_lib.load(asked)
-
-
-def find_policy(asked, search, smoothing=1):
-  """(augment, whether crop and flip come before it) of the policy that --policy names (see `found.load_policy`)."""
-  if asked in fixed.FIXED:
-    return fixed.FIXED[asked].make(), fixed.FIXED[asked].standard_preprocessing
-  if asked == 'searched':
-    return found.load_policy(_from_search(search, 'policy'), smoothing), True
-  _require_file(asked, 'policy', ('searched', *fixed.FIXED))
-  return found.load_policy(asked, smoothing), True
-
-
-def keep_policy(folder, asked, search):
-  """Keeps a copy of a policy that is read from a file in the workdir; a resumed run must be given the same."""
-  if asked and asked not in fixed.FIXED:
-    path = _from_search(search, 'policy') if asked == 'searched' else asked
-    workdir.keep_input(folder, 'policy.json', storage.read_text(path))
 
 
 def size_text(config, genotype):
@@ -104,19 +37,12 @@ def size_text(config, genotype):
     shape = (config.data.side, config.data.side, shape[-1])
   net = training.network(config, genotype, config.data.classes or classes)
   params = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))['params']
-  bare, whole = (count_parameters(params, auxiliary) for auxiliary in (False, True))
-  lines = [f"{_title(config)}, {' x '.join(map(str, shape))} images, {net.num_classes} classes",
+  bare, whole = (count.parameters(params, auxiliary) for auxiliary in (False, True))
+  lines = [f"{nets.of(config).title(config)}, {' x '.join(map(str, shape))} images, {net.num_classes} classes",
            f'parameters                      {bare:>14,}']
   if whole != bare:
     lines.append(f'  with the auxiliary head       {whole:>14,}')
   return '\n'.join(lines + [f'multiply-adds of one image      {count.multiply_adds(net, shape):>14,}'])
-
-
-def _title(config):
-  if config.network.name == 'derived':
-    return f'{config.network.layers} cells of {config.network.channels} channels'
-  changed = [f'{name} {config.network[name]}' for name in ('depth', 'width') if config.network[name]]
-  return config.network.name + (f" with {' and '.join(changed)}" if changed else '')
 
 
 def main(options, asked=signals.never):
@@ -125,22 +51,22 @@ def main(options, asked=signals.never):
   with config.unlocked():
     config.policy, config.genotype = options.policy or config.policy, options.genotype or config.genotype
   config_lib.check(config, 'train')  # the flags may have changed it
-  find = {'derived': find_genotype, 'shuffle': find_blocks}.get(config.network.name)
-  genotype = find(config.genotype, options.search) if find else None
+  network = nets.of(config)
+  genotype = network.space.find(config.genotype, options.search) if network.space else None
   if options.count:
     print(size_text(config, genotype))
     return None
   policy_search = options.policy_search or options.search
-  augment, standard = find_policy(config.policy, policy_search, config.train.policy_smoothing)
-  data = select.from_config(config)
+  given = given_lib.find(config.policy, policy_search, config.train.policy_smoothing)
+  data = select.from_config(config, network.smallest(config))
   train, val = splits.halves(data.train_labels, config.seed, 1 - config.data.val_fraction)
   batches = streaming.train_batches(data.train_images, data.train_labels, train, config.seed, config.train.batch)
   total = config.train.epochs * batches.steps_per_epoch
-  without = _without_training(options.search) if config.network.name == 'shuffle' else None
+  without = _without_training(options.search) if network.space and network.export else None
   net = training.network(config, genotype, len(data.class_names))
   tx, lr = training.optimizer(config, total)
-  step = training.make_step(config, net, tx, lr, inputs.given_input(config, data, augment, standard), total)
-  evaluate = training.make_evaluate(net, data)
+  step = training.make_step(config, net, tx, lr, inputs.given_input(config, data, *given), total)
+  evaluate = evaluation.of(net, data)
   val_images, val_labels = streaming.rows_of(data.train_images, val), data.train_labels[val]
 
   def start(key):
@@ -156,12 +82,10 @@ def main(options, asked=signals.never):
       steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch, phase=lambda epoch: 'train',
       on_epoch=on_epoch)
   with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
-    if isinstance(genotype, blocks_lib.Blocks):
-      workdir.keep_input(folder, 'blocks.json', blocks_lib.to_text(genotype))
-    elif genotype is not None:
-      workdir.keep_input(folder, 'genotype.json', genotype_lib.to_text(genotype))
-    keep_policy(folder, config.policy, policy_search)
-    reporter.note(f'{_title(config)} on {data.name}, policy {config.policy}: {total} steps of {config.train.batch} '
+    if genotype is not None:
+      workdir.keep_input(folder, network.space.file, network.space.to_text(genotype))
+    workdir.keep_input(folder, 'policy.json', given_lib.text(config.policy, policy_search))
+    reporter.note(f'{nets.of(config).title(config)} on {data.name}, policy {config.policy}: {total} steps of {config.train.batch} '
                   'images')
     state, _ = loop.run(job, folder, config, reporter, asked)
     result = _result(config, state, evaluate, data)
@@ -180,7 +104,7 @@ def main(options, asked=signals.never):
 def _result(config, state, evaluate, data):
   loss, accuracy = evaluate(state.best['variables'], data.test_images, data.test_labels)
   return {'test_accuracy': accuracy, 'test_loss': loss, 'val_accuracy': float(state.best['accuracy']),
-          'best_epoch': int(state.best['epoch']), 'parameters': count_parameters(state.variables['params']),
+          'best_epoch': int(state.best['epoch']), 'parameters': count.parameters(state.variables['params']),
           'genotype': config.genotype, 'policy': config.policy, 'seed': config.seed}
 
 

@@ -207,7 +207,7 @@ sys.exit(test_study.study_command.main(sys.argv[1:]))
 def test_a_study_ends_with_its_runs_saved(tmp_path, fault, to):
   words = [sys.executable, '-c', DRIVER, f"--config={ROOT / 'configs/studies/default_vs_searched.py'}:smoke",
            f"--workdir={tmp_path / 'study'}"]
-  start = lambda: subprocess.Popen(words, cwd=ROOT / 'tests', env=commands.environment(PYTHONPATH=str(ROOT)), text=True,
+  start = lambda: subprocess.Popen(words, cwd=ROOT / 'tests' / 'study', env=commands.environment(PYTHONPATH=str(ROOT)), text=True,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
   with start() as one:
     try:

@@ -31,6 +31,11 @@ _SLOTS = 2 * STEPS
 _SOURCE, _TARGET = (np.array(ends, np.int32) for ends in zip(*EDGES))
 
 
+def reduction_layers(layers):
+  """Which cells halve the image: those at 1/3 and 2/3 of the depth."""
+  return (layers // 3, 2 * layers // 3)
+
+
 def edge_stride(edge, reduction):
   """2 for the edges of a reduction cell that leave one of its 2 inputs, else 1."""
   return 2 if reduction and EDGES[edge][0] < INPUTS else 1

@@ -1,7 +1,6 @@
 """The final network of one genotype: DARTS's NetworkCIFAR and NetworkImageNet (DAAS 5; github.com/quark0/darts)."""
 
 import functools
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -10,15 +9,14 @@ from jax import lax
 import jax.numpy as jnp
 
 from daas_jax.errors import BadInput
-from daas_jax.nets import kernels as k
-from daas_jax.nets.cells import auxiliary, genotype as genotype_lib
-from daas_jax.nets.cells.cell import INPUTS, STEPS
+from daas_jax.nets import kernels as k, registry
+from daas_jax.nets.cells import auxiliary, genotype as genotype_lib, space as space_lib
+from daas_jax.nets.count import AUXILIARY
+from daas_jax.nets.cells.cell import INPUTS, STEPS, reduction_layers
 from daas_jax.nets.cells.primitives import PRIMITIVES
-from daas_jax.nets.cells.supernet import reduction_layers
 
 MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
 _BARE = ('max_pool_3x3', 'avg_pool_3x3')  # not followed by a batch normalisation in the final network
-_AUXILIARY = 'auxiliary'  # every variable of the auxiliary head is called so
 
 
 def keep_factors(key, probability, shape):
@@ -44,20 +42,6 @@ def drop_path(x, key, probability):
     [B, H, W, C].
   """
   return _per_image(x, keep_factors(key, probability, x.shape[:1]))
-
-
-def count_parameters(params, auxiliary=False):
-  """Number of weights.
-
-  Args:
-    params: the 'params' of a DerivedNet, arrays or shapes.
-    auxiliary: whether to count the auxiliary head, which papers leave out.
-
-  Returns:
-    int.
-  """
-  counted = {n: p for n, p in params.items() if auxiliary or not n.startswith(_AUXILIARY)}
-  return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(counted))
 
 
 @functools.lru_cache(maxsize=None)
@@ -207,8 +191,8 @@ class DerivedNet(nn.Module):
     return jnp.concatenate(nodes[INPUTS:], -1)
 
   def _auxiliary_head(self, x, train):
-    w = self._weights(_AUXILIARY, auxiliary.shapes(x.shape[-1], self.num_classes))
-    norms = [self._norms(f'{_AUXILIARY}{i + 1}', 1, channels, train)
+    w = self._weights(AUXILIARY, auxiliary.shapes(x.shape[-1], self.num_classes))
+    norms = [self._norms(f'{AUXILIARY}{i + 1}', 1, channels, train)
              for i, channels in enumerate(auxiliary.normalised(self.stem))]
     logits = auxiliary.head(x, w, [norm for norm, _ in norms], self._kernels.pointwise)
     for _, store in norms:
@@ -236,3 +220,12 @@ class DerivedNet(nn.Module):
     c = features.shape[-1]
     w = self._weights('classifier', {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)})
     return features @ w['kernel'] + w['bias'], logits_auxiliary if train else None
+
+
+registry.register('derived', registry.Network(
+    'the network of a genotype',
+    train=lambda config, genotype, num_classes, kernels: DerivedNet(
+        genotype, num_classes, config.network.layers, config.network.channels, config.train.auxiliary > 0,
+        config.network.stem, kernels),
+    keys=k.KEYS | space_lib.keys(20, 36), space=space_lib.SPACE, smallest=space_lib.smallest, default=True,
+    title=lambda config: f'{config.network.layers} cells of {config.network.channels} channels'))

@@ -5,6 +5,7 @@ from typing import Callable, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from daas_jax.config.key import all_of
 from daas_jax.nets import kernels as k
 
 DAAS_PRIMITIVES = (
@@ -94,3 +95,8 @@ PRIMITIVES = {
     'none': Primitive(_no_weights, lambda x, w, stride, key, kernels: jnp.zeros_like(x[:, ::stride, ::stride])),
     'noise': Primitive(_no_weights, _noise),
 }
+
+
+def some_primitives(v):
+  """A tuple of cell operations of which one is not 'none'."""
+  return all_of(PRIMITIVES)(v) or (None if set(v) - {'none'} else "must name an operation other than 'none'")

@@ -4,17 +4,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from daas_jax.nets import kernels as k
-from daas_jax.nets.cells import auxiliary, cell as cells
-from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+from daas_jax.config.key import Key, anything, one_of
+from daas_jax.errors import BadInput
+from daas_jax.nets import kernels as k, registry
+from daas_jax.nets.cells import architecture, auxiliary, cell as cells, space as space_lib
+from daas_jax.nets.cells.derived import keep_factors
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, some_primitives
+from daas_jax.nets.losses import accuracy, cross_entropy
 
 NORMAL, REDUCE = 0, 1
 """Rows of alpha [2, E, O], beta [2, E], A and B: the two cell types."""
-
-
-def reduction_layers(layers):
-  """Which cells halve the image: those at 1/3 and 2/3 of the depth."""
-  return (layers // 3, 2 * layers // 3)
 
 
 class SuperNet(nn.Module):
@@ -111,13 +110,13 @@ class SuperNet(nn.Module):
     s0, s1, halved = self._stem(self._compute(images))
     channels, logits_auxiliary = self.channels, None
     for layer in range(self.layers):
-      reduction = layer in reduction_layers(self.layers)
+      reduction = layer in cells.reduction_layers(self.layers)
       channels *= 2 if reduction else 1
       w = dict(self._cell_weights(layer, s0, s1, channels, halved, reduction))
       inputs = self._preprocess(s0, w.pop('pre0')), self._preprocess(s1, w.pop('pre1'))
       s0, s1 = s1, self._cell(layer, inputs, w, z, reduction, key, keep)
       halved = reduction
-      if self.auxiliary and layer == reduction_layers(self.layers)[1]:
+      if self.auxiliary and layer == cells.reduction_layers(self.layers)[1]:
         logits_auxiliary = self._auxiliary_head(s1, images.dtype)
     features = jnp.mean(s1.astype(images.dtype), (1, 2))
     c = features.shape[-1]
@@ -125,3 +124,69 @@ class SuperNet(nn.Module):
     w = self.param('classifier', k.draw_weights, shapes)
     logits = features @ w['kernel'] + w['bias']
     return (logits, logits_auxiliary) if self.auxiliary else logits
+
+
+# --- as a row of the table ------------------------------------------------------------------------------------
+
+
+KEYS = k.KEYS | space_lib.keys(8, 16) | {
+    'network.primitives': Key(DAAS_PRIMITIVES, some_primitives, 'candidate operations of a cell (DAAS 3.2)'),
+    'network.dtype': Key('float32', one_of('float32', 'bfloat16'), 'what the supernet computes in; parameters and sums '
+                         'over pixels stay float32'),
+    'network.genotype': Key('', anything, "held fixed: searched (by --search), random:SEED, or a FILE; '' is "
+                            'none'),
+}
+
+
+def make(config, num_classes, kernels, sampling):
+  """The supernet that a search config names."""
+  group, space = config.network, space_lib.of(config)
+  return SuperNet(num_classes, group.layers, group.channels, space.primitives, group.stem,
+                  dense=sampling == 'mixture', kernels=kernels, dtype=group.dtype,
+                  edges=space.edges, own_cells=space.cells != architecture.CELL_TYPES,
+                  auxiliary=config.search.get('auxiliary', 0) > 0)
+
+
+def losses(config, outputs):
+  """The losses of a `Problem`: L_val has no auxiliary head, L_train one and drop-path, where the config says so."""
+  plain = outputs(auxiliary=False)
+
+  def loss(theta, z, images, labels, key):
+    logits = plain(theta, z, images, key)
+    return cross_entropy(logits, labels), accuracy(logits, labels)
+
+  def relaxed_loss(theta, arch, images, labels, key):
+    whole = outputs(on_one_device=True, auxiliary=False, dense=True)
+    return cross_entropy(whole(theta, architecture.mixture(arch), images, key), labels)
+
+  found = {'loss': loss, 'relaxed_loss': relaxed_loss}
+  return found | ({'regularised_loss': _regularised(config, outputs())} if 'drop_path' in config.search else {})
+
+
+def _regularised(config, outputs):
+  search = config.search
+  shape = (config.network.layers, len(space_lib.of(config).edges))
+
+  def regularised_loss(theta, z, images, labels, key, progress):
+    key_keep, key_network = jax.random.split(key)
+    keep = keep_factors(key_keep, search.drop_path * progress, (*shape, len(labels))) if search.drop_path else None
+    out = outputs(theta, z, images, key_network, keep)
+    logits, head = out if search.auxiliary > 0 else (out, None)
+    value = cross_entropy(logits, labels)
+    if head is not None:
+      value += search.auxiliary * cross_entropy(head, labels)
+    return value, accuracy(logits, labels)
+
+  return regularised_loss
+
+
+def _check(flat):
+  if flat.get('network.cells') == 'own' and flat['network.edges'] == 'all':
+    raise BadInput("config key 'network.cells': cells of their own have fixed edges (Amended-DARTS, S2): set "
+                   "network.edges='fixed', or network.cells='shared'")
+
+
+registry.register('supernet', registry.Network(
+    'two cells of 14 edges, their operations network.primitives (DAAS, DARTS)', make=make, keys=KEYS,
+    only=('network.dtype', 'network.genotype'), check=_check, noise=lambda config: 'noise' in config.network.primitives,
+    space=space_lib.SPACE, losses=losses, smallest=space_lib.smallest, default=True))

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax.nets import kernels as k
+from daas_jax.nets.fixed import family
 from daas_jax.nets.fixed.residual import Block, conv_block, norm_relu_block, ResidualNet, shake
 
 LAST_KEPT = 0.5  # p_L: probability that the last block is kept as it is
@@ -85,3 +86,6 @@ class PyramidNet(ResidualNet):
       block = _block(x.shape[-1], channels, 2 if i in (count, 2 * count) else 1)
       x = self._blocks(f'block{i}', block, x, train, factors[i])
     return self._classify(self._blocks('final', norm_relu_block(x.shape[-1]), x, train)), None
+
+
+family.register('pyramidnet_272', family.Fixed(PyramidNet, 272, 200, 2, 9), 'PyramidNet, alpha 200, with ShakeDrop')

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 
 from daas_jax.nets import kernels as k
+from daas_jax.nets.fixed import family
 from daas_jax.nets.fixed.residual import Block, conv_block, ResidualNet
 
 
@@ -55,3 +56,7 @@ class ImageNetResNet(ResNet):
     """7 x 7 convolution of stride 2-BN-ReLU, 3 x 3 maximum of stride 2 (He et al. 2016, Table 1)."""
     x = self._blocks('stem', conv_block(images.shape[-1], self.width, size=7, stride=2), images, train)
     return k.KERNELS[self.kernels].max_pool(jax.nn.relu(x), 2)
+
+
+family.register('resnet_18', family.Fixed(ResNet, 18, 64, 2, 8), 'ResNet-18 with a stem for small images')
+family.register('resnet_18_imagenet', family.Fixed(ImageNetResNet, 18, 64, 2, 8), 'ResNet-18 as published')

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 
 from daas_jax.nets import kernels as k
+from daas_jax.nets.fixed import family
 from daas_jax.nets.fixed.residual import Block, conv_block, ResidualNet, shake
 
 
@@ -68,3 +69,8 @@ class ShakeShake(ResidualNet):
       first = _block(x.shape[-1], c, 2 if stage else 1)
       x = self._stage(f'stage{stage}', first, _block(c, c), x, train, count, noise[stage])
     return self._classify(jax.nn.relu(x)), None
+
+
+for _width in (32, 96, 112):
+  family.register(f'shake_shake_26_2x{_width}d', family.Fixed(ShakeShake, 26, _width, 2, 6, even=True),
+                  f'Shake-Shake, 26 layers, two branches of {_width} channels')

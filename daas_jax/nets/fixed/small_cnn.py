@@ -6,7 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from daas_jax.nets import kernels as k
+from daas_jax.config.key import MOST, Key, between
+from daas_jax.nets import kernels as k, registry
 
 
 class SmallCNN(nn.Module):
@@ -39,3 +40,9 @@ class SmallCNN(nn.Module):
     bias = self.param('bias', lambda key, n: jax.random.uniform(key, (n,), minval=-bound, maxval=bound),
                       self.num_classes)
     return x @ kernel + bias
+
+
+registry.register('small_cnn', registry.Network(
+    'three convolutions: for checks',
+    make=lambda config, num_classes, kernels, sampling: SmallCNN(num_classes, config.network.channels, kernels),
+    keys=k.KEYS | {'network.channels': Key(16, between(1, MOST), 'channels of the first stage')}))

@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 
+from daas_jax.nets.fixed import family
 from daas_jax.nets.fixed.residual import Block, conv_block, norm_relu_block, ResidualNet
 
 
@@ -37,3 +38,7 @@ class WideResNet(ResidualNet):
       first = _block(x.shape[-1], c, 2 if stage else 1)
       x = self._stage(f'stage{stage}', first, _block(c, c), x, train, (self.depth - 4) // 6)
     return self._classify(self._blocks('final', norm_relu_block(c), x, train)), None
+
+
+family.register('wrn_40_2', family.Fixed(WideResNet, 40, 2, 4, 6), 'Wide-ResNet, 40 layers', default=True)
+family.register('wrn_28_10', family.Fixed(WideResNet, 28, 10, 4, 6), 'Wide-ResNet, 28 layers')

@@ -14,26 +14,23 @@ batches of clean training images, taken with the final weights.
 import io
 import json
 import os
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.files import atomic, storage
-from daas_jax.search import results
-from daas_jax.train import step as training
 from daas_jax.augment import preprocess
+from daas_jax.data import evaluation
 from daas_jax.errors import BadInput
-from daas_jax.nets import count, kernels as kernel_sets
-from daas_jax.nets.fixed import residual, table as fixed
-from daas_jax.nets.shuffle import blocks as blocks_lib, supernet as shuffle
-from daas_jax.nets.cells.derived import count_parameters
+from daas_jax.files import atomic, storage
+from daas_jax.nets import count, kernels as kernel_sets, registry as nets
+from daas_jax.nets.fixed import residual
 
 FORMAT = 'daas_jax.network'
 VERSION = 1
-_FIXED_MOST = {'depth': 1300, 'width': 10_000}  # to trace thousands of layers takes minutes
 
 
 class Ready(NamedTuple):
@@ -48,14 +45,6 @@ class Ready(NamedTuple):
   apply: Callable
   params: Any
   class_names: tuple
-
-
-def network(spec, num_classes, kernels='auto'):
-  """The linen module of the entry "network" of network.json."""
-  kernels = kernel_sets.choose(kernels)
-  if spec['name'] == 'shuffle':
-    return shuffle.ShuffleNet(tuple(spec['choices']), num_classes, spec['size'], kernels)
-  return fixed.make(spec['name'], num_classes, spec['depth'], spec['width'], kernels)
 
 
 def moments(net, params, batches, key):
@@ -86,13 +75,6 @@ def moments(net, params, batches, key):
   return jax.tree.map(lambda a: a / n, sums)
 
 
-def _spec(state, config):
-  if config.network.name == 'shuffle':
-    found = results.path(state, config)
-    return {'name': 'shuffle', 'size': found.size, 'choices': list(found.choices)}
-  return {'name': config.network.name, 'depth': config.network.depth, 'width': config.network.width}
-
-
 def write(folder, state, config, data, batches):
   """Writes network.json, network.npz and results.json of a search that is over; returns a summary, as text.
 
@@ -101,22 +83,23 @@ def write(folder, state, config, data, batches):
     state: its last state.
     config: its config.
     data: its `daas_jax.data.sources.Dataset`; the test images are read once.
-    batches: step number -> `Batch`, whose training images give the moments; has it a `close`, that is called.
+    batches: () -> step number -> `Batch`, whose training images give the moments; has it a `close`, that is called.
   """
-  spec = _spec(state, config)
-  net = network(spec, len(data.class_names), config.network.kernels)
-  params = shuffle.path_parameters(state.theta, spec['choices']) if spec['name'] == 'shuffle' else state.theta
+  row = nets.of(config).export
+  description = row.describe(config, state.arch)
+  net = row.build(description, len(data.class_names), kernel_sets.choose(config.network.kernels))
+  params, batches = row.parameters(state.theta, description), batches()
   clean = lambda images: preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
   found = moments(net, params, (clean(batches(i).train_images) for i in range(config.search.moment_batches)),
                   jax.random.key(config.seed))
   if hasattr(batches, 'close'):  # worker processes of a streamed set, and what they have decoded
     batches.close()
   variables = jax.device_get({'params': params, 'batch_stats': found})
-  _save(folder, {'format': FORMAT, 'version': VERSION, 'network': spec, 'class_names': list(data.class_names),
+  _save(folder, {'format': FORMAT, 'version': VERSION, 'network': {'name': config.network.name} | description, 'class_names': list(data.class_names),
                  'image_shape': list(map(int, data.train_images.shape[1:])), 'mean': list(map(float, data.mean)),
                  'std': list(map(float, data.std))}, variables)
-  loss, accuracy = training.make_evaluate(net, data)(variables, data.test_images, data.test_labels)
-  result = {'test_accuracy': accuracy, 'test_loss': loss, 'parameters': count_parameters(params),
+  loss, accuracy = evaluation.of(net, data)(variables, data.test_images, data.test_labels)
+  result = {'test_accuracy': accuracy, 'test_loss': loss, 'parameters': count.parameters(params),
             'multiply_adds': count.multiply_adds(net, data.train_images.shape[1:]), 'seed': config.seed}
   atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
   return (f"test accuracy without retraining {accuracy:.4f} ({len(data.test_labels)} images, read once); "
@@ -164,12 +147,10 @@ def _check(content, path):
     raise BadInput(f'{path}: "image_shape" must be [height, width, channels]')
   if not _numbers(content.get('mean'), shape[2], 0) or not _numbers(content.get('std'), shape[2], 1e-9):
     raise BadInput(f'{path}: "mean" and "std" must hold a number a channel')
-  if not isinstance(spec, dict) or spec.get('name') not in ('shuffle', *fixed.FIXED):
-    raise BadInput(f'{path}: "network" has no known name: one of shuffle, {", ".join(fixed.FIXED)}')
-  if spec['name'] == 'shuffle':
-    blocks_lib.from_json({'format': blocks_lib.FORMAT, 'version': blocks_lib.VERSION} | spec, f'{path}, "network",')
-  elif not all(type(spec.get(key)) is int and 0 <= spec[key] < most for key, most in _FIXED_MOST.items()):
-    raise BadInput(f'{path}: "network" must have a "depth" below {_FIXED_MOST["depth"]} and a "width"')
+  known = {name: row.export for name, row in nets.networks().items() if row.export}
+  if not isinstance(spec, dict) or not isinstance(spec.get('name'), str) or spec['name'] not in known:
+    raise BadInput(f'{path}: "network" has no known name: one of {", ".join(known)}')
+  known[spec['name']].check(spec, f'{path}, "network"')
 
 
 def _arrays(path, shapes):
@@ -206,7 +187,8 @@ def load(workdir):
   content = _content(path)
   _check(content, path)
   names, shape = tuple(content['class_names']), tuple(content['image_shape'])
-  net = network(content['network'], len(names))
+  description = content['network']
+  net = nets.networks()[description['name']].export.build(description, len(names), kernel_sets.choose())
   shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))
   params = _arrays(os.path.join(os.path.expanduser(workdir), 'network.npz'), shapes)
 

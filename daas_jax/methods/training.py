@@ -7,13 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax import trees
-from daas_jax.methods import problem
-from daas_jax.augment import preprocess
-from daas_jax.data import streaming
-from daas_jax.nets import kernels
-from daas_jax.nets.fixed import table as fixed
-from daas_jax.nets.shuffle import supernet as shuffle
-from daas_jax.nets.cells.derived import DerivedNet
+from daas_jax.methods import optimizers
+from daas_jax.nets import kernels, registry as nets
+from daas_jax.nets.losses import accuracy as accuracy_of, cross_entropy
 
 
 class TrainState(NamedTuple):
@@ -35,22 +31,14 @@ class TrainState(NamedTuple):
   best: Any
 
 
-def network(config, genotype, num_classes):
-  """The linen module that a training config names.
-
-  `genotype` is a `Genotype`, or for 'shuffle' a `daas_jax.nets.shuffle.blocks.Blocks`; not used where it is a fixed network.
-  """
-  room, kernel_set = config.network, kernels.choose(config.network.kernels)
-  if room.name in fixed.FIXED:
-    return fixed.make(room.name, num_classes, room.depth, room.width, kernel_set)
-  if room.name == 'shuffle':
-    return shuffle.ShuffleNet(genotype.choices, num_classes, genotype.size, kernel_set)
-  return DerivedNet(genotype, num_classes, room.layers, room.channels, config.train.auxiliary > 0, room.stem,
-                    kernel_set)
+def network(config: Any, genotype: Any, num_classes: int) -> Any:
+  """The linen module that a training config names; `genotype` is the architecture that was found, or None."""
+  return nets.of(config).train(config, genotype, num_classes, kernels.choose(config.network.kernels))
 
 
-def optimizer(config, total_steps):
-  """(optax transformation, learning-rate schedule) of a training config: SGD, momentum, L2, clipping (DARTS)."""
+def optimizer(config: Any, total_steps: int) -> tuple[Any, Any]:
+  """(optax transformation, learning-rate schedule) of a training config: clipping, L2, SGD with momentum (DARTS), or
+  another of `daas_jax.methods.optimizers`."""
   train = config.train
   rising = total_steps * train.warmup_epochs // train.epochs
   if train.schedule == 'cosine':
@@ -59,8 +47,7 @@ def optimizer(config, total_steps):
     lr = optax.linear_schedule(train.lr, 0.0, total_steps - rising)
   if rising:  # the first step moves too
     lr = optax.join_schedules([optax.linear_schedule(train.lr / rising, train.lr, rising - 1), lr], [rising])
-  return optax.chain(optax.clip_by_global_norm(train.clip), optax.add_decayed_weights(train.weight_decay),
-                     optax.sgd(lr, train.momentum, train.nesterov)), lr
+  return optimizers.make(train.optimizer, lr, train.weight_decay, train.momentum, train.nesterov, clip=train.clip), lr
 
 
 def init_state(net, tx, key, image_shape, ema=0.0):
@@ -107,10 +94,10 @@ def make_step(config, net, tx, lr, train_input, total_steps):
     (logits, auxiliary), changed = net.apply(
         {'params': params, 'batch_stats': batch_stats}, images, True, drop_path if train.drop_path else 0.0,
         mutable=['batch_stats'], rngs={'drop_path': key})
-    loss = problem.cross_entropy(logits, labels, train.label_smoothing)
+    loss = cross_entropy(logits, labels, train.label_smoothing)
     if auxiliary is not None:
-      loss += train.auxiliary * problem.cross_entropy(auxiliary, labels, train.label_smoothing)
-    return loss, (problem.accuracy(logits, labels), changed['batch_stats'])
+      loss += train.auxiliary * cross_entropy(auxiliary, labels, train.label_smoothing)
+    return loss, (accuracy_of(logits, labels), changed['batch_stats'])
 
   def step(state, batch):
     images, labels = batch
@@ -126,24 +113,6 @@ def make_step(config, net, tx, lr, train_input, total_steps):
     return state._replace(step=state.step + 1, variables=variables, opt=opt, average=average), metrics
 
   return step
-
-
-def make_evaluate(net, data, batch=256):
-  """(variables, images uint8 [n, H, W, C], labels [n]) -> (mean loss, accuracy) over every image exactly once."""
-  @jax.jit
-  def sums(variables, images, labels, mask):
-    images = preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
-    logits, _ = net.apply(variables, images, False)
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    right = (jnp.argmax(logits, -1) == labels).astype(jnp.float32)
-    return jnp.sum(loss * mask), jnp.sum(right * mask)
-
-  def evaluate(variables, images, labels):
-    parts = [sums(variables, *b) for b in streaming.evaluation_batches(images, labels, min(batch, len(labels)))]
-    loss, right = (sum(float(p[i]) for p in parts) for i in range(2))
-    return loss / len(labels), right / len(labels)
-
-  return evaluate
 
 
 def keep_best(state, accuracy, epoch):

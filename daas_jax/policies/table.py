@@ -24,14 +24,26 @@ from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.augment.preprocess import to_float
 from daas_jax.errors import BadInput
-from daas_jax.policies import categorical
+from daas_jax.policies import registry
 
 FORMAT = 'daas_jax.policy'
 VERSION = 1
 
 # How far the probabilities of a file may be from 1 in sum: hand-written ones are rounded.
-_SUM_TOLERANCE = 1e-3
+SUM_TOLERANCE = 1e-3
 _MOST_K = 10  # compiling takes the longer, the more operations there are in sequence
+
+
+class Header(NamedTuple):
+  """What a table's policies are made of: names of the operations, K of them in sequence, and magnitude levels."""
+  ops: tuple
+  K: int
+  levels: int
+
+
+def strength(m, levels):
+  """Level m in [0, M) as strength in [0, 1], the unit of `daas_jax.augment.apply`: m / (M - 1)."""
+  return m / max(levels - 1, 1)
 
 
 class PolicyTable(NamedTuple):
@@ -63,7 +75,7 @@ def to_json(table, space):
 
   Args:
     table: as `categorical.table` returns.
-    space: the `categorical.Space` of the table.
+    space: its `Header`, or a space that has these attributes.
 
   Returns:
     A dict of str, int, float and lists, as at the top of this file; the policies in the order of the table.
@@ -75,7 +87,7 @@ def to_json(table, space):
 
 def _row(o, probability, p, m, space):
   names = [space.ops[i] for i in o]
-  values = [magnitude(name, categorical.strength(int(level), space)) for name, level in zip(names, m)]
+  values = [magnitude(name, strength(int(level), space.levels)) for name, level in zip(names, m)]
   return {'ops': names, 'probability': _digits(probability), 'p': [_digits(x) for x in p],
           'level': [int(level) for level in m], 'magnitude': [_digits(x) for x in values]}
 
@@ -90,7 +102,7 @@ def save(path, table, space):
   Args:
     path: the file; its folder must exist.
     table: as `categorical.table` returns.
-    space: the `categorical.Space` of the table.
+    space: its `Header`, or a space that has these attributes.
 
   Raises:
     OSError: it cannot be written.
@@ -129,9 +141,7 @@ def from_json(content, path, ops=None):
   where = f'{path}: '
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise BadInput(f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
-  if not _is_int(content.get('version')) or content['version'] != VERSION:
-    raise BadInput(f'{where}version {reprlib.repr(content.get("version"))} is not the one that this daas_jax reads, '
-                   f'{VERSION}; use the daas_jax that wrote it')
+  check_version(content, VERSION, where)
   space = _header(content, where, ops)
   rows = _get(content, 'policies', where)
   if not isinstance(rows, list) or not rows:
@@ -141,7 +151,7 @@ def from_json(content, path, ops=None):
     raise BadInput(f'{where}"K" must be at most {_MOST_K}, not {space.K}')
   o, probability, p, strength = zip(*rows)
   total = math.fsum(probability)
-  if abs(total - 1) > _SUM_TOLERANCE:
+  if abs(total - 1) > SUM_TOLERANCE:
     raise BadInput(f'{where}the probabilities of the policies sum to {total:.6g}; make them sum to 1')
   return PolicyTable(space.ops, space.K, space.levels, np.array(o, np.int32),
                      np.array(probability, np.float64) / total, np.array(p, np.float64),
@@ -176,7 +186,7 @@ def _header(content, where, ops):
   for key in ('K', 'levels'):
     if not _is_int(_get(content, key, where)) or content[key] < 1:
       raise BadInput(f'{where}"{key}" must be a whole number from 1 on, not {reprlib.repr(content[key])}')
-  return categorical.Space(tuple(names), content['K'], content['levels'])
+  return Header(tuple(names), content['K'], content['levels'])
 
 
 def _check_row(row, where, space):
@@ -195,16 +205,29 @@ def _check_row(row, where, space):
                      f'{reprlib.repr(row[key])}')
   probability = _get(row, 'probability', where)
   # More than 1 cannot sum to 1; told here, because the sum of huge integers is no float.
-  if not _is_number(probability) or not 0 <= probability <= 1 + _SUM_TOLERANCE:
+  if not _is_number(probability) or not 0 <= probability <= 1 + SUM_TOLERANCE:
     raise BadInput(f'{where}"probability" must be a number from 0 to 1, not {reprlib.repr(probability)}')
   return ([space.ops.index(name) for name in row['ops']], probability, row['p'],
-          [categorical.strength(level, space) for level in row['level']])
+          [strength(level, space.levels) for level in row['level']])
 
 
 def _get(content, key, where):
   if key not in content:
     raise BadInput(f'{where}"{key}" is missing; add it')
   return content[key]
+
+
+def check_version(content, version, where):
+  """Refuses a file of another version than the one that is read."""
+  found = content.get('version')
+  if not _is_int(found) or found != version:
+    raise BadInput(f'{where}version {reprlib.repr(found)} is not the one that this daas_jax reads, {version}; use the '
+                   'daas_jax that wrote it')
+
+
+def is_probability(x):
+  """Whether a value out of a JSON file is a number from 0 to 1."""
+  return _is_number(x) and 0 <= x <= 1
 
 
 def _is_list(value, good):
@@ -280,12 +303,30 @@ def contract(augment, scheduled=False):
   return checked
 
 
+def epoch_at(progress, epochs):
+  """The epoch of the search whose policy a training uses: nearest neighbour (DDAS 3.5.4).
+
+  Args:
+    progress: [] share of the training that is done, in [0, 1]; may be traced.
+    epochs: T.
+
+  Returns:
+    int32 [] in [0, T).
+  """
+  return jnp.clip(jnp.floor(progress * epochs), 0, epochs - 1).astype(jnp.int32)
+
+
+def graded_only(strengths, ops):
+  """Strengths [K, N] as a record has them: None where the operation has no magnitude."""
+  return [[x if OPS[op].graded else None for op, x in zip(ops, row)] for row in strengths]
+
+
 def describe(table, space, top=10):
   """The likeliest policies as lines of aligned text.
 
   Args:
     table: as `categorical.table` returns.
-    space: the `categorical.Space` of the table.
+    space: its `Header`, or a space that has these attributes.
     top: how many policies.
 
   Returns:
@@ -305,3 +346,7 @@ def shown(name, value):
   if not OPS[name].graded:
     return '-'
   return f'+-{abs(value):.3g}' if OPS[name].signed else f'{value:.3g}'
+
+
+registry.register_format(FORMAT, registry.Format(from_json, lambda found, smoothing: augmenter(found),
+                                                 lambda found: found))

@@ -1,0 +1,58 @@
+"""The keys of a search: those of every search, and those that its method, its networks and its policies declare."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from daas_jax.augment import inputs
+from daas_jax.config.key import MOST, Key, at_least, between, one_of
+from daas_jax.data import keys as data_keys
+from daas_jax.methods import optimizers, registry
+from daas_jax.nets import registry as nets
+from daas_jax.policies import registry as policies
+
+SEEDS = 2**32 - 1
+"""The largest seed of jax.random.key."""
+
+
+def networks_of(method: str) -> tuple[str, ...]:
+  """Names of the networks that a method may search on, the default's first."""
+  row = registry.methods()[method]
+  return nets.names(row.searches, row.policy)
+
+
+def _common(networks):
+  return {
+      'seed': Key(0, between(0, SEEDS), 'of everything random'),
+      'method': Key(next(iter(registry.methods())), lambda v: one_of(*registry.methods())(v), 'search algorithm'),
+      **data_keys.KEYS,
+      'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
+      'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
+      **inputs.KEYS,
+      'network.name': Key(networks[0], one_of(*networks), 'what theta belongs to'),
+      'search.epochs': Key(50, between(1, MOST), 'epochs of D_train, warm-up included (DAAS 5)'),
+      'search.batch': Key(64, at_least(2), 'images of D_train and of D_val a step (choice)'),
+      **optimizers.ADAM_KEYS,
+  }
+
+
+def of_method(method: str) -> dict[str, Key]:
+  """The keys of a search by a method; of two that declare one key, the method counts before its policies' space and that
+  before networks."""
+  row, networks = registry.methods()[method], networks_of(method)
+  return {**_common(networks), **nets.keys_of(networks), **policies.spaces()[row.policy].keys, **row.keys}
+
+
+def check(flat: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
+  """Checks the keys of a search config against each other.
+
+  Args:
+    flat: {'group.key': value}, each in its range.
+    keys: `of_method`, and what a command adds.
+
+  Raises:
+    BadInput: they do not go together.
+  """
+  nets.check(flat, keys)
+  data_keys.check(flat, nets.having('data.side'))
+  optimizers.check(flat)
+  registry.methods()[flat['method']].check(flat)

@@ -1,0 +1,99 @@
+"""DDAS's candidates: an operation at one strength each (DDAS 3.1)."""
+
+import math
+import reprlib
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from daas_jax.augment.ops import OPS, magnitude
+from daas_jax.errors import BadInput
+
+LEVELS = (0, 2, 10, 14)
+"""Of the published list, on RandAugment's scale, whose 10 is the high end of an operation's range and 14 beyond it."""
+_WITHOUT = ('Identity', 'HorizontalFlip', 'VerticalFlip', 'AutoContrast', 'Equalize', 'Invert', 'Blur', 'Smooth')
+_WITH = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'Solarize', 'Posterize', 'Contrast', 'Color',
+         'Brightness', 'Sharpness')
+_MOST = 1.5  # strength; 1 is the end of an operation's range here
+
+
+class Candidate(NamedTuple):
+  """One candidate: the name of an operation and its strength (`daas_jax.augment.ops.magnitude`)."""
+  op: str
+  strength: float
+
+  def __str__(self):
+    return f'{self.op}:{self.strength:.6g}' if OPS[self.op].graded else self.op
+
+
+class Space(NamedTuple):
+  """A space of policies.
+
+  Attributes:
+    candidates: the N `Candidate`s.
+    K: candidates in sequence, N_o = 2 in the paper.
+  """
+  candidates: tuple
+  K: int = 2
+
+  @property
+  def ops(self):
+    """Names of the operations of the candidates, each once."""
+    return tuple(dict.fromkeys(c.op for c in self.candidates))
+
+  def operations(self, phi):
+    """(positions in `ops`, strengths) of candidates phi (int, any shape)."""
+    o = np.array([self.ops.index(c.op) for c in self.candidates], np.int32)
+    strength = np.array([c.strength for c in self.candidates], np.float32)
+    return jnp.asarray(o)[phi], jnp.asarray(strength)[phi]
+
+
+def strength_of(op, level):
+  """The strength of a published level in [0, 14] (see `LEVELS`).
+
+  An operation with a sign has its identity at level 0. Solarize and Posterize cannot go beyond the end of their range:
+  there 14 is the end, and Posterize keeps whole bits, so that no two of the four levels are the same.
+  """
+  if OPS[op].signed:
+    return 0.5 + level / 20
+  if op == 'Solarize':
+    return level / 14
+  return math.ceil(4 * level / 14) / 4 if op == 'Posterize' else level / 10
+
+
+def published():
+  """The 52 candidates of DDAS (public code): 8 operations without magnitude and 11 at 4 levels."""
+  return tuple([Candidate(op, 0.0) for op in _WITHOUT]
+               + [Candidate(op, strength_of(op, level)) for op in _WITH for level in LEVELS])
+
+
+def parse(names):
+  """The `Candidate`s of ('Rotate:0.6', 'Equalize', ...).
+
+  Raises:
+    BadInput: an unknown operation, a strength that is missing, superfluous or outside of [0, 1.5], or one twice.
+  """
+  out = []
+  for name in names:
+    op, _, strength = name.partition(':')
+    if op not in OPS:
+      raise BadInput(f'the candidate {reprlib.repr(name)} names no known operation; known are {", ".join(OPS)}')
+    if OPS[op].graded != bool(strength):
+      raise BadInput(f'the candidate {reprlib.repr(name)} ' + (f'has no strength: write {op}:0.5' if OPS[op].graded else
+                                                  f'has a strength, which {op} ignores: write {op}'))
+    try:
+      value = float(strength or 0)
+    except ValueError:
+      value = math.nan
+    if not 0 <= value <= _MOST:
+      raise BadInput(f'the candidate {reprlib.repr(name)} must have a strength in [0, {_MOST}]')
+    out.append(Candidate(op, value))
+  if len(set(out)) < len(out):
+    raise BadInput('a candidate is named twice')
+  return tuple(out)
+
+
+def values(candidate):
+  """The magnitude of a candidate in its operation's own unit, None where it has none."""
+  return float(magnitude(candidate.op, candidate.strength)) if OPS[candidate.op].graded else None

@@ -1,0 +1,77 @@
+"""A policy that is not searched but given: a baseline, or one that a search has found."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from daas_jax.augment import inputs
+from daas_jax.config.key import Key, anything
+from daas_jax.files import found as found_files, storage
+from daas_jax.policies import baselines, found, registry
+
+
+class Given(NamedTuple):
+  """A policy that is given.
+
+  Attributes:
+    augment: (key, images, progress) -> images, see `daas_jax.policies.table.contract`.
+    standard: whether crop and flip come before it.
+  """
+  augment: Callable
+  standard: bool
+
+
+def find(asked: str, search: str | None, smoothing: int = 1) -> Given:
+  """The policy that --policy or policy.name names.
+
+  Args:
+    asked: the name of a baseline, 'searched', or a policy file.
+    search: workdir of a search, or None.
+    smoothing: see `found.load_policy`.
+
+  Raises:
+    BadInput: there is none.
+  """
+  if asked in baselines.BASELINES:
+    return Given(baselines.BASELINES[asked].make(), baselines.BASELINES[asked].standard_preprocessing)
+  return Given(found.load_policy(_path(asked, search), smoothing), True)
+
+
+def _path(asked, search):
+  if asked == 'searched':
+    return found_files.of_search(search, 'policy')
+  found_files.require(asked, 'policy', ('searched', *baselines.BASELINES))
+  return asked
+
+
+def text(asked: str | None, search: str | None) -> str | None:
+  """The content of the file that a policy is read from; None of a baseline, or where none is asked for."""
+  if not asked or asked in baselines.BASELINES:
+    return None
+  return storage.read_text(_path(asked, search))
+
+
+class Policies(NamedTuple):
+  """The distribution in a `daas_jax.types.Problem`: there is nothing to draw, but a place on the way.
+
+  Attributes:
+    init: key -> {}.
+    sample: (key, gamma) -> the policy of the start.
+    at: progress [] in [0, 1] -> the policy of that share of the search.
+  """
+  init: Callable = lambda key: {}
+  sample: Callable = lambda key, gamma: 0.0
+  at: Callable = lambda progress: progress
+
+
+def _train_input(config: Any, data: Any, space: None, given: Given) -> Callable:
+  del space
+  return inputs.given_input(config, data, given.augment, given.standard)
+
+
+registry.register('given', registry.PolicySpace(
+    'none is searched, policy.name says which',
+    keys={'policy.name': Key('standard', anything, 'of the training images, not searched: none, standard, '
+                             'trivial_augment, rand_augment, searched (by --search), or a policy FILE')},
+    space=lambda config: None,
+    distribution=lambda config, space: Policies(),
+    train_input=_train_input))

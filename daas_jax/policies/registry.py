@@ -1,0 +1,52 @@
+"""The spaces of policies and the forms of policy.json: each registers itself in its own file."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from daas_jax.config.key import Key
+from daas_jax.registry import Registry
+
+
+class PolicySpace(NamedTuple):
+  """What a search searches policies in, and what it leaves of them.
+
+  Attributes:
+    about: what it is, for a list.
+    keys: {'group.key': `Key`} of its config.
+    space: config -> the space; None where nothing is searched.
+    distribution: (config, space) -> `daas_jax.types.Problem.policies`: a NamedTuple with `init` and `sample`.
+    train_input: (config, data, space, given) -> (images uint8, policy, key) -> the network's input; `given` is what
+      `daas_jax.policies.given.find` returns, where nothing is searched.
+    measures: (gamma, space) -> {name: float}, logged every epoch.
+    record: (gamma, space) -> JSON values that history.jsonl keeps: {'candidates': N names, 'probability': [K, N], and
+      where the distribution has them 'applied' and 'strength': [K, N], a strength None where there is none}.
+    write: (path, gamma, space, records) -> summary, as text; writes policy.json. `records` is what `record` returned
+      at the end of every epoch.
+  """
+  about: str
+  keys: Mapping[str, Key]
+  space: Callable
+  distribution: Callable
+  train_input: Callable
+  measures: Callable = lambda gamma, space: {}
+  record: Callable = lambda gamma, space: {}
+  write: Callable = lambda path, gamma, space, records: ''
+
+
+class Format(NamedTuple):
+  """A form of policy.json, by the word that it has as "format".
+
+  Attributes:
+    read: (content, path) -> what it holds; raises BadInput where it is malformed.
+    augmenter: (what it holds, smoothing) -> the policy as a function, see `daas_jax.policies.table.contract`.
+    table: what it holds -> the likeliest policies as a `daas_jax.policies.table.PolicyTable`.
+  """
+  read: Callable[[Any, str], Any]
+  augmenter: Callable
+  table: Callable
+
+
+SPACES: Registry[PolicySpace] = Registry('space of policies', 'daas_jax.policies')
+FORMATS: Registry[Format] = Registry('form of policy.json', 'daas_jax.policies')
+register, spaces = SPACES.register, SPACES.rows
+register_format, formats = FORMATS.register, FORMATS.rows

@@ -1,0 +1,63 @@
+"""A search as a job of the loop: its method, its batches, what is measured and recorded of it."""
+
+from typing import Any
+
+import jax
+
+from daas_jax.data import streaming
+from daas_jax.methods import problem as problem_lib, registry
+from daas_jax.runtime import loop, parallel
+from daas_jax.search import results, stability
+
+
+def batches_of(config: Any, data: Any, share: tuple[int, int] = (0, 1)) -> Any:
+  """Step number -> batch of a search: of process i of n where share is (i, n), every n-th row from row i."""
+  return streaming.search_batches(data, config.seed, config.search.batch, config.data.val_fraction,
+                                  config.search.get('val_batches', 1), turns=config.data.validation_turns, share=share)
+
+
+def of(config: Any, data: Any, genotype: Any = None, given: Any = None) -> loop.Job:
+  """The `loop.Job` of a search.
+
+  Args:
+    config: a checked search config.
+    data: a `daas_jax.data.sources.Dataset`, or what the task of the network loads.
+    genotype: the `Genotype` that is held fixed, or None.
+    given: the policy as `daas_jax.policies.given.find` gives it, or None: it is searched.
+
+  Raises:
+    BadInput: where config, data and devices do not fit each other.
+  """
+  search, row = config.search, registry.of(config)
+  placement = parallel.place(config.parallel.devices, config.parallel.over, search.batch)
+  batches = batches_of(config, data, placement.share)
+
+  def problem_and_method(saw=None):
+    problem = problem_lib.build(config, data, genotype, given, placement.split, saw)
+    return problem, registry.build(config, problem, batches.steps_per_epoch,
+                                   1 if placement.split else placement.devices, placement.axis)
+
+  problem, method = problem_and_method()
+  eigenvalue = stability.measure(problem, config, data)
+
+  def on_epoch(state, epoch):
+    state = method.end_epoch(state) if method.end_epoch else state
+    return state, results.measures(state, config) | eigenvalue(state, epoch)
+
+  def blame(state, start, step):
+    return placement.blame(lambda saw: problem_and_method(saw)[1].step, state, batches, start, step)
+
+  return loop.Job(
+      init=lambda: jax.jit(method.init)(jax.random.key(config.seed)),
+      step=placement.compile(method.step),
+      batches=batches,
+      total_steps=search.epochs * batches.steps_per_epoch,
+      steps_per_epoch=batches.steps_per_epoch,
+      images_per_step=row.images(config),
+      phase=lambda epoch: row.phase(config, epoch),
+      on_epoch=on_epoch,
+      stop=stability.rule(config),
+      record=lambda state: results.record(state, config),
+      blame=blame if placement.devices > 1 else None,
+      put=placement.put,
+      get=placement.get)

@@ -1,0 +1,63 @@
+"""The keys of `python -m daas_jax.train`."""
+
+from daas_jax.augment import inputs
+from daas_jax.config import schema
+from daas_jax.config.key import MOST, Key, above, anything, at_least, between, odd, one_of
+from daas_jax.data import keys as data_keys
+from daas_jax.errors import BadInput
+from daas_jax.methods import optimizers
+from daas_jax.methods.keys import SEEDS
+from daas_jax.nets import registry as nets
+from daas_jax.runtime import loop
+
+
+def keys(method=None):
+  """{'group.key': `Key`} of a training."""
+  del method
+  networks = nets.trained()
+  return {
+      'kind': Key('train', one_of('train'), 'which command this config is for'),
+      'seed': Key(0, between(0, SEEDS), 'of everything random'),
+      **data_keys.KEYS,
+      'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that chooses the epoch'),
+      **inputs.KEYS,
+      'policy': Key('searched', anything, 'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
+      'genotype': Key('searched', anything, 'searched, searched:EPOCH (as of that epoch of the search), random:SEED, or '
+                      'a genotype FILE; none for a fixed network'),
+      'network.name': Key(networks[0], one_of(*networks),
+                          "the genotype's network, the path of a blocks.json, or a fixed one"),
+      **nets.keys_of(networks),
+      'train.epochs': Key(600, between(1, MOST), 'epochs (DAAS 5)'),
+      'train.batch': Key(96, at_least(2), 'images a step (DAAS 5)'),
+      'train.optimizer': Key('sgd', one_of(*optimizers.OPTIMIZERS), 'optimizer (DARTS)'),
+      'train.lr': Key(0.025, above(0), 'learning rate at the start (DARTS)'),
+      'train.schedule': Key('cosine', one_of('cosine', 'linear'), 'decay of the learning rate to 0'),
+      'train.warmup_epochs': Key(0, at_least(0), 'epochs in which the learning rate rises linearly from 0; among epochs'),
+      'train.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DARTS)'),
+      'train.nesterov': Key(False, anything, "Nesterov's momentum"),
+      'train.weight_decay': Key(3e-4, at_least(0), "L2, or AdamW's decay (DARTS)"),
+      'train.clip': Key(5.0, above(0), 'largest gradient norm (DARTS)'),
+      'train.auxiliary': Key(0.4, at_least(0), 'weight of the auxiliary head; 0 is none (DARTS)'),
+      'train.drop_path': Key(0.2, between(0, 1, False, True), 'drop-path probability at the end, from 0 (DARTS)'),
+      'train.policy_smoothing': Key(1, odd, 'epochs over which a policy of every epoch has its p_tp averaged; 1 is none'),
+      'train.label_smoothing': Key(0.0, between(0, 1, False, True), 'of the training targets'),
+      'train.ema': Key(0.0, between(0, 1, False, True), 'decay of averaged weights, which are then what is evaluated '
+                       'and chosen; 0: no average'),
+      **loop.KEYS,
+  }
+
+
+def check(flat):
+  """Checks the keys of a training config against each other.
+
+  Raises:
+    BadInput: they do not go together.
+  """
+  nets.check(flat, keys())
+  data_keys.check(flat, nets.having('data.side'))
+  if flat['train.warmup_epochs'] >= flat['train.epochs']:
+    raise BadInput(f"config key 'train.warmup_epochs' ({flat['train.warmup_epochs']}) must be below "
+                   f"train.epochs ({flat['train.epochs']})")
+
+
+schema.register('train', schema.Schema(keys, check))
