@@ -237,7 +237,7 @@ def test_files_of_every_mode_become_the_channels_asked_for():
 
 def test_the_view_of_test_images_is_seven_eighths(photographs):
   data = select.from_config(_config('imagenet2012', photographs, side=28))
-  builder, *keys, _ = streaming.sources.prepared_tfds('imagenet2012', photographs)
+  builder, *keys = streaming.sources.prepared_tfds('imagenet2012', photographs)
   read = records.Reader(records.find('x', builder, 'validation', *keys))
   np.testing.assert_array_equal(data.test_images[2], decode.square(read(2)[0], 28, 32, 3))
   assert data.test_images.shape == (9, 28, 28, 3) and (data.mean, data.std) == streaming.IMAGENET_MOMENTS
