@@ -202,7 +202,7 @@ def test_words_that_mean_nothing(command, word, says):
     ('method=dass', 'daas'), ('network.genotype=random:0', 'supernet'),
     ('parallel.devices=-1', 'parallel.devices'), ('parallel.devices=999', 'parallel.devices=999'),
     ('search.batch=21', 'larger than the 20 of D_train'), ('search.batch=' + '9' * 30, 'larger than'),
-    ('data.n_train=5000', 'ask for fewer'), ('data.n_train=1', 'empty'), ('data.n_test=100000', 'ask for fewer'),
+    ('data.n_train=5000', 'ask for fewer'), ('data.n_train=1', 'two classes'), ('data.n_test=100000', 'ask for fewer'),
     ('data.classes=11', 'at most 10'), ('data.n_train=-1', 'at least 0'), ('preprocess.cutout=29', '28 x 28'),
     ('preprocess.padding=29', '28 x 28'), ('preprocess.padding=-1', 'at least 0'), ('network.stem=imagenet', '64 x 64'),
     ('data.name=', 'unknown data set'), ('data.name=embeded', 'nearest: embedded'),
@@ -280,6 +280,10 @@ def arrays(path, shape=(16, 16, 1), n=40, **other):
 @pytest.mark.parametrize('settings, says', [
     ({'train_labels': np.arange(40) - 1}, 'labels must be 0 or more'),
     ({'test_labels': np.arange(20)}, 'labels must be 0 to 1'),
+    ({'train_labels': np.zeros(40, int), 'test_labels': np.zeros(20, int)},
+     "of class '0' and a classifier needs at least two classes"),
+    ({'train_labels': np.ones(40, int), 'class_names': np.array(['a', 'b'])},
+     "all training images of arrays:a.npz are of class 'b'"),
     ({'shape': (7, 16, 1)}, 'at least 8 x 8'), ({'shape': (16, 16, 2)}, '1 or 3'), ({'shape': (16, 16, 4)}, '1 or 3'),
     ({'n': 8}, 'larger than'), ({'train_images': np.zeros((40, 16, 16, 1))}, 'uint8'),
 ])
@@ -288,6 +292,12 @@ def test_arrays_that_do_not_fit(command, kind, settings, says):
   arrays('a.npz', **settings)
   assert says in command.refused(kind, '--config.data.name=arrays:a.npz', '--config.data.n_train=0',
                                  '--config.data.n_test=0')
+
+
+@pytest.mark.parametrize('kind', ['search', 'train'])
+def test_a_single_class_is_nothing_to_learn(command, kind):
+  line = command.refused(kind, '--config.data.classes=1', '--config.data.n_train=0')
+  assert 'at least two classes' in line
 
 
 @pytest.mark.parametrize('setting', ['preprocess.crop=resized', 'data.validation_turns=1', 'data.validation_turns=3'])
