@@ -485,7 +485,8 @@ RIGHT = ('--config=search.py', '--workdir=run', '--compilation_cache=off')
 
 def process(folder, *words):
   return subprocess.Popen([sys.executable, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, env=os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONUNBUFFERED': '1'})
+                          text=True, env=os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONUNBUFFERED': '1',
+                                                       'TMPDIR': str(folder.parent)})
 
 
 def test_process_ends_with_one_line_and_status_2(command):
