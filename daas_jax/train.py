@@ -41,7 +41,7 @@ def _from_search(folder, name):
 
 
 def _require_file(asked, name, words):
-  if not (os.path.exists(asked) or storage.is_file(asked)):
+  if not storage.exists(asked):
     near = difflib.get_close_matches(asked, words, 1)
     raise BadInput(f'--{name}={asked!r} is neither a file nor one of {", ".join(words)}'
                    + (f'; did you mean {near[0]!r}?' if near else ''))

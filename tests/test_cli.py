@@ -1,5 +1,6 @@
 """Bad input ends in one line on stderr and status 2, before anything is written; what is right gets through."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,9 @@ import jax
 import numpy as np
 import pytest
 
+import daas_jax
 from daas_jax import cli, config as config_lib, processes, search, train
+from daas_jax.data import sources
 from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL
 from daas_jax.nets import genotype
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
@@ -129,6 +132,53 @@ def test_flags_in_a_file(command):
   command.write('flags', '--config.nosuch=5\n')
   assert "unknown config key 'nosuch'" in command.refused('search', '--flagfile=flags')
   assert 'nowhere' in command.refused('search', '--flagfile=nowhere')
+  for first in ('', '\n', '# a comment\n', '// another\n'):
+    command.write('flags', f'\ufeff{first}--config=search.py\n--config.search.batch=5\n')
+    assert cli.parse('search', ['--flagfile=flags', '--workdir=run']).config.search.batch == 5
+
+
+def test_a_config_file_after_a_byte_order_mark(command):
+  command.write('search.py', '\ufeff' + textwrap.dedent(SEARCH))
+  assert command.parsed('search').config.search.batch == 10
+
+
+def test_the_compilation_cache_may_lie_in_the_home_folder(command, monkeypatch):
+  before, words = jax.config.jax_compilation_cache_dir, ('--config=search.py', '--workdir=run')
+  monkeypatch.setenv('HOME', str(command.folder))
+  try:
+    for name in ('cache', 'a [x]\\*?# '):
+      assert command.bare('search', *words, f'--compilation_cache=~/{name}',
+                          main=lambda options: None)[0] == 0
+      assert jax.config.jax_compilation_cache_dir == f'{command.folder}/{name}'
+    status, _, err = command.bare('search', *words, '--compilation_cache=\udcff')
+    assert status == 2 and err.count('\n') == 1 and "'\\udcff' is not UTF-8" in err
+  finally:
+    jax.config.update('jax_compilation_cache_dir', before)
+
+
+@pytest.mark.parametrize('name', ['x', 'a [x]\\*?#%20 ~\n\u00fc', ':dog:', '\udcff'])
+def test_files_in_the_home_folder_and_of_any_name(command, monkeypatch, name):
+  monkeypatch.setenv('HOME', str(command.folder))
+  (command.folder / name).mkdir()
+  wanted = genotype.random_genotype(0, DAAS_PRIMITIVES)
+  policy = {'format': 'daas_jax.policy', 'version': 1, 'ops': ['Invert'], 'K': 1, 'levels': 3,
+            'policies': [{'ops': ['Invert'], 'probability': 1, 'p': [1], 'level': [1]}]}
+  genotype.save(f'~/{name}/genotype.json', wanted)
+  (command.folder / name / 'policy.json').write_text(json.dumps(policy))
+  for found in (train.find_genotype('searched', f'~/{name}'),
+                train.find_genotype(f'~/{name}/genotype.json', None),
+                daas_jax.load_genotype(f'~/{name}/genotype.json')):
+    assert found == wanted
+  images = np.zeros((1, 4, 4, 1), np.uint8)
+  for augment in (train.find_policy('searched', f'~/{name}')[0],
+                  train.find_policy(f'~/{name}/policy.json', None)[0],
+                  daas_jax.load_policy(f'~/{name}/policy.json')):
+    assert augment(jax.random.key(0), images).max() == 255
+  train.keep_policy(str(command.folder), f'~/{name}/policy.json', None)
+  assert json.loads((command.folder / 'policy.json').read_text()) == policy
+  arrays(command.folder / f'{name}.npz')
+  command.parsed('search', f'--config.data.name=arrays:~/{name}.npz', f'--search=~/{name}')
+  assert sources.load(f'arrays:~/{name}.npz').train_images.shape[1:] == (16, 16, 1)
 
 
 @pytest.mark.parametrize('kind', ['search', 'train'])
@@ -445,7 +495,8 @@ RIGHT = ('--config=search.py', '--workdir=run', '--compilation_cache=off')
 
 def process(folder, *words):
   return subprocess.Popen([sys.executable, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, env=os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONUNBUFFERED': '1'})
+                          text=True, env=os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONUNBUFFERED': '1',
+                                                       'TMPDIR': str(folder.parent)})
 
 
 def test_process_ends_with_one_line_and_status_2(command):
@@ -458,7 +509,8 @@ def test_process_ends_with_one_line_and_status_2(command):
 
 def test_interrupted_process_says_so_and_goes_on_later(command):
   command.write('quick.py', QUICK)
-  words = ('quick.py', '-1', *RIGHT)
+  # A name that a glob, a shell or a URL would take for another.
+  words = ('quick.py', '-1', *RIGHT, "--workdir=~ [x]\\*?#%20'\n\u00fc ")
   with process(command.folder, *words) as one:
     try:
       assert any(' step 4:' in line for line in one.stdout)
@@ -471,7 +523,7 @@ def test_interrupted_process_says_so_and_goes_on_later(command):
     try:
       resumed = next(line for line in two.stdout if 'resuming' in line)
       assert int(resumed.split()[-1]) >= 3
-      status, _, err = command.bare('search', '--config=search.py', '--workdir=run', f'--compilation_cache={CACHE}')
+      status, _, err = command.bare('search', *words[2:], f'--compilation_cache={CACHE}')
       assert status == 2 and 'another process' in err and err.count('\n') == 1
     finally:
       two.kill()

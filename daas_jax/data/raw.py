@@ -144,7 +144,7 @@ def _read_cifar_set(recipe, source, report):
   if isinstance(source, dict):
     source = source[next(iter(recipe.sha256))]
   files = _cifar_files(recipe, source, report)
-  names = {feature: files[file].decode('utf-8', 'replace').split()
+  names = {feature: files[file].decode('utf-8-sig', 'replace').split()
            for feature, file in zip(recipe.features, recipe.names)}
   images, labels = {}, {}
   for split, members, count in zip(('train', 'test'), (recipe.train, recipe.test), recipe.counts):

@@ -340,6 +340,15 @@ def test_a_list_of_classes_decides_whatever_the_seed(photographs, tmp_path):
     assert _line(info)
 
 
+def test_a_list_of_classes_in_a_file_of_any_name_after_a_byte_order_mark(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  for name in ('a', 'a [x]\\*?#%20 \n\u00fc', '\udcff'):
+    (tmp_path / name).write_bytes('\ufeffone\r\n# two\n\n three\u2028\u00fc \n'.encode())
+    assert classes.read(f'~/{name}') == ['one', 'three\u2028\u00fc']
+    (tmp_path / name).write_bytes('\ufeff# one\ntwo'.encode())
+    assert classes.read(str(tmp_path / name)) == ['two']
+
+
 @pytest.mark.parametrize('data,said', [
     (dict(side=0), 'set data.side, 224 for one'),
     (dict(n_train=100), 'need 34 of class'),

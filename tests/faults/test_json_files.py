@@ -400,7 +400,7 @@ WHOLE = {
     'empty': _bytes(lambda good: b''), 'a folder': lambda path, good: os.mkdir(path),
     'missing': lambda path, good: None, 'a link to nothing': _link('nowhere'), 'unreadable': _link('/proc/self/mem'),
     'endless': _link('/dev/zero'), 'a pipe': lambda path, good: os.mkfifo(path),
-    'a byte order mark': _bytes(lambda good: b'\xef\xbb\xbf' + good),
+    'two byte order marks': _bytes(lambda good: b'\xef\xbb\xbf' * 2 + good),
     'UTF-16': _bytes(lambda good: good.decode().encode('utf-16')), 'zeros': _bytes(lambda good: bytes(1000)),
     '10 MB of brackets': _bytes(lambda good: b'[' * 10**7),
     '10 MB of lists': _bytes(lambda good: b'{"step": 1, "epoch": 1, "architecture": [' + b'[], ' * 2_500_000 + b'[]]}'),
@@ -432,3 +432,13 @@ def test_whole_files(place, fault, what):
     tried += 1
   assert _memory() - before < MOST_MEMORY
   fault('whole JSON files that are none', tried)
+
+
+def test_a_byte_order_mark_is_read_over(place):
+  for kind, folder in place.items():
+    path = os.path.join(folder, USES[kind][0])
+    try:
+      _write(path, b'\xef\xbb\xbf' + GOOD_TEXTS[kind].encode())
+      assert _use(kind, folder) != 'refused', kind
+    finally:
+      _write(path, GOOD_TEXTS[kind].encode())
