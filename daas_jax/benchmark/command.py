@@ -27,11 +27,14 @@ def _parser():
   parser.add_argument('--only', default='*', help='cases, separated by commas; * and ? as in a shell: '
                       + ', '.join(CASES))
   parser.add_argument('--batch', default=','.join(map(str, BATCHES)), help='batch sizes, separated by commas')
-  parser.add_argument('--json', metavar='FILE', help='writes the rows there too')
+  parser.add_argument('--json', metavar='FILE', type=os.path.expanduser,
+                      help='writes the rows there too')
   parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='of the supernet')
-  parser.add_argument('--public', metavar='FOLDER', help='with checkouts of github.com/quark0/darts and '
+  parser.add_argument('--public', metavar='FOLDER', type=os.path.expanduser,
+                      help='with checkouts of github.com/quark0/darts and '
                       'github.com/D-X-Y/AutoDL-Projects: their steps are measured too, as cases ' + ', '.join(PUBLIC))
-  parser.add_argument('--torch', metavar='PYTHON', default=sys.executable, help='has PyTorch, for --public')
+  parser.add_argument('--torch', metavar='PYTHON', type=os.path.expanduser, default=sys.executable,
+                      help='has PyTorch, for --public')
   return parser
 
 

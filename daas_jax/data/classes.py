@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from daas_jax.files import storage
 from daas_jax.data import splits
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
@@ -53,10 +54,9 @@ def read(asked):
   Raises:
     BadInput: no such list, an empty one, or one that names a class twice.
   """
-  path = os.path.join(FOLDER, f'{asked}.txt') if asked in LISTS else os.path.expanduser(asked)
+  path = os.path.join(FOLDER, f'{asked}.txt') if asked in LISTS else asked
   try:
-    with open(path, encoding='utf-8') as file:
-      lines = [line.strip() for line in file]
+    lines = [line.strip() for line in storage.read_text(path).split('\n')]
   except (OSError, ValueError) as e:
     near = difflib.get_close_matches(asked, LISTS, 1)
     hint = f'; did you mean {near[0]!r}?' if near else f'; give one of {", ".join(LISTS)}, or a file'

@@ -3,7 +3,6 @@
 import numpy as np
 
 from daas_jax.data import decode, records
-from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
 
 
@@ -66,11 +65,8 @@ class Streamed:
     if label != self._labels[row]:
       raise BadInput(f'{self._reader.name(row)} is of class {label}, and the file of classes beside it says '
                      f'{self._labels[row]}: remove daas_jax-labels-*.npz there')
-    try:
-      return decode.square(content, self._side, self._shorter, self._split.channels)
-    except Exception as e:  # a damaged image raises whatever its decoder raises
-      raise BadInput(f'{self._reader.name(row)} is no image that can be decoded ({short(e)}); prepare the set '
-                     'again') from None
+    return decode.square(content, self._side, self._shorter, self._split.channels,
+                         self._reader.name(row))
 
 
 class Batches:

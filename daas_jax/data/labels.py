@@ -7,14 +7,13 @@ by `python -m daas_jax.prepare NAME`, or by the first run that needs it.
 import concurrent.futures
 import io
 import os
-import sys
 import zipfile
 import zlib
 
 import numpy as np
 
 from daas_jax.files import atomic
-from daas_jax.data import records
+from daas_jax.data import raw, records
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
 
@@ -44,7 +43,7 @@ def of(split, report=None):
   found = _kept(path(split), split, marks)
   if found is not None:
     return found
-  say = report or (_print if split.count >= _WORTH_A_LINE else lambda line: None)
+  say = report or (raw.say if split.count >= _WORTH_A_LINE else lambda line: None)
   say(f'{split.name}: reading the classes of {split.count:,} records ({marks[:, 0].sum() / 1e9:.1f} GB), once')
   with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
     parts = list(pool.map(lambda file: _of_file(split, file), range(len(split.paths))))
@@ -55,8 +54,9 @@ def of(split, report=None):
     atomic.write(path(split), content.getvalue())
     say(f'wrote {path(split)}')
   except OSError as e:
-    (report or _print)(f'{path(split)} cannot be written ({short(e)}): every run will read the classes again; let '
-                       'someone who may write there run python -m daas_jax.prepare')
+    (report or raw.say)(f'{path(split)} cannot be written ({short(e)}): every run will read the '
+                        'classes again; let someone who may write there run '
+                        'python -m daas_jax.prepare')
   return labels
 
 
@@ -94,5 +94,22 @@ def _of_file(split, file):
   return labels
 
 
-def _print(line):
-  print(line, file=sys.stderr, flush=True)
+def check(name, labels, total=None, unit='row'):
+  """Refuses labels that are no index of a class: TFDS writes -1 where there is none.
+
+  Args:
+    name: what holds them, for the message.
+    labels: integers [N].
+    total: the number of classes; None: only negative ones are refused.
+    unit: what each label is of, for the message.
+
+  Raises:
+    BadInput: a label outside 0 to total - 1; the line names the first.
+  """
+  labels = np.asarray(labels)
+  wrong = np.flatnonzero((labels < 0) | (labels >= (np.inf if total is None else total)))
+  if wrong.size:
+    known, most = ('', 'or more') if total is None else (
+        f' and there are {total} classes', f'to {total - 1}')
+    raise BadInput(f'{name} holds {labels[wrong[0]]}{known}; labels must be 0 {most}: {unit} '
+                   f'{wrong[0]} is the first that is not')

@@ -6,6 +6,7 @@ Every file is held against its known SHA-256, so that a damaged one is refused a
 import gzip
 import hashlib
 import os
+import sys
 import tarfile
 import zlib
 from typing import Callable, NamedTuple
@@ -143,7 +144,7 @@ def _read_cifar_set(recipe, source, report):
   if isinstance(source, dict):
     source = source[next(iter(recipe.sha256))]
   files = _cifar_files(recipe, source, report)
-  names = {feature: files[file].decode('utf-8', 'replace').split()
+  names = {feature: files[file].decode('utf-8-sig', 'replace').split()
            for feature, file in zip(recipe.features, recipe.names)}
   images, labels = {}, {}
   for split, members, count in zip(('train', 'test'), (recipe.train, recipe.test), recipe.counts):
@@ -213,6 +214,11 @@ def _check_digest(path, digest, wanted):
   if digest != wanted:
     raise BadInput(f'{path} is damaged or another version: its SHA-256 is {digest}, not {wanted}; fetch it '
                    'again')
+
+
+def say(line):
+  """Prints a line to stderr, at once."""
+  print(line, file=sys.stderr, flush=True)
 
 
 def short(error):

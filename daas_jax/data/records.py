@@ -6,6 +6,8 @@ import os
 import resource
 from typing import NamedTuple
 
+import numpy as np
+
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
 
@@ -34,6 +36,20 @@ class Split(NamedTuple):
 
 
 def find(name, builder, split, image_key, label_key):
+  """The `Split` of a prepared set that is to be streamed: `described`, of array_record files alone.
+
+  Raises:
+    BadInput: as `described`; its files are no array_record files.
+  """
+  found = described(name, builder, split, image_key, label_key)
+  if not all('.array_record' in os.path.basename(path) for path in found.paths):
+    raise BadInput(f'{name}: {builder.data_path} holds no array_record files, which data.stream '
+                   "reads: prepare the set with file_format='array_record', or set data.stream to "
+                   'False')
+  return found
+
+
+def described(name, builder, split, image_key, label_key):
   """The `Split` of a prepared set.
 
   Args:
@@ -43,16 +59,16 @@ def find(name, builder, split, image_key, label_key):
     image_key, label_key: as in `Split`.
 
   Raises:
-    BadInput: its files are no array_record files.
+    BadInput: images that cannot be used: of another number of channels, or of floats.
   """
-  info = builder.info.splits[split]
+  info, image = builder.info.splits[split], builder.info.features[image_key]
   paths = tuple(os.fspath(path) for path in info.filepaths)
-  if not all('.array_record' in os.path.basename(path) for path in paths):
-    raise BadInput(f'{name}: {builder.data_path} holds no array_record files, which data.stream reads: prepare the set '
-                   "with file_format='array_record', or set data.stream to False")
-  channels = builder.info.features[image_key].shape[-1] or 3
+  channels = image.shape[-1] or 3
   if channels not in (1, 3):
     raise BadInput(f'{name} has images of {channels} channels: the image operations need 1 or 3')
+  if np.dtype(image.np_dtype).kind == 'f':  # TFDS keeps a float's bytes as four channels of a PNG
+    raise BadInput(f'{name} has images of floats: choose a set of images of 8 or 16 bits, or make '
+                   'an .npz file of uint8 of it and use arrays:FILE.npz')
   return Split(f'{name}, split {split}', paths, tuple(map(int, info.shard_lengths)), image_key, label_key, channels)
 
 

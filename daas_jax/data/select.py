@@ -1,5 +1,7 @@
 """The data set that a config names: loaded, reduced to the classes and numbers asked for, checked for size."""
 
+import numpy as np
+
 from daas_jax.data import classes, sources, splits, streaming
 from daas_jax.errors import BadInput
 
@@ -15,10 +17,16 @@ def from_config(config, least=8):
     A `daas_jax.data.sources.Dataset`, its images streamed (`daas_jax.data.streaming`) where the config says so.
 
   Raises:
-    BadInput: whatever `sources.load` and `splits` refuse; images that are too small for the network's reductions, of
-      another number of channels than the operations take, or of a shape that the preprocessing cannot keep.
+    BadInput: whatever `sources.load` and `splits` refuse; training images of a single class; images
+      that are too small for the network's reductions, of another number of channels than the
+      operations take, or of a shape that the preprocessing cannot keep.
   """
   data = streaming.load(config) if streaming.asked(config) else _in_memory(config)
+  found = np.unique(data.train_labels)
+  if len(found) < 2:
+    raise BadInput(f'all training images of {data.name} are of class '
+                   f'{data.class_names[found[0]]!r} and a classifier needs at least two classes: '
+                   'choose another set, or raise data.classes or data.n_train')
   height, width, channels = data.train_images.shape[1:]
   if channels not in (1, 3):
     raise BadInput(f'{data.name} has images of {channels} channels: the image operations need 1 or 3')

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from daas_jax.data import decode, labels as labels_lib, raw, records
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
 
@@ -32,6 +33,7 @@ FASHION_CLASSES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sanda
 
 _KEYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 _TFDS_NAME = re.compile(r'[A-Za-z]\w*(/[\w.\-]+)?(:[\d.*]+)?')
+_TEST_SPLITS = 'test', 'validation'
 _BATCH = 1024  # records a read: three times as fast as one by one, and small beside the whole set
 
 
@@ -69,7 +71,8 @@ def load(name, data_dir=None):
     data_dir: the TFDS data folder; None for TFDS's own default. The other kinds do not use it.
 
   Returns:
-    Dataset. The test images are TFDS's split 'test', or else 'validation'.
+    Dataset. The test images are TFDS's split 'test', or else 'validation' (`find_test_split`). Its
+    images become 1 or 3 channels of 8 bits, whatever the files are (`daas_jax.data.decode`).
 
   Raises:
     BadInput: unknown, missing, unprepared or damaged data; nothing is ever downloaded here.
@@ -110,9 +113,7 @@ def assemble(name, train_images, train_labels, test_images, test_labels, class_n
                    f'{_shape(test_images)}; give both the same height, width and channels')
   class_names = _names(name, class_names, train_labels)
   for split, labels in (('train', train_labels), ('test', test_labels)):
-    if labels.max() >= len(class_names):
-      raise BadInput(f'{name}: {split}_labels holds {labels.max()} and there are {len(class_names)} classes; '
-                     f'labels must be 0 to {len(class_names) - 1}')
+    labels_lib.check(f'{name}: {split}_labels', labels, len(class_names))
   mean, std = mean_std(train_images)
   return Dataset(name, train_images, train_labels.astype(np.int32), test_images, test_labels.astype(np.int32),
                  class_names, mean, std)
@@ -297,15 +298,18 @@ def _read_npz(path, name, remedy):
 
 
 def _load_tfds(name, data_dir):
-  builder, image_key, label_key, test = prepared_tfds(name, data_dir)
-  arrays = []
-  for split in ('train', test):
-    arrays += _read_split(name, builder, split, image_key, label_key)
-  return assemble(f'tfds:{name}', *arrays, class_names=builder.info.features[label_key].names)
+  builder, *keys = prepared_tfds(name, data_dir)
+  names, arrays = builder.info.features[keys[1]].names, []
+  for split in ('train', find_test_split(name, builder, *keys)):
+    found = records.described(f'tfds:{name}', builder, split, *keys)
+    images, labels = _read_split(name, builder, split, found)
+    labels_lib.check(found.name, labels, len(names))
+    arrays += images, labels
+  return assemble(f'tfds:{name}', *arrays, class_names=names)
 
 
 def prepared_tfds(name, data_dir=None):
-  """A prepared image classification set: (builder, key of the image, key of the class, name of the test split).
+  """A prepared image classification set: (builder, key of the image, key of the class).
 
   Args:
     name, data_dir: as for `find_tfds`.
@@ -318,11 +322,40 @@ def prepared_tfds(name, data_dir=None):
   if not prepared:
     raise BadInput(f'tfds:{name} is not prepared under {builder.data_dir}; run: '
                    f'{prepare_command(name, data_dir)}')
-  test = next((split for split in ('test', 'validation') if split in builder.info.splits), None)
-  if 'train' not in builder.info.splits or test is None:
+  if 'train' not in builder.info.splits or not set(_TEST_SPLITS) & set(builder.info.splits):
     raise BadInput(f'tfds:{name} has the splits {", ".join(builder.info.splits)}; choose a set with train '
                    'and test or validation')
-  return builder, image_key, label_key, test
+  return builder, image_key, label_key
+
+
+def find_test_split(name, builder, image_key, label_key, say=raw.say):
+  """The split that a set is tested on: the first of 'test' and 'validation' that is labelled.
+
+  What the images of some test splits show, imagenet2012's for one, is kept secret, and TFDS gives
+  them the class -1. The first record tells.
+
+  Args:
+    name: of the set, for messages: 'imagenet2012'.
+    builder, image_key, label_key: as `prepared_tfds` finds them.
+    say: called with a line where a split is passed over.
+
+  Raises:
+    BadInput: there is none, or the first record cannot be read.
+  """
+  passed = []
+  for split in _TEST_SPLITS:
+    if split not in builder.info.splits:
+      continue
+    found = records.described(f'tfds:{name}', builder, split, image_key, label_key)
+    _, label = next(_examples(name, builder, split, found, min(1, found.count)), (None, 0))
+    if label >= 0:
+      if passed:
+        say(f'note: tfds:{name}: split {passed[0]} is unlabelled (its first class is negative); '
+            f'the test images are those of split {split}')
+      return split
+    passed.append(split)
+  raise BadInput(f'tfds:{name} has no labelled test images (unlabelled: {" and ".join(passed)}); '
+                 'choose a set with a labelled test or validation')
 
 
 def _supervised_keys(name, info):
@@ -331,32 +364,41 @@ def _supervised_keys(name, info):
   if keys and len(keys) == 2 and all(isinstance(key, str) and key in info.features for key in keys):
     image, label = (info.features[key] for key in keys)
     if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
-      return keys
+      if label.num_classes:  # a label may be declared without saying of what
+        return keys
   raise BadInput(f'tfds:{name} is no image classification set; choose one with an image and a class label')
 
 
-def _read_split(name, builder, split, image_key, label_key):
+def _read_split(name, builder, split, found):
   """(images uint8 [N, H, W, C], labels int64 [N]) of one split, in the order in which TFDS holds them."""
+  images, labels = None, np.empty(found.count, np.int64)
+  for i, (content, label) in enumerate(_examples(name, builder, split, found, found.count)):
+    image = decode.whole(content, found.channels, f'{found.name}, row {i}')
+    if images is None:
+      images = np.empty((found.count, *image.shape), np.uint8)
+    if image.shape != images.shape[1:]:
+      raise BadInput(f'tfds:{name}: split {split} has images of several sizes ({_shape(images)}, '
+                     f'{_shape(image[None])}); set data.stream to True and data.side to a size, '
+                     'choose a set of one size, or resize it into an .npz file for arrays:FILE.npz')
+    images[i], labels[i] = image, label
+  return (np.zeros((0, 1, 1, 1), np.uint8) if images is None else images), labels
+
+
+def _examples(name, builder, split, found, total):
+  """Yields (bytes of the image file, class int) of the first `total` records of a split.
+
+  TFDS only reads them: its decoder needs OpenCV for some, and ours is the one of streamed sets.
+  """
+  import tensorflow_datasets as tfds
   try:
-    source = builder.as_data_source(split)
-    images, labels = None, np.empty(len(source), np.int64)
-    for start in range(0, len(source), _BATCH):
-      records = source.__getitems__(list(range(start, min(start + _BATCH, len(source)))))
-      for i, record in enumerate(records, start):
-        image = record[image_key]
-        if images is None:
-          images = np.empty((len(source), *image.shape), image.dtype)
-        if image.shape != images.shape[1:]:
-          raise BadInput(f'tfds:{name}: split {split} has images of several sizes ({_shape(images)}, '
-                         f'{_shape(image[None])}); set data.stream to True and data.side to a size, '
-                         'choose a set of one size, or resize it into an .npz file and use arrays:FILE.npz')
-        images[i], labels[i] = image, record[label_key]
-  except BadInput:
-    raise
+    as_they_are = tfds.decode.DeserializeMethod.RAW_BYTES
+    source = builder.as_data_source(split, deserialize_method=as_they_are)
+    for start in range(0, total, _BATCH):
+      for record in source.__getitems__(list(range(start, min(start + _BATCH, total)))):
+        yield records.parse(bytes(record), found)
   except Exception as e:  # a damaged record raises whatever its decoder raises
     raise BadInput(f'tfds:{name}: split {split} under {builder.data_path} cannot be read ({short(e)}); '
                    'remove that folder and prepare the set again') from None
-  return (np.zeros((0, 1, 1, 1), np.uint8) if images is None else images), labels
 
 
 def _checked_split(name, split, images, labels):
@@ -376,8 +418,7 @@ def _checked_split(name, split, images, labels):
                    'each')
   if not len(images):
     raise BadInput(f'{name}: split {split} is empty; give at least one image')
-  if labels.min() < 0:
-    raise BadInput(f'{name}: {split}_labels holds {labels.min()}; labels must be 0 or more')
+  labels_lib.check(f'{name}: {split}_labels', labels)
   return np.ascontiguousarray(images), labels
 
 

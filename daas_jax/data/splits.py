@@ -7,7 +7,7 @@ import operator
 
 import numpy as np
 
-from daas_jax.data import sources
+from daas_jax.data import labels as labels_lib, sources
 from daas_jax.errors import BadInput
 
 # One stream of random numbers a purpose: the same seed does not tie the halves to the epoch orders.
@@ -95,24 +95,33 @@ def chosen_classes(name, total, n_classes, seed):
 
 def keep_classes(dataset, chosen):
   """`subset_classes` with the classes given: sorted integers [n]."""
-  names = [dataset.class_names[c] for c in chosen]
   (train, train_labels), (test, test_labels) = (
       of_classes(labels, len(dataset.class_names), chosen) for labels in (dataset.train_labels, dataset.test_labels))
+  names = [dataset.class_names[c] for c in chosen]
   return sources.assemble(dataset.name, dataset.train_images[train], train_labels, dataset.test_images[test],
                           test_labels, class_names=names)
 
 
-def of_classes(labels, total, chosen):
+def of_classes(labels, total, chosen, name='of_classes: labels'):
   """The examples of the chosen classes.
 
   Args:
     labels: integers [N], 0 to total - 1.
     total: the number of classes.
-    chosen: sorted integers [n]; None: all of them.
+    chosen: sorted integers [n], none twice; None: all of them.
+    name: what holds the labels, for messages.
 
   Returns:
     (rows int64 [M], sorted; int32 [M], their classes numbered anew from 0).
+
+  Raises:
+    BadInput: a label or a chosen class that is not one of them, chosen classes that are not sorted.
   """
+  labels_lib.check(name, labels, total)
+  if chosen is not None:
+    labels_lib.check('of_classes: chosen', chosen, total, 'place')
+    if np.any(np.diff(chosen) <= 0):
+      raise BadInput('of_classes: give each chosen class once, in rising order')
   relabel = np.full(total, -1, np.int32)
   chosen = np.arange(total) if chosen is None else chosen
   relabel[chosen] = np.arange(len(chosen))
@@ -152,9 +161,10 @@ def balanced(name, class_names, split, labels, n, seed):
     seed: int, at least 0.
 
   Raises:
-    BadInput: a class has fewer than its share.
+    BadInput: a class has fewer than its share, or a label is of no class.
   """
   n = _count('take', f'n_{split}', n, 0)
+  labels_lib.check(f'take: {split}_labels of {name}', labels, len(class_names))
   if n == 0:
     return np.arange(len(labels))
   rng = _generator(seed, _TAKE, 0 if split == 'train' else 1)

@@ -53,14 +53,17 @@ def load(config):
   name, data_dir, room = config.data.name, config.data.dir or None, config.data
   if room.workers:
     workers.require_grain()
-  builder, image_key, label_key, test = sources.prepared_tfds(name.removeprefix('tfds:'), data_dir)
+  short_name = name.removeprefix('tfds:')
+  builder, image_key, label_key = sources.prepared_tfds(short_name, data_dir)
+  test = sources.find_test_split(short_name, builder, image_key, label_key)
   features = builder.info.features
   side, own = _side(name, room.side, features[image_key].shape)
   found = [records.find(name, builder, split, image_key, label_key) for split in ('train', test)]
   labels = [labels_lib.of(split) for split in found]
   names = tuple(features[label_key].names)
   kept = classes.chosen(config, name, names)
-  rows, new_labels = zip(*(splits.of_classes(all_of, len(names), kept) for all_of in labels))
+  rows, new_labels = zip(*(splits.of_classes(all_of, len(names), kept, split.name)
+                           for split, all_of in zip(found, labels)))
   names = names if kept is None else tuple(names[c] for c in kept)
   taken = [splits.balanced(name, names, split, new, n, config.seed)
            for split, new, n in zip(('train', 'test'), new_labels, (room.n_train, room.n_test))]
@@ -81,10 +84,12 @@ def note_labels(name, data_dir, report):
     report: called with each line of progress.
   """
   try:
-    builder, image_key, label_key, test = sources.prepared_tfds(name, data_dir)
-    found = [records.find(f'tfds:{name}', builder, split, image_key, label_key) for split in ('train', test)]
+    builder, *keys = sources.prepared_tfds(name, data_dir)
+    found = [records.find(f'tfds:{name}', builder, 'train', *keys)]
   except BadInput:
     return  # a set of another kind, which nothing streams
+  test = sources.find_test_split(name, builder, *keys, report)
+  found.append(records.find(f'tfds:{name}', builder, test, *keys))
   for split in found:
     labels_lib.of(split, report)
 

@@ -8,13 +8,13 @@ import multiprocessing
 import multiprocessing.resource_tracker
 import os
 import signal
-import sys
 import threading
 import weakref
 
 from absl import flags
 import numpy as np
 
+from daas_jax.data.raw import say
 from daas_jax.errors import BadInput
 
 _AHEAD = 2  # finished steps that wait in each worker's queue
@@ -39,7 +39,7 @@ class Ahead:
   """
 
   def __init__(self, task, workers, steps=_LAST, warn=None):
-    self._task, self._workers, self._steps, self._warn = task, workers, steps, warn or _print
+    self._task, self._workers, self._steps, self._warn = task, workers, steps, warn or say
     self._running, self._next = [], None  # grain's iterator, if there is one
     if workers:
       require_grain()
@@ -123,7 +123,3 @@ def _begin(index, count):
 def _end_with_parent():
   multiprocessing.parent_process().join()
   os._exit(1)  # grain's own loop would wait for ever for room in its queue
-
-
-def _print(line):
-  print(line, file=sys.stderr, flush=True)

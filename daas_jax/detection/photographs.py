@@ -7,7 +7,7 @@ right, as black as what the geometric operations bring in. Regions of a crowd ar
 import numpy as np
 from PIL import Image
 
-from daas_jax.data import sources, splits
+from daas_jax.data import decode, labels as labels_lib, sources, splits
 from daas_jax.data.raw import short
 from daas_jax.detection.sets import DetectionSet, PADDING, Scenes
 from daas_jax.errors import BadInput
@@ -31,7 +31,8 @@ def load(name, n_train, n_test, seed, val_fraction, side, most, data_dir=None):
     `DetectionSet`. The test images are TFDS's split 'validation', or else 'test' (COCO's has no boxes).
 
   Raises:
-    BadInput: unknown or unprepared data, without boxes, damaged, or of fewer images.
+    BadInput: unknown or unprepared data, without boxes, damaged, or of fewer images; objects
+      without a class, or none.
   """
   builder, prepared = sources.find_tfds(name, data_dir)
   names = _class_names(name, builder.info)
@@ -42,7 +43,7 @@ def load(name, n_train, n_test, seed, val_fraction, side, most, data_dir=None):
   if 'train' not in builder.info.splits or held_out is None:
     raise BadInput(f'tfds:{name} has the splits {", ".join(builder.info.splits)}; choose a set with train '
                    'and validation or test')
-  read = lambda split, n: _read(name, builder, split, n, seed, side, most)
+  read = lambda split, n: _read(name, builder, split, n, seed, side, most, len(names))
   train, test = read('train', n_train), read(held_out, n_test)
   halves = splits.halves(np.zeros(len(train.labels), np.int32), seed, 1 - val_fraction)
   return DetectionSet(f'tfds:{name}', train, halves, test, names, *sources.mean_std(train.images))
@@ -53,16 +54,19 @@ def _class_names(name, info):
   known = lambda features: set(features.keys()) if hasattr(features, 'keys') else set()
   features = info.features
   objects = getattr(features['objects'], 'feature', None) if 'objects' in known(features) else None  # of a sequence
-  if 'image' not in known(features) or not {'bbox', 'label'} <= known(objects):
+  boxes = 'image' in known(features) and {'bbox', 'label'} <= known(objects)
+  if not boxes or not getattr(objects['label'], 'num_classes', None):  # a label may be any number
     raise BadInput(f'tfds:{name} has no boxes: a detection network needs a set whose records have an image and objects '
                    "with bbox and label, such as tfds:coco/2017, or scenes:embedded, which needs no preparing")
   return tuple(objects['label'].names)
 
 
-def _read(name, builder, split, n, seed, side, most):
+def _read(name, builder, split, n, seed, side, most, classes):
   """The `Scenes` of n images of a split, 0 for all, in the order in which TFDS holds them."""
+  import tensorflow_datasets as tfds
+  part = f'tfds:{name}, split {split}'
   try:
-    source = builder.as_data_source(split)
+    source = builder.as_data_source(split, decoders={'image': tfds.decode.SkipDecoding()})
     total = len(source)
     n = n or total
     if not 0 < n <= total:
@@ -74,7 +78,13 @@ def _read(name, builder, split, n, seed, side, most):
     for start in range(0, n, _BATCH):
       records = source.__getitems__(rows[start:start + _BATCH].tolist())
       for i, record in enumerate(records, start):
+        where = f'{part}, row {rows[i]}'
+        labels_lib.check(f'{where}: objects/label', record['objects']['label'], classes, 'object')
+        record['image'] = decode.whole(record['image'], 3, where)
         _fill(scenes, i, record, side, most)
+    if not np.any(scenes.labels != PADDING):
+      raise BadInput(f'{part}: none of the {n} images chosen has an object; raise data.n_train and '
+                     'data.n_test, or choose another set')
     return scenes
   except BadInput:
     raise
@@ -85,7 +95,7 @@ def _read(name, builder, split, n, seed, side, most):
 
 def _fill(scenes, i, record, side, most):
   """Writes one TFDS record into row i of scenes."""
-  image, (h, w) = fit(np.broadcast_to(record['image'], (*record['image'].shape[:2], 3)), side)
+  image, (h, w) = fit(record['image'], side)
   scenes.images[i, :h, :w] = image
   objects = record['objects']
   boxes = np.asarray(objects['bbox'], np.float32).reshape(-1, 4) * np.array([h, w, h, w], np.float32)

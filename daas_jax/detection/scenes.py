@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from daas_jax.data import sources, splits
+from daas_jax.data import labels as labels_lib, sources, splits
 from daas_jax.detection.sets import DetectionSet, PADDING, Scenes
 from daas_jax.errors import BadInput
 
@@ -67,7 +67,7 @@ def compose(images, labels, n, seed, layout=Layout()):
 
   Args:
     images: uint8 [M, h, w, C], objects on black.
-    labels: integers [M].
+    labels: integers [M], 0 or more.
     n: scenes, >= 1.
     seed: int >= 0, or a tuple of them.
     layout: `Layout`.
@@ -76,9 +76,10 @@ def compose(images, labels, n, seed, layout=Layout()):
     `Scenes`.
 
   Raises:
-    BadInput: a layout that cannot be, or objects that may be larger than the scene.
+    BadInput: a layout or labels that cannot be, or objects that may be larger than the scene.
   """
   _check(images, n, layout)
+  labels_lib.check('compose: labels', labels)  # a negative one would be padding
   rng = np.random.default_rng(seed)
   scenes = Scenes(_background(rng, (n, layout.side, layout.side, images.shape[-1]), layout.noise),
                   np.zeros((n, layout.most, 4), np.float32), np.full((n, layout.most), PADDING, np.int32))

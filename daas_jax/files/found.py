@@ -37,7 +37,7 @@ def require(asked: str, flag: str, words: Iterable[str]) -> None:
   Raises:
     BadInput: there is no such file; the line names the nearest word.
   """
-  if not (os.path.exists(asked) or storage.is_file(asked)):
+  if not storage.exists(asked):
     words = list(words)
     near = difflib.get_close_matches(asked, words, 1)
     raise BadInput(f'--{flag}={asked!r} is neither a file nor one of {", ".join(words)}'

@@ -57,7 +57,7 @@ def _line(row):
 def read(path):
   """The whole rows of a metrics file, [] where there is none; passes over lines that are cut, damaged or of others."""
   rows = []
-  if os.path.exists(path) or storage.is_file(path):
+  if storage.exists(path):
     with storage.opened(path) as file:
       for line in file:
         try:

@@ -59,8 +59,11 @@ class Mirror:
 
   def __init__(self, url, warn=_warn):
     self.url, self._warn = url.rstrip('/'), warn
+    if not storage.is_remote(self.url):
+      raise BadInput(f'{url} names no folder of an object store: give one, such as '
+                     f'{self.url}//BUCKET/FOLDER')
     self._home = tempfile.mkdtemp(prefix='daas_jax-')
-    self.folder = os.path.join(self._home, os.path.basename(self.url) or 'run')
+    self.folder = os.path.join(self._home, 'run')  # a URL may hold what no local name can be
     self._put = {}  # name in the store -> form of the local file or checkpoint that it was made of
     self._id, self._lost = uuid.uuid4().hex, None
     self._end, self._thread = threading.Event(), None

@@ -2,7 +2,8 @@
 
 A path with a scheme, such as gs://bucket/run, is of a file system of etils.epath: gs, s3, az and hf, which need fsspec
 and its package for that store (gcsfs, s3fs, adlfs, huggingface_hub), and whatever else a config file registers with
-`etils.epath.register_path_cls('scheme://')`. All other paths are local.
+`etils.epath.register_path_cls('scheme://')`. All other paths are local, and ~ at their start is a home folder: a shell
+leaves --flag=~/x as it is. A byte-order mark at the start of a text is no part of it.
 """
 
 import contextlib
@@ -10,12 +11,15 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import stat
 
 from daas_jax.errors import BadInput
 
 _MOST_BYTES = 32 * 2**20  # parsed as JSON, some take fifty times as much memory
+_ENCODING = 'utf-8-sig'  # without the byte-order mark, where there is one
+_SCHEME = re.compile('[a-z][a-z0-9+.-]*://', re.IGNORECASE)
 _MOST_DEEP = 32  # lists and objects inside of each other: recursion over what is read ends long before Python's limit
 
 
@@ -31,15 +35,15 @@ def read_text(path, errors='strict'):
     ValueError: it is no regular file, larger than 32 MiB, or not UTF-8.
   """
   if is_remote(path):
-    text = read_bytes(path, _MOST_BYTES).decode(errors=errors)
+    text = read_bytes(path, _MOST_BYTES).decode(_ENCODING, errors)
     return text.replace('\r\n', '\n').replace('\r', '\n')
-  with open(path, 'rb', opener=_without_waiting) as file:
+  with open(os.path.expanduser(path), 'rb', opener=_without_waiting) as file:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):  # a pipe waits for ever, a device may have no end
       raise ValueError('it is no regular file')
     if status.st_size > _MOST_BYTES:
       raise ValueError(f'it is larger than {_MOST_BYTES >> 20} MiB')
-    text = file.read().decode(errors=errors)
+    text = file.read().decode(_ENCODING, errors)
   return text.replace('\r\n', '\n').replace('\r', '\n')
 
 
@@ -96,8 +100,8 @@ def reason(error):
 
 
 def is_remote(path):
-  """Whether a path has a scheme."""
-  return '://' in os.fspath(path)
+  """Whether a path begins with a scheme."""
+  return _SCHEME.match(os.fspath(path)) is not None
 
 
 @contextlib.contextmanager
@@ -121,10 +125,18 @@ def _at(url):
     raise OSError(errno.EIO, reason(error) or type(error).__name__, url) from error
 
 
+def exists(path):
+  """Whether there is a file or a folder, local or in a store."""
+  if not is_remote(path):
+    return os.path.exists(os.path.expanduser(path))
+  with _at(path) as at:
+    return at.exists()
+
+
 def is_file(path):
   """Whether there is a file, local or in a store."""
   if not is_remote(path):
-    return os.path.isfile(path)
+    return os.path.isfile(os.path.expanduser(path))
   with _at(path) as at:
     return at.exists() and not at.is_dir()
 
@@ -132,7 +144,7 @@ def is_file(path):
 def read_bytes(path, most=None):
   """The content of a file, local or in a store; ValueError where it has more than `most` bytes."""
   with _at(path) if is_remote(path) else contextlib.nullcontext() as at:
-    with open(path, 'rb') if at is None else at.open('rb') as file:
+    with open(os.path.expanduser(path), 'rb') if at is None else at.open('rb') as file:
       content = file.read() if most is None else file.read(most + 1)
   if most is not None and len(content) > most:
     raise ValueError(f'it is larger than {most >> 20} MiB')
@@ -142,8 +154,8 @@ def read_bytes(path, most=None):
 def opened(path):
   """A text file, local or in a store, open for reading; bytes that are not UTF-8 are replaced."""
   if is_remote(path):
-    return io.StringIO(read_bytes(path).decode(errors='replace'))
-  return open(path, encoding='utf-8', errors='replace')
+    return io.StringIO(read_bytes(path).decode(_ENCODING, 'replace'))
+  return open(os.path.expanduser(path), encoding=_ENCODING, errors='replace')
 
 
 def names(url):

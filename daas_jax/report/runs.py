@@ -180,7 +180,7 @@ def _rows(path):
   rows = {row['step']: row for row in metrics_lib.read(path) if 0 <= row['step'] < 2**53}
   lines = 0
   if os.path.exists(path):
-    with open(path, encoding='utf-8', errors='replace') as file:
+    with storage.opened(path) as file:
       lines = sum(1 for line in file if line.strip())
   lost = lines - len(rows)
   note = (f'{os.path.basename(path)}: {lost} of {lines} lines {"is" if lost == 1 else "are"} cut short, damaged or '

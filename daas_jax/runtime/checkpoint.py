@@ -3,8 +3,10 @@
 import contextlib
 import glob
 import os
+import re
 import shutil
 import sys
+import tempfile
 
 import jax
 import numpy as np
@@ -52,6 +54,26 @@ def _alone():
                                             barrier_sync_key_prefix=f'process{this}')
 
 
+# What orbax and tensorstore take for nothing but a letter of a name: the former finds its files by
+# glob, the latter takes \ for /, and no name that is not UTF-8.
+_PLAIN = re.compile('[-\\w/. =,+:@~()]*')
+
+
+@contextlib.contextmanager
+def _plainly(folder):
+  """A path of a folder without letters that mean something: its own, or in the context a link's."""
+  if _PLAIN.fullmatch(folder):
+    yield folder
+    return
+  with tempfile.TemporaryDirectory(prefix='daas_jax-') as home:
+    if not _PLAIN.fullmatch(home):
+      raise BadInput(f'checkpoints cannot be read back from a folder of this name, {folder}: '
+                     'choose another --workdir, or set TMPDIR to a folder named by letters')
+    link = os.path.join(home, 'checkpoints')
+    os.symlink(folder, link)
+    yield link
+
+
 class Checkpoints:
   """The checkpoints of one workdir.
 
@@ -72,13 +94,15 @@ class Checkpoints:
           f'{folder} cannot be used ({error.strerror}): move it away to start again') from error
     self.folder, self._keep = folder, keep
     self._damaged, self._saving = [], None
+    self._until_closed = contextlib.ExitStack()
+    self._path = self._until_closed.enter_context(_plainly(folder))
     self._open()
 
   def _open(self):
     # With the handler named, orbax need not guess it from the newest checkpoint, which may be damaged. Parts of a
     # checkpoint whose saving was killed or failed go: they take the room of a whole one.
     self._manager = ocp.CheckpointManager(
-        self.folder, item_handlers=ocp.StandardCheckpointHandler(multiprocessing_options=_alone()),
+        self._path, item_handlers=ocp.StandardCheckpointHandler(multiprocessing_options=_alone()),
         options=ocp.CheckpointManagerOptions(max_to_keep=self._keep, create=False, cleanup_tmp_directories=True,
                                              multiprocessing_options=_alone()))
 
@@ -108,7 +132,15 @@ class Checkpoints:
       for part in glob.glob(f'{glob.escape(path)}.orbax-checkpoint-tmp*'):
         shutil.rmtree(part, ignore_errors=True)
       self._open()
-      raise disk.full(error, path) or error
+      raise self._full(error, path) or error
+
+  def _full(self, error, path):
+    """`disk.full`, with the name that the user gave the folder."""
+    found = disk.full(error, path)
+    return found and OSError(found.errno, found.strerror, self._named(str(found.filename)))
+
+  def _named(self, text):
+    return text.replace(self._path, self.folder)
 
   def wait(self):
     """Waits for the save in the background.
@@ -153,7 +185,7 @@ class Checkpoints:
         self._damaged = steps[:i]
         return step, _like(host, state)
       except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint; none is swallowed
-        reason = str(error).strip().split('\n')[0][:200]
+        reason = self._named(str(error).strip().split('\n')[0])[:200]
         warn(f'warning: checkpoint {step} cannot be read ({type(error).__name__}: {reason}); trying the one before')
     if steps:
       raise BadInput(f'none of the checkpoints in {self.folder} can be read: move the folder away to start again')
@@ -168,8 +200,9 @@ class Checkpoints:
 
   def close(self):
     """Waits for the last save; raises as `wait` does."""
-    self.wait()
-    self._manager.close()
+    with self._until_closed:
+      self.wait()
+      self._manager.close()
 
 
 def _text(form):

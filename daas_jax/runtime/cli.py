@@ -58,6 +58,12 @@ def _refuse_words(arguments, schema):
     raise BadInput(_missing('config'))
 
 
+def _unmarked(arguments):
+  """Words without the byte-order mark, which absl takes for a part of a flag file's first line."""
+  mark = '\ufeff'
+  return [word.removeprefix(mark) for word in arguments if not re.match(f'{mark}(#|//|$)', word)]
+
+
 def _register(arguments):
   """Runs the config file, which may register a method whose keys other words name. What is wrong is said later."""
   for argument in arguments:
@@ -177,7 +183,7 @@ def parse(kind, arguments, define=lambda values: None):
   """
   values = flags.FlagValues()
   try:
-    arguments = values.read_flags_from_files(arguments, force_gnu=False)
+    arguments = _unmarked(values.read_flags_from_files(arguments, force_gnu=False))
     _register(arguments)
     schema = config_lib.every(kind)
     _refuse_words(arguments, schema)
@@ -219,6 +225,16 @@ def _quiet():
     sys.unraisablehook = before
 
 
+def _cache(folder):
+  """The path of --compilation_cache, as JAX takes one."""
+  try:
+    folder.encode()
+  except UnicodeEncodeError:  # a TypeError in the first step
+    raise BadInput(f'--compilation_cache={folder!a} is not UTF-8: give another folder, or off'
+                   ) from None
+  return os.path.expanduser(folder)
+
+
 def run(kind, main, arguments=None, define=lambda values: None):
   """Runs a command.
 
@@ -242,7 +258,7 @@ def run(kind, main, arguments=None, define=lambda values: None):
               + (_STATUSES if asked else ''))
         return 0
       if options.compilation_cache != 'off':
-        jax.config.update('jax_compilation_cache_dir', options.compilation_cache)
+        jax.config.update('jax_compilation_cache_dir', _cache(options.compilation_cache))
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
       with _quiet():
         main(options, asked) if asked else main(options)

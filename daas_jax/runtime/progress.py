@@ -65,7 +65,7 @@ class Reporter:
 
   def note(self, text):
     """Something that the user should see."""
-    self._console.print(text, soft_wrap=True, highlight=False, markup=False)
+    self._console.print(text, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
   def warn(self, text):
     """Something that the user should see on stderr."""

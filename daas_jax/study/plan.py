@@ -226,7 +226,7 @@ def _check_links(searches, trainings, seeds):
 
 def _config_path(asked, folder):
   path, *variant = asked.split(':', 1)
-  path = os.path.normpath(os.path.join(folder, path))
+  path = os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
   if not os.path.isfile(path):
     raise BadInput(f'there is no config file {path}')
   return ':'.join([path, *variant])

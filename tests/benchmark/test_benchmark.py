@@ -21,10 +21,10 @@ def test_the_ratio_to_the_floor():
   assert benchmark.of_floor({'case': 'x', 'batch': 16, 'step_ms': 1.0, 'floor': None}, rows) is None
 
 
-def test_a_run_prints_and_writes_its_rows(tmp_path, capsys):
-  path = tmp_path / 'rows.json'
-  assert benchmark.main(['--only=augment:Invert', '--batch=4', f'--json={path}']) == 0
-  row, = json.loads(path.read_text())
+def test_a_run_prints_and_writes_its_rows(tmp_path, capsys, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert benchmark.main(['--only=augment:Invert', '--batch=4', '--json=~/rows [x].json']) == 0
+  row, = json.loads((tmp_path / 'rows [x].json').read_text())
   assert row['case'] == 'augment:Invert' and row['batch'] == 4
   assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ['case', 'augment:Invert']
 

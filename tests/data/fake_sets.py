@@ -89,7 +89,52 @@ def photograph(rng, width, height, quality=85):
   return content.getvalue()
 
 
-def fake_imagenet(data_dir, classes, train=3, validation=1, shards=2, side=40):
+def prepared(folder, examples, splits=('train', 'test'), channels=3, dtype=np.uint8,
+             file_format='array_record'):
+  """Prepares a set named 'tiny' of two classes, without stock code.
+
+  Args:
+    folder: the TFDS data folder.
+    examples: [(uint8 image or bytes of an image file, label)] of every split, or for each split
+      in a dict.
+    splits: their names, where they are all the same.
+    channels, dtype: that the set declares.
+    file_format: as TFDS takes it.
+
+  Returns:
+    The folder of the prepared set.
+  """
+  import tensorflow_datasets as tfds
+  from tensorflow_datasets.core import registered
+  if not isinstance(examples, dict):
+    examples = {split: examples for split in splits}
+  with registered.skip_registration():
+    class Tiny(tfds.core.GeneratorBasedBuilder):
+      VERSION = tfds.core.Version('1.0.0')
+      pkg_dir_path = None
+
+      def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict({
+                'image': tfds.features.Image(shape=(None, None, channels), dtype=dtype),
+                'label': tfds.features.ClassLabel(names=['a', 'b'])}),
+            supervised_keys=('image', 'label'), disable_shuffling=True)
+
+      def _split_generators(self, dl_manager):
+        return {split: self._generate_examples(split) for split in examples}
+
+      def _generate_examples(self, split):
+        for i, (image, label) in enumerate(examples[split]):
+          image = io.BytesIO(image) if isinstance(image, bytes) else PIL.Image.fromarray(image)
+          yield i, {'image': image, 'label': label}
+
+  tfds.disable_progress_bar()
+  builder = Tiny(data_dir=str(folder), file_format=file_format)
+  builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+  return str(builder.data_path)
+
+
+def fake_imagenet(data_dir, classes, train=3, validation=1, shards=2, side=40, test=0):
   """Prepares a made-up imagenet2012 for TFDS, as array_record: photographs of several sizes.
 
   Args:
@@ -98,6 +143,7 @@ def fake_imagenet(data_dir, classes, train=3, validation=1, shards=2, side=40):
     train, validation: images of each.
     shards: files of each split.
     side: shortest side of a photograph, in pixels.
+    test: images of the split test for each class, unlabelled as TFDS has them; 0: no such split.
 
   Returns:
     The folder of the prepared set.
@@ -113,10 +159,12 @@ def fake_imagenet(data_dir, classes, train=3, validation=1, shards=2, side=40):
 
       def _split_generators(self, dl_manager):
         del dl_manager
-        return {'train': self._generate_examples(train), 'validation': self._generate_examples(validation)}
+        secret = {'test': self._generate_examples(test, [-1] * len(classes))} if test else {}
+        return {'train': self._generate_examples(train),
+                'validation': self._generate_examples(validation)} | secret
 
-      def _generate_examples(self, count):
-        for i, label in enumerate(np.repeat(classes, count)):
+      def _generate_examples(self, count, labels=classes):
+        for i, label in enumerate(np.repeat(labels, count)):
           size = side + rng.integers(0, side // 2, 2)
           yield i, {'image': io.BytesIO(photograph(rng, *size)), 'label': int(label), 'file_name': f'{label}_{i}.JPEG'}
 

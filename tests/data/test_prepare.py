@@ -95,8 +95,9 @@ def test_fashion_mnist_comes_back_through_load(tmp_path, zipped):
 def test_cifar_comes_back_through_load(tmp_path, name, packed):
   files, recipe = fake_cifar(name, tmp_path, packed)
   lines = []
-  prepare.prepare_tfds(name, str(tmp_path), str(tmp_path / 'data'), recipe, lines.append)
-  data = sources.load(f'tfds:{name}', str(tmp_path / 'data'))
+  folder = str(tmp_path / "~ [x]\\*?#%20'$@3\n\u00fc ")  # of any name
+  prepare.prepare_tfds(name, str(tmp_path), folder, recipe, lines.append)
+  data = sources.load(f'tfds:{name}', folder)
   for images, labels, members in ((data.train_images, data.train_labels, recipe.train),
                                   (data.test_images, data.test_labels, recipe.test)):
     records = np.concatenate([files[member] for member in members])

@@ -133,6 +133,14 @@ def test_damaged_archives_are_refused(tmp_path):
       forged.read(forged, str(tmp_path), silent)
 
 
+def test_names_of_classes_after_a_byte_order_mark(tmp_path):
+  _, recipe = fake_cifar('cifar10', tmp_path, packed=False)
+  path = tmp_path / recipe.folder / recipe.names[0]
+  names = path.read_text().split()
+  path.write_bytes('\ufeff'.encode() + path.read_bytes())
+  assert recipe.read(recipe, str(tmp_path), silent).names == {'label': names}
+
+
 @pytest.mark.parametrize('file, change, words', [
     ('data_batch_3.bin', lambda content: content[:-1], 'not a whole number'),
     ('data_batch_3.bin', lambda content: content[3073:], '49 train images where 50 belong'),

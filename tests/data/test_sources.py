@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from fake_sets import prepared
 from daas_jax.data import sources
 from daas_jax.errors import BadInput
 
@@ -215,35 +216,6 @@ def test_tfds_names_that_cannot_serve(name, words, tmp_path):
   with pytest.raises(BadInput) as info:
     sources.load(name, str(tmp_path))
   assert words in one_line(info)
-
-
-def prepared(folder, examples, splits=('train', 'test')):
-  """Prepares a set named 'tiny' of the given (image, label) pairs a split, without stock code."""
-  import PIL.Image
-  import tensorflow_datasets as tfds
-  from tensorflow_datasets.core import registered
-  with registered.skip_registration():
-    class Tiny(tfds.core.GeneratorBasedBuilder):
-      VERSION = tfds.core.Version('1.0.0')
-      pkg_dir_path = None
-
-      def _info(self):
-        return tfds.core.DatasetInfo(
-            builder=self, features=tfds.features.FeaturesDict({
-                'image': tfds.features.Image(shape=(None, None, 3)),
-                'label': tfds.features.ClassLabel(names=['a', 'b'])}), supervised_keys=('image', 'label'))
-
-      def _split_generators(self, dl_manager):
-        return {split: self._generate_examples() for split in splits}
-
-      def _generate_examples(self):
-        for i, (image, label) in enumerate(examples):
-          yield i, {'image': PIL.Image.fromarray(image), 'label': label}
-
-  tfds.disable_progress_bar()
-  builder = Tiny(data_dir=str(folder), file_format='array_record')
-  builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
-  return str(builder.data_path)
 
 
 def pictures(*sizes):

@@ -248,7 +248,7 @@ def test_files_of_every_mode_become_the_channels_asked_for():
 
 def test_the_view_of_test_images_is_seven_eighths(photographs):
   data = select.from_config(_config('imagenet2012', photographs, side=28))
-  builder, *keys, _ = streaming.sources.prepared_tfds('imagenet2012', photographs)
+  builder, *keys = streaming.sources.prepared_tfds('imagenet2012', photographs)
   read = records.Reader(records.find('x', builder, 'validation', *keys))
   np.testing.assert_array_equal(data.test_images[2], decode.square(read(2)[0], 28, 32, 3))
   assert data.test_images.shape == (9, 28, 28, 3) and (data.mean, data.std) == streaming.IMAGENET_MOMENTS
@@ -349,6 +349,15 @@ def test_a_list_of_classes_decides_whatever_the_seed(photographs, tmp_path):
     with pytest.raises(BadInput, match=said) as info:
       select.from_config(_config('imagenet2012', photographs, **{'classes': 2, 'class_list': str(path)} | change))
     assert _line(info)
+
+
+def test_a_list_of_classes_in_a_file_of_any_name_after_a_byte_order_mark(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  for name in ('a', 'a [x]\\*?#%20 \n\u00fc', '\udcff'):
+    (tmp_path / name).write_bytes('\ufeffone\r\n# two\n\n three\u2028\u00fc \n'.encode())
+    assert classes.read(f'~/{name}') == ['one', 'three\u2028\u00fc']
+    (tmp_path / name).write_bytes('\ufeff# one\ntwo'.encode())
+    assert classes.read(str(tmp_path / name)) == ['two']
 
 
 @pytest.mark.parametrize('data,said', [

@@ -1,5 +1,7 @@
 """Photographs with boxes out of files as TFDS writes them: a set named coco, of a few random images."""
 
+import io
+
 import numpy as np
 from PIL import Image
 import pytest
@@ -24,7 +26,7 @@ def examples():
   return out
 
 
-def prepare(folder, splits=('train', 'validation', 'test'), boxes=True):
+def prepare(folder, splits=('train', 'validation', 'test'), boxes=True, made=examples):
   """Prepares coco/2017 of `examples` without stock code; the split test has no boxes, as COCO's."""
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core import registered
@@ -45,12 +47,13 @@ def prepare(folder, splits=('train', 'validation', 'test'), boxes=True):
         return {split: self._generate_examples(split) for split in splits}
 
       def _generate_examples(self, split):
-        for i, (image, rows, labels, crowd) in enumerate(examples()):
+        for i, (image, rows, labels, crowd) in enumerate(made()):
           objects = [{'bbox': tfds.features.BBox(*map(float, box)), 'label': int(c), 'is_crowd': bool(many)}
                      for box, c, many in zip(rows, labels, crowd)] if split != 'test' else []
           if not boxes:
             objects = [{'area': 1}]
-          yield i, {'image': Image.fromarray(image), 'objects': objects}
+          image = io.BytesIO(image) if isinstance(image, bytes) else Image.fromarray(image)
+          yield i, {'image': image, 'objects': objects}
 
   tfds.disable_progress_bar()
   builder = Coco(data_dir=str(folder), file_format='array_record')
@@ -125,6 +128,51 @@ def test_what_cannot_be_loaded(folder, tmp_path):
     damaged.truncate(10)
   with pytest.raises(BadInput, match='split train under'):
     load(str(tmp_path / 'damaged'))
+
+
+def one_of(image, label):
+  """`examples`, and one more of this image (or bytes of its file) with an object of this class."""
+  box = np.array([[0.1, 0.2, 0.8, 0.9]], np.float32)
+  return [*examples(), (image, box, np.array([label]), np.array([False]))]
+
+
+def test_an_object_without_a_class_is_one_line(tmp_path):
+  """It would be read as padding, and one above the last class would be no output's object."""
+  splits, image = ('train', 'validation'), examples()[0][0]
+  prepare(tmp_path / 'none', splits, made=lambda: one_of(image, -1))
+  said = r'train, row \d: objects/label holds -1 and there are 3 classes; .*: object 0 is the first'
+  with pytest.raises(BadInput, match=said) as error:
+    load(str(tmp_path / 'none'))
+  assert '\n' not in str(error.value)
+  path = prepare(tmp_path / 'names', splits)
+  for file in path.iterdir():  # TFDS itself writes no such label: the set loses a name afterwards
+    if file.name == 'objects-label.labels.txt':
+      file.write_text('a\nb\n')
+    if file.name == 'features.json':
+      file.write_text(file.read_text().replace('"numClasses": "3"', '"numClasses": "2"'))
+  with pytest.raises(BadInput, match='objects/label holds 2 and there are 2 classes'):
+    load(str(tmp_path / 'names'))
+
+
+def test_a_split_without_objects_is_one_line(tmp_path):
+  prepare(tmp_path, splits=('train', 'test'))
+  said = 'split test: none of the 6 images chosen has an object; raise'
+  with pytest.raises(BadInput, match=said) as error:
+    load(str(tmp_path))
+  assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('mode', ['I;16', 'P', '1', 'LA'])
+def test_images_of_every_mode(mode, tmp_path):
+  grey = np.tile(np.arange(0, 256, 8, np.uint8), (SIDE, 1))
+  eight, content = Image.fromarray(grey), io.BytesIO()
+  image = Image.fromarray(grey.astype(np.uint16) << 8) if mode == 'I;16' else eight.convert(mode)
+  if mode == 'P':
+    image.putpalette(bytes(range(256))[::-1] * 3)
+  image.save(content, 'PNG')
+  prepare(tmp_path, ('train', 'validation'), made=lambda: one_of(content.getvalue(), 0))
+  wanted = np.asarray((eight if mode == 'I;16' else image).convert('RGB'))
+  assert any(np.array_equal(found, wanted) for found in load(str(tmp_path)).train.images)
 
 
 def test_it_is_no_image_classification_set(folder):

@@ -56,6 +56,13 @@ def test_the_seed_decides():
   assert np.any(first.images != other.images)
 
 
+def test_an_object_has_a_class():
+  """-1 is the label of a row without an object."""
+  labels = np.where(np.arange(20) == 2, -1, LABELS)
+  with pytest.raises(BadInput, match='holds -1; labels must be 0 or more: row 2 is the first'):
+    scenes.compose(OBJECTS, labels, 3, 0, scenes.Layout(side=24))
+
+
 def test_the_packaged_set():
   made = scenes.load(6, 5, 4, 0, scenes.Layout(side=40, most=2))
   assert [len(part.images) for part in (made.train, made.test)] == [11, 4] and made.name == 'scenes:embedded'

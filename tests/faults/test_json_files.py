@@ -18,7 +18,8 @@ import pytest
 from daas_jax import config as config_lib
 from daas_jax.files import storage
 from daas_jax.runtime import workdir
-from daas_jax.search import export as ready, results
+from daas_jax.search import results
+from daas_jax.search.command import export as ready
 from daas_jax.train import command as train
 from daas_jax.augment.ops import OPS
 from daas_jax.data import select
@@ -26,7 +27,7 @@ from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype
 from daas_jax.nets.shuffle import blocks, supernet as shuffle
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
-from daas_jax.policies import files, found, relaxed, schedule, total, transformations
+from daas_jax.policies import found, relaxed, schedule, table as files, total, transformations
 from daas_jax.report import figures, runs as report_runs, sections, sheet
 from daas_jax.study import runs as study_runs
 
@@ -405,7 +406,7 @@ WHOLE = {
     'empty': _bytes(lambda good: b''), 'a folder': lambda path, good: os.mkdir(path),
     'missing': lambda path, good: None, 'a link to nothing': _link('nowhere'), 'unreadable': _link('/proc/self/mem'),
     'endless': _link('/dev/zero'), 'a pipe': lambda path, good: os.mkfifo(path),
-    'a byte order mark': _bytes(lambda good: b'\xef\xbb\xbf' + good),
+    'two byte order marks': _bytes(lambda good: b'\xef\xbb\xbf' * 2 + good),
     'UTF-16': _bytes(lambda good: good.decode().encode('utf-16')), 'zeros': _bytes(lambda good: bytes(1000)),
     '10 MB of brackets': _bytes(lambda good: b'[' * 10**7),
     '10 MB of lists': _bytes(lambda good: b'{"step": 1, "epoch": 1, "architecture": [' + b'[], ' * 2_500_000 + b'[]]}'),
@@ -437,3 +438,13 @@ def test_whole_files(place, fault, what):
     tried += 1
   assert _memory() - before < MOST_MEMORY
   fault('whole JSON files that are none', tried)
+
+
+def test_a_byte_order_mark_is_read_over(place):
+  for kind, folder in place.items():
+    path = os.path.join(folder, USES[kind][0])
+    try:
+      _write(path, b'\xef\xbb\xbf' + GOOD_TEXTS[kind].encode())
+      assert _use(kind, folder) != 'refused', kind
+    finally:
+      _write(path, GOOD_TEXTS[kind].encode())

@@ -4,9 +4,11 @@ import io
 import itertools
 import json
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import zipfile
@@ -22,7 +24,8 @@ import daas_jax
 from daas_jax.files import metrics, remote, storage
 from daas_jax.report import command as report
 from daas_jax.runtime import cli, workdir
-from daas_jax.search import command as search, export as ready, results
+from daas_jax.search import command as search, results
+from daas_jax.search.command import export as ready
 from daas_jax.study import command as study
 from daas_jax.train import command as train
 from daas_jax.errors import BadInput, Terminated
@@ -224,18 +227,21 @@ def _same(url, straight, tmp_path):
   assert _state(tmp_path / 'unpacked') == _state(straight / 'checkpoints')
 
 
+HARD = "store://b/~ [x]\\*?#%20'\u00fc "
+
+
 def test_an_interrupted_search_is_resumed_and_gives_the_files_of_a_local_one(
     configs, straight, begun, tmp_path, capsys, fault):
   assert any(name.endswith('.zip') for name in begun) and 'policy.json' not in begun and '.lock' not in begun
-  _put('store://b/resumed', begun)
-  assert _run(configs, 'search', 'store://b/resumed') == 0
+  _put(HARD, begun)
+  assert _run(configs, 'search', HARD) == 0
   said = capsys.readouterr()
-  assert 'resuming from' in said.out + said.err and 'in store://b/resumed' in said.out + said.err
-  _same('store://b/resumed', straight, tmp_path)
+  assert 'resuming from' in said.out + said.err and f'in {HARD}' in said.out + said.err
+  _same(HARD, straight, tmp_path)
   fault('remote workdir, interrupted')
-  before = _inside('store://b/resumed')
-  assert _run(configs, 'search', 'store://b/resumed') == 0  # over: nothing is done again
-  assert {**_inside('store://b/resumed'), 'metrics.jsonl': 0} == {**before, 'metrics.jsonl': 0}
+  before = _inside(HARD)
+  assert _run(configs, 'search', HARD) == 0  # over: nothing is done again
+  assert {**_inside(HARD), 'metrics.jsonl': 0} == {**before, 'metrics.jsonl': 0}
 
 
 def test_a_killed_run_leaves_what_was_put_and_a_lock_that_is_taken_over(
@@ -312,10 +318,12 @@ def test_what_is_of_another_run_is_refused(configs, capsys, fault, there, said):
   fault('remote workdir, foreign')
 
 
-def test_a_search_in_a_store_is_trained_in_a_store(configs, straight, tmp_path, capsys):
+def test_a_search_in_a_store_is_trained_in_a_store(
+    configs, straight, tmp_path, capsys, monkeypatch):
+  monkeypatch.setenv('HOME', str(straight.parent))
   _put('store://b/search', {p.name: p.read_bytes() for p in straight.iterdir() if p.is_file()})
   assert _run(configs, 'train', 'store://b/trained', '--search=store://b/search') == 0, capsys.readouterr().err
-  assert _run(configs, 'train', tmp_path / 'trained', f'--search={straight}') == 0
+  assert _run(configs, 'train', tmp_path / 'trained', f'--search=~/{straight.name}') == 0
   there = _inside('store://b/trained')
   assert json.loads(there['results.json']) == json.loads((tmp_path / 'trained' / 'results.json').read_text())
   assert there['policy.json'] == (straight / 'policy.json').read_bytes()
@@ -342,6 +350,25 @@ def test_what_reads_a_workdir_reads_one_in_a_store(straight, tmp_path, monkeypat
   assert report.main([url, f"--out={tmp_path / 'report'}"]) == 0
   assert f'Workdir: {url}' in (tmp_path / 'report' / 'report.html').read_text()
   assert report.main(['store://b/none', f"--out={tmp_path / 'none'}"]) == 2
+
+
+@pytest.mark.parametrize('name', ['..', '.', 'a/..', 'x' * 300, '\n'])
+def test_a_url_that_is_no_local_name(name, tmp_path, monkeypatch):
+  """Its last part is no name for the local copy, which would be outside of its folder."""
+  monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+  for _ in range(2):
+    with workdir.opened(f'store://c/{name}', CONFIG) as folder:
+      assert pathlib.Path(folder).resolve().parent.parent == tmp_path.resolve()
+  assert _inside(f'store://c/{name}') == {'config.json': CONFIG.encode()}
+  assert not os.listdir(tmp_path)
+
+
+def test_a_url_without_a_bucket_is_refused(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(BadInput, match='gs:// names no folder of .* such as gs://BUCKET/FOLDER'):
+    with workdir.opened('gs://', CONFIG):
+      pytest.fail('opened')
+  assert not os.listdir(tmp_path)
 
 
 def test_a_ready_network_in_a_store(tmp_path):

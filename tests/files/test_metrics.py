@@ -58,6 +58,14 @@ def test_damaged_or_foreign_line_costs_no_other(tmp_path, line):
   assert metrics.read(path) == [row(2), row(4)]
 
 
+def test_a_byte_order_mark_costs_no_line(tmp_path):
+  path = tmp_path / 'metrics.jsonl'
+  path.write_bytes('\ufeff'.encode() + json.dumps(row(2)).encode() + b'\n')
+  assert metrics.read(path) == [row(2)]
+  metrics.MetricsFile(path, 4).close()
+  assert json.loads(path.read_text(encoding='utf-8')) == row(2)
+
+
 def test_bytes_that_are_no_text(tmp_path):
   path = tmp_path / 'metrics.jsonl'
   path.write_bytes(b'\xff\xfe\x80\n' + json.dumps(row(2)).encode() + b'\n')

@@ -1,10 +1,11 @@
 """Reading files that anybody may have written."""
 
 import os
+import pathlib
 
 import pytest
 
-from daas_jax.files import storage
+from daas_jax.files import atomic, storage
 
 
 @pytest.mark.parametrize('content, value', [
@@ -17,7 +18,8 @@ def test_json_that_is_read(tmp_path, content, value):
 
 
 @pytest.mark.parametrize('content, said', [
-    (b'', 'Expecting value'), (b'\xff', 'utf-8'), (b'\xef\xbb\xbf1', 'BOM'), (b'NaN', 'NaN is not a JSON number'),
+    (b'', 'Expecting value'), (b'\xff', 'utf-8'), (2 * b'\xef\xbb\xbf', 'BOM'),
+    (b'\xff\xfe1\x00', 'utf-8'), (b'NaN', 'NaN is not a JSON number'),
     (b'[' * 33 + b']' * 33, 'more than 32 deep'), (b'[' * 10**5, 'more than 32 deep'), (b'9' * 5000, 'digits')])
 def test_json_that_is_not(tmp_path, content, said):
   (tmp_path / 'x').write_bytes(content)
@@ -46,3 +48,31 @@ def test_infinite_numbers_where_they_are_allowed(tmp_path):
 def test_ends_of_lines(tmp_path):
   (tmp_path / 'x').write_bytes(b'a\r\nb\rc\n\xff')
   assert storage.read_text(tmp_path / 'x', errors='replace') == 'a\nb\nc\n\ufffd'
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path):
+  path = tmp_path / 'x'
+  path.write_bytes('\ufeff[1,\r\n"\ufeff"]'.encode())
+  assert storage.read_text(path) == '[1,\n"\ufeff"]' and storage.read_json(path) == [1, '\ufeff']
+  with storage.opened(path) as file:
+    assert list(file) == ['[1,\n', '"\ufeff"]']
+
+
+def test_home(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  (tmp_path / 'x').write_text('[1]')
+  for path in ('~/x', pathlib.Path('~/x')):
+    assert storage.exists(path) and storage.is_file(path)
+    assert storage.read_json(path) == [1] and storage.read_bytes(path) == b'[1]'
+    with storage.opened(path) as file:
+      assert file.read() == '[1]'
+  assert storage.exists('~') and not storage.is_file('~')
+  atomic.write('~/y', 'written')
+  assert (tmp_path / 'y').read_text() == 'written'
+
+
+@pytest.mark.parametrize('path, remote', [
+    ('gs://b/run', True), ('hf+x-1.0://a', True), ('/a/b://c', False), ('./gs://b', False),
+    ('~/gs://b', False), ('a b://c', False), ('://c', False), ('gs:/b', False)])
+def test_a_scheme_is_what_a_path_begins_with(path, remote):
+  assert storage.is_remote(path) == remote

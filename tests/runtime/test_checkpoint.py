@@ -1,4 +1,7 @@
+import errno
+import os
 import shutil
+import tempfile
 
 import jax
 import jax.numpy as jnp
@@ -95,6 +98,50 @@ def test_file_in_place_of_the_folder(tmp_path):
   with pytest.raises(BadInput, match='cannot be used'):
     Checkpoints(str(tmp_path / 'checkpoints'), 3)
   assert (tmp_path / 'checkpoints').read_text() == 'of someone'
+
+
+NAMES = ('a [x]', '[!x]', 'back\\slash', '**', 'st*r?', "-~ #%20'$\n\u00fc ", '\udcff')
+"""Of folders; orbax or tensorstore does not take the first four and the last."""
+
+
+def test_checkpoints_in_a_folder_of_any_name_come_back(tmp_path, monkeypatch):
+  monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'temporary'))
+  (tmp_path / 'temporary').mkdir()
+  for name in NAMES:
+    folder = tmp_path / 'runs' / name / 'checkpoints'
+    save(folder, 2, 4, 6, keep=2)
+    assert sorted(os.listdir(folder)) == ['4', '6'], ascii(name)
+    step, state, lines = restore(folder)
+    assert step == 6 and bits(state) == bits(make_state(6)) and lines == [], ascii(name)
+  assert set(os.listdir(tmp_path / 'runs')) == set(NAMES) and not os.listdir(tmp_path / 'temporary')
+
+
+def test_messages_name_the_folder_as_it_was_given(tmp_path, monkeypatch):
+  folder = tmp_path / 'a [x]'
+  save(folder, 2, 4)
+  (folder / '4' / 'default' / 'manifest.ocdbt').unlink()
+  step, _, (line,) = restore(folder)
+  assert step == 2 and f'local file "{tmp_path}' in line
+  checkpoints = Checkpoints(str(folder), 3)
+  place = os.path.join(checkpoints._path, '6', 'x')
+
+  def full():
+    raise OSError(errno.ENOSPC, 'No space left on device', place)
+
+  monkeypatch.setattr(checkpoints._manager, 'wait_until_finished', full)
+  with pytest.raises(OSError) as info:
+    checkpoints.wait()
+  assert info.value.errno == errno.ENOSPC and info.value.filename == f'{folder}/6/x'
+  checkpoints.close()
+
+
+def test_a_folder_that_has_no_plain_path_is_refused_before_anything_is_saved(tmp_path, monkeypatch):
+  monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / '[t]'))
+  (tmp_path / '[t]').mkdir()
+  with pytest.raises(BadInput, match='choose another --workdir, or set TMPDIR') as info:
+    Checkpoints(str(tmp_path / '[t]' / 'c'), 3)
+  assert '\n' not in str(info.value) and os.listdir(tmp_path / '[t]') == ['c']
+  save(tmp_path / 'c', 2)  # which needs no link
 
 
 def test_keys_are_recognised():

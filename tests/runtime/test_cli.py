@@ -1,5 +1,6 @@
 """Bad input ends in one line on stderr and status 2, before anything is written; what is right gets through."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,12 @@ import jax
 import numpy as np
 import pytest
 
+import daas_jax
 from daas_jax import config as config_lib
 from daas_jax.runtime import cli, processes
 from daas_jax.search import command as search
 from daas_jax.train import command as train
+from daas_jax.data import sources
 from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL
 from daas_jax.nets.cells import genotype
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
@@ -132,6 +135,53 @@ def test_flags_in_a_file(command):
   command.write('flags', '--config.nosuch=5\n')
   assert "unknown config key 'nosuch'" in command.refused('search', '--flagfile=flags')
   assert 'nowhere' in command.refused('search', '--flagfile=nowhere')
+  for first in ('', '\n', '# a comment\n', '// another\n'):
+    command.write('flags', f'\ufeff{first}--config=search.py\n--config.search.batch=5\n')
+    assert cli.parse('search', ['--flagfile=flags', '--workdir=run']).config.search.batch == 5
+
+
+def test_a_config_file_after_a_byte_order_mark(command):
+  command.write('search.py', '\ufeff' + textwrap.dedent(SEARCH))
+  assert command.parsed('search').config.search.batch == 10
+
+
+def test_the_compilation_cache_may_lie_in_the_home_folder(command, monkeypatch):
+  before, words = jax.config.jax_compilation_cache_dir, ('--config=search.py', '--workdir=run')
+  monkeypatch.setenv('HOME', str(command.folder))
+  try:
+    for name in ('cache', 'a [x]\\*?# '):
+      assert command.bare('search', *words, f'--compilation_cache=~/{name}',
+                          main=lambda options: None)[0] == 0
+      assert jax.config.jax_compilation_cache_dir == f'{command.folder}/{name}'
+    status, _, err = command.bare('search', *words, '--compilation_cache=\udcff')
+    assert status == 2 and err.count('\n') == 1 and "'\\udcff' is not UTF-8" in err
+  finally:
+    jax.config.update('jax_compilation_cache_dir', before)
+
+
+@pytest.mark.parametrize('name', ['x', 'a [x]\\*?#%20 ~\n\u00fc', ':dog:', '\udcff'])
+def test_files_in_the_home_folder_and_of_any_name(command, monkeypatch, name):
+  monkeypatch.setenv('HOME', str(command.folder))
+  (command.folder / name).mkdir()
+  wanted = genotype.random_genotype(0, DAAS_PRIMITIVES)
+  policy = {'format': 'daas_jax.policy', 'version': 1, 'ops': ['Invert'], 'K': 1, 'levels': 3,
+            'policies': [{'ops': ['Invert'], 'probability': 1, 'p': [1], 'level': [1]}]}
+  genotype.save(f'~/{name}/genotype.json', wanted)
+  (command.folder / name / 'policy.json').write_text(json.dumps(policy))
+  for found in (train.find_genotype('searched', f'~/{name}'),
+                train.find_genotype(f'~/{name}/genotype.json', None),
+                daas_jax.load_genotype(f'~/{name}/genotype.json')):
+    assert found == wanted
+  images = np.zeros((1, 4, 4, 1), np.uint8)
+  for augment in (train.find_policy('searched', f'~/{name}')[0],
+                  train.find_policy(f'~/{name}/policy.json', None)[0],
+                  daas_jax.load_policy(f'~/{name}/policy.json')):
+    assert augment(jax.random.key(0), images).max() == 255
+  train.keep_policy(str(command.folder), f'~/{name}/policy.json', None)
+  assert json.loads((command.folder / 'policy.json').read_text()) == policy
+  arrays(command.folder / f'{name}.npz')
+  command.parsed('search', f'--config.data.name=arrays:~/{name}.npz', f'--search=~/{name}')
+  assert sources.load(f'arrays:~/{name}.npz').train_images.shape[1:] == (16, 16, 1)
 
 
 @pytest.mark.parametrize('kind', ['search', 'train'])
@@ -205,7 +255,7 @@ def test_words_that_mean_nothing(command, word, says):
     ('method=dass', 'daas'), ('network.genotype=random:0', 'supernet'),
     ('parallel.devices=-1', 'parallel.devices'), ('parallel.devices=999', 'parallel.devices=999'),
     ('search.batch=21', 'larger than the 20 of D_train'), ('search.batch=' + '9' * 30, 'larger than'),
-    ('data.n_train=5000', 'ask for fewer'), ('data.n_train=1', 'empty'), ('data.n_test=100000', 'ask for fewer'),
+    ('data.n_train=5000', 'ask for fewer'), ('data.n_train=1', 'two classes'), ('data.n_test=100000', 'ask for fewer'),
     ('data.classes=11', 'at most 10'), ('data.n_train=-1', 'at least 0'), ('preprocess.cutout=29', '28 x 28'),
     ('preprocess.padding=29', '28 x 28'), ('preprocess.padding=-1', 'at least 0'), ('network.stem=imagenet', '64 x 64'),
     ('data.name=', 'unknown data set'), ('data.name=embeded', 'nearest: embedded'),
@@ -283,6 +333,10 @@ def arrays(path, shape=(16, 16, 1), n=40, **other):
 @pytest.mark.parametrize('settings, says', [
     ({'train_labels': np.arange(40) - 1}, 'labels must be 0 or more'),
     ({'test_labels': np.arange(20)}, 'labels must be 0 to 1'),
+    ({'train_labels': np.zeros(40, int), 'test_labels': np.zeros(20, int)},
+     "of class '0' and a classifier needs at least two classes"),
+    ({'train_labels': np.ones(40, int), 'class_names': np.array(['a', 'b'])},
+     "all training images of arrays:a.npz are of class 'b'"),
     ({'shape': (7, 16, 1)}, 'at least 8 x 8'), ({'shape': (16, 16, 2)}, '1 or 3'), ({'shape': (16, 16, 4)}, '1 or 3'),
     ({'n': 8}, 'larger than'), ({'train_images': np.zeros((40, 16, 16, 1))}, 'uint8'),
 ])
@@ -291,6 +345,12 @@ def test_arrays_that_do_not_fit(command, kind, settings, says):
   arrays('a.npz', **settings)
   assert says in command.refused(kind, '--config.data.name=arrays:a.npz', '--config.data.n_train=0',
                                  '--config.data.n_test=0')
+
+
+@pytest.mark.parametrize('kind', ['search', 'train'])
+def test_a_single_class_is_nothing_to_learn(command, kind):
+  line = command.refused(kind, '--config.data.classes=1', '--config.data.n_train=0')
+  assert 'at least two classes' in line
 
 
 @pytest.mark.parametrize('setting', ['preprocess.crop=resized', 'data.validation_turns=1', 'data.validation_turns=3'])
@@ -438,7 +498,8 @@ RIGHT = ('--config=search.py', '--workdir=run', '--compilation_cache=off')
 
 def process(folder, *words):
   return subprocess.Popen([sys.executable, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, env=os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONUNBUFFERED': '1'})
+                          text=True, env=os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONUNBUFFERED': '1',
+                                                       'TMPDIR': str(folder.parent)})
 
 
 def test_process_ends_with_one_line_and_status_2(command):
@@ -451,7 +512,8 @@ def test_process_ends_with_one_line_and_status_2(command):
 
 def test_interrupted_process_says_so_and_goes_on_later(command):
   command.write('quick.py', QUICK)
-  words = ('quick.py', '-1', *RIGHT)
+  # A name that a glob, a shell or a URL would take for another.
+  words = ('quick.py', '-1', *RIGHT, "--workdir=~ [x]\\*?#%20'\n\u00fc ")
   with process(command.folder, *words) as one:
     try:
       assert any(' step 4:' in line for line in one.stdout)
@@ -464,7 +526,7 @@ def test_interrupted_process_says_so_and_goes_on_later(command):
     try:
       resumed = next(line for line in two.stdout if 'resuming' in line)
       assert int(resumed.split()[-1]) >= 3
-      status, _, err = command.bare('search', '--config=search.py', '--workdir=run', f'--compilation_cache={CACHE}')
+      status, _, err = command.bare('search', *words[2:], f'--compilation_cache={CACHE}')
       assert status == 2 and 'another process' in err and err.count('\n') == 1
     finally:
       two.kill()

@@ -16,10 +16,10 @@ def test_lines_off_a_terminal_hold_phase_epoch_step_losses_speed_and_time_left()
     reporter.begin(0, JOB)
     reporter.tick(1)
     reporter.line(ROW, 123.4, JOB)
-    reporter.note('[not markup] done')
+    reporter.note('[not markup] in /runs/:dog:/[/x] done')
   text = stream.getvalue()
   assert 'warm-up epoch 1 step 4: train_loss 1.2500, val_accuracy 0.5000, 123 images/s' in text and 's left' in text
-  assert '[not markup] done' in text and '\x1b' not in text
+  assert '[not markup] in /runs/:dog:/[/x] done' in text and '\x1b' not in text
 
 
 def test_a_terminal_gets_a_bar_with_the_same_facts():

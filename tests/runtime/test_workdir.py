@@ -47,6 +47,22 @@ def test_same_config_opens_again_and_changes_nothing(tmp_path):
   assert snapshot(tmp_path) == before
 
 
+def test_what_an_editor_put_before_the_config_and_its_inputs_does_not_matter(tmp_path):
+  for _ in range(2):
+    with workdir.opened(str(tmp_path), CONFIG) as folder:
+      workdir.keep_input(folder, 'policy.json', '{}')
+      for name in ('config.json', 'policy.json'):
+        (tmp_path / name).write_bytes('\ufeff'.encode() + (tmp_path / name).read_bytes())
+
+
+@pytest.mark.parametrize('name', ['a [x]', 'a:', 'x\\y*?#%20~\n\u00fc ', '-', 'tr\udcff'])
+def test_a_folder_of_any_name(tmp_path, name):
+  for _ in range(2):
+    with workdir.opened(f'{tmp_path}/{name}//run', CONFIG) as folder:  # 'a:' makes it no URL
+      assert folder == f'{tmp_path}/{name}/run'
+  assert os.listdir(tmp_path) == [name]
+
+
 @pytest.mark.parametrize('room, key, goes_on', [
     ('parallel', 'devices', True), ('parallel', 'over', True), ('data', 'workers', True), ('data', 'side', False)])
 def test_a_run_goes_on_however_it_is_computed(tmp_path, room, key, goes_on):

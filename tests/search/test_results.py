@@ -98,9 +98,12 @@ def _history(folder, config, epochs=3):
   return out
 
 
-def test_the_genotype_of_an_epoch_is_what_the_search_would_have_written_then(config, tmp_path):
+def test_the_genotype_of_an_epoch_is_what_the_search_would_have_written_then(
+    config, tmp_path, monkeypatch):
   found = _history(tmp_path, config)
-  assert [results.genotype_at(str(tmp_path), epoch) for epoch in range(3)] == found
+  monkeypatch.setenv('HOME', str(tmp_path.parent))
+  for folder in (str(tmp_path), f'~/{tmp_path.name}'):
+    assert [results.genotype_at(folder, epoch) for epoch in range(3)] == found
   assert found[0] != found[2]
 
 

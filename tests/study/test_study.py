@@ -459,6 +459,15 @@ def test_what_a_study_file_gets_wrong(tmp_path, old, new, says):
   assert says in str(info.value) and '\n' not in str(info.value)
 
 
+def test_configs_of_a_study_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(ROOT))
+  path = tmp_path / 'study.py'
+  path.write_text("SEARCH = '~/configs/daas_small.py:smoke'\n"
+                  "TRAIN = '~/configs/train_small.py:smoke'\n" + textwrap.dedent(STUDY))
+  assert {run.config for run in plan.load(str(path)).runs} == {
+      f'{ROOT}/configs/daas_small.py:smoke', f'{ROOT}/configs/train_small.py:smoke'}
+
+
 # --- one real study ---
 
 
