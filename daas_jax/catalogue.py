@@ -3,7 +3,7 @@
 import importlib
 import textwrap
 
-from daas_jax import config as config_lib
+from daas_jax import config as config_lib, installed
 from daas_jax.augment.ops import OPS
 from daas_jax.data import sources
 from daas_jax.methods import build
@@ -59,6 +59,8 @@ def text():
       'policies that are given (config.policy.name, or --policy of a training)': {
           '': ', '.join(fixed.FIXED) + ', searched, or a policy FILE'},
       'data sets (config.data.name)': _DATA,
+      'configs of the package (--config=NAME; those of studies/ are for daas_jax.study)': {
+          '': ', '.join(installed.config_names())},
   }
   lines = []
   for title, rows in rooms.items():

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from daas_jax import atomic, cli, config as config_lib, progress, workdir
+from daas_jax import atomic, cli, config as config_lib, installed, progress, workdir
 from daas_jax.data import select
 from daas_jax.lab import arch, point as point_lib, policy, report
 
@@ -35,7 +35,7 @@ def main(options):
       report.figure(os.path.join(folder, 'gradcheck.png'), rows, arch_rows)
       written.append('gradcheck.png')
     else:
-      reporter.note("\nno figure: matplotlib is not installed (pip install -e '.[plots]', then the same command)")
+      reporter.note(f"\nno figure: matplotlib is not installed ({installed.extra('plots')}, then the same command)")
     reporter.note(f'\nwritten: {", ".join(written)}, draws/ in {folder}')
   return rows
 

@@ -6,7 +6,7 @@ import sys
 
 import jax
 
-from daas_jax import arguments, atomic, storage
+from daas_jax import arguments, atomic, installed, storage
 from daas_jax.errors import BadInput
 from daas_jax.reports import page
 
@@ -28,7 +28,7 @@ def _modules():
   except ModuleNotFoundError as error:
     if (error.name or '').split('.')[0] != 'matplotlib':
       raise
-    raise BadInput("figures need matplotlib, which is not installed: pip install -e '.[plots]'") from error
+    raise BadInput(f"figures need matplotlib, which is not installed: {installed.extra('plots')}") from error
   return runs, sections
 
 

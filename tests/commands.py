@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from conftest import CACHE, QUICK_TO_COMPILE, ROOT
+from conftest import CACHE, QUICK_TO_COMPILE, ROOT, xla_flags
 
 SEARCH_CONFIG = '''
 from daas_jax.config import search_config
@@ -67,7 +67,7 @@ def command(module, *arguments):
 
 def environment(XLA_FLAGS='', **extra):
   """Of a program that runs for a few steps: its compilation, most of its time, takes half of it."""
-  return {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': f'{XLA_FLAGS} {QUICK_TO_COMPILE}',
+  return {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': xla_flags(XLA_FLAGS, QUICK_TO_COMPILE),
           'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', **extra}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from daas_jax import cli, config as config_lib, search, study as study_command, train
+from daas_jax import cli, config as config_lib, installed, search, study as study_command, train
 from daas_jax.errors import BadInput
 from daas_jax.nets import genotype as genotype_lib
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
@@ -462,6 +462,22 @@ def test_configs_of_a_study_may_lie_in_the_home_folder(tmp_path, monkeypatch):
                   "TRAIN = '~/configs/train_small.py:smoke'\n" + textwrap.dedent(STUDY))
   assert {run.config for run in plan.load(str(path)).runs} == {
       f'{ROOT}/configs/daas_small.py:smoke', f'{ROOT}/configs/train_small.py:smoke'}
+
+
+def test_a_study_may_lie_anywhere(tmp_path, monkeypatch):
+  """In a folder with a colon, with configs beside it, and others found by their names in the package."""
+  folder = tmp_path / 'a:b'
+  folder.mkdir()
+  (folder / 'c:d.py').write_bytes((ROOT / 'configs' / 'daas_small.py').read_bytes())
+  text = textwrap.dedent(STUDY).replace('SEARCH', "'c:d.py:smoke'")
+  (folder / 'study.py').write_text(text.replace(", 'train': TRAIN", ''))
+  study = plan.load(str(folder / 'study.py'))
+  search_run, training = study.runs[:2]
+  assert search_run.config == f"{folder / 'c:d.py'}:smoke"
+  assert training.config == f"{os.path.join(installed.configs(), 'train_small.py')}:smoke"
+  assert set(json.loads(study.text)['configs']) == {'c:d.py:smoke', 'train_small.py:smoke'}
+  monkeypatch.chdir(folder)
+  assert plan.load('study.py').text == study.text
 
 
 # --- one real study ---
