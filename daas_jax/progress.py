@@ -11,6 +11,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 _SHOWN = ('train_loss', 'train_accuracy', 'val_loss', 'val_accuracy')
 
 
+def any_encoding():
+  """From here on stdout takes every text: a letter that its encoding has not, as of a terminal that is not UTF-8, is
+  shown as '?', and so is what no encoding has, of a file's name. Python has stderr so from the start.
+
+  A stream with a way of its own (PYTHONIOENCODING=ascii:backslashreplace, the C locale) keeps it.
+  """
+  if getattr(sys.stdout, 'errors', None) == 'strict' and hasattr(sys.stdout, 'reconfigure'):
+    sys.stdout.reconfigure(errors='replace')
+
+
 def _text(row, images_per_second):
   values = ', '.join(f'{name} {row[name]:.4f}' for name in _SHOWN if name in row)
   return f"{row['phase']} epoch {row['epoch']} step {row['step']}: {values}, {images_per_second:.0f} images/s"

@@ -1,9 +1,11 @@
 """Reading files that anybody may have written."""
 
+import ast
 import os
 
 import pytest
 
+from conftest import ROOT
 from daas_jax import storage
 
 
@@ -46,3 +48,26 @@ def test_infinite_numbers_where_they_are_allowed(tmp_path):
 def test_ends_of_lines(tmp_path):
   (tmp_path / 'x').write_bytes(b'a\r\nb\rc\n\xff')
   assert storage.read_text(tmp_path / 'x', errors='replace') == 'a\nb\nc\n\ufffd'
+
+
+def _depends_on_the_locale(call):
+  """Whether a call opens, reads or writes text without naming its encoding."""
+  name = getattr(call.func, 'attr', getattr(call.func, 'id', None))
+  words = {word.arg: word.value for word in call.keywords}
+  if name == 'open':
+    mode = words.get('mode', call.args[1] if len(call.args) > 1 else None)
+    text = isinstance(call.func, ast.Name) and 'b' not in getattr(mode, 'value', 'r')
+  else:
+    text = name in ('fdopen', 'NamedTemporaryFile') or name in ('run', 'Popen', 'check_output') and (
+        'text' in words or 'universal_newlines' in words)
+    text |= (name == 'read_text' and isinstance(call.func, ast.Attribute) and not call.args) or name == 'write_text'
+  return text and 'encoding' not in words
+
+
+def test_no_file_depends_on_the_locale():
+  found = []
+  for path in sorted((ROOT / 'daas_jax').rglob('*.py')):
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+      if isinstance(node, ast.Call) and _depends_on_the_locale(node):
+        found.append(f'{path.relative_to(ROOT)}:{node.lineno}')
+  assert not found
