@@ -1,6 +1,7 @@
 """Bad input ends in one line on stderr and status 2, before anything is written; what is right gets through."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -374,6 +375,13 @@ def test_workdir_that_holds_something_else(command, kind):
     assert 'cannot be used' in line and '--workdir' in line
 
 
+def test_a_cache_that_cannot_be_given_to_jax(command):
+  status, out, err = command.bare('search', '--config=search.py', '--workdir=run',
+                                  '--compilation_cache=a\udcff')
+  assert status == 2 and out == '' and err.count('\n') == 1
+  assert '--compilation_cache=a' in err and 'not UTF-8' in err
+
+
 # What `run` makes of what a command raises.
 
 @pytest.mark.parametrize('error, status', [
@@ -456,11 +464,13 @@ def test_interrupted_process_says_so_and_goes_on_later(command):
       err = one.communicate(timeout=300)[1]
     finally:
       one.kill()
-  assert one.returncode == 130 and 'interrupted' in err and err.count('\n') == 1
+  assert one.returncode == 130 and err.count('\n') == 2, err  # it was heard, and what came of it
+  end = re.fullmatch(r'daas_jax.search: interrupted after step (\d+); '
+                     r'the same command goes on from step \1', err.splitlines()[1])
   with process(command.folder, *words) as two:
     try:
       resumed = next(line for line in two.stdout if 'resuming' in line)
-      assert int(resumed.split()[-1]) >= 3
+      assert resumed.split()[-1] == end[1]
       status, _, err = command.bare('search', '--config=search.py', '--workdir=run', f'--compilation_cache={CACHE}')
       assert status == 2 and 'another process' in err and err.count('\n') == 1
     finally:
