@@ -62,7 +62,8 @@ def measure(name, batch, args):
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bench', 'public.py')
     command = [args.torch, script, name, str(batch), args.public]
   try:
-    done = subprocess.run(command, capture_output=True, encoding='utf-8', errors='replace', check=False)
+    done = subprocess.run(command, capture_output=True, encoding='utf-8', errors='replace',
+                          check=False)
   except OSError as error:
     return {'case': name, 'batch': batch, 'error': f'{command[0]}: {error.strerror}'}
   if done.returncode:

@@ -12,13 +12,15 @@ _SHOWN = ('train_loss', 'train_accuracy', 'val_loss', 'val_accuracy')
 
 
 def any_encoding():
-  """From here on stdout takes every text: a letter that its encoding has not, as of a terminal that is not UTF-8, is
-  shown as '?', and so is what no encoding has, of a file's name. Python has stderr so from the start.
+  """From here on stdout and stderr take every text.
 
-  A stream with a way of its own (PYTHONIOENCODING=ascii:backslashreplace, the C locale) keeps it.
+  A letter that their encoding has not, as of a terminal that is not UTF-8, or that no encoding has,
+  as in a file's name, is shown as '?'. A stream with a way of its own keeps it: stderr as Python
+  opens it, or stdout with PYTHONIOENCODING=ascii:backslashreplace.
   """
-  if getattr(sys.stdout, 'errors', None) == 'strict' and hasattr(sys.stdout, 'reconfigure'):
-    sys.stdout.reconfigure(errors='replace')
+  for stream in (sys.stdout, sys.stderr):
+    if getattr(stream, 'errors', None) == 'strict' and hasattr(stream, 'reconfigure'):
+      stream.reconfigure(errors='replace')
 
 
 def _text(row, images_per_second):

@@ -70,7 +70,7 @@ def read_json(path, finite=True):
 
 
 def _without_waiting(path, how):
-  return os.open(path, how | os.O_NONBLOCK)
+  return os.open(path, how | getattr(os, 'O_NONBLOCK', 0))  # native Windows has none
 
 
 def _too_deep():
@@ -90,6 +90,21 @@ def _check_depth(content):
 def reason(error):
   """What an exception says, on one line of at most 160 characters."""
   return ' '.join(str(error).split())[:160]
+
+
+def require_utf8(path, what):
+  """BadInput where the C++ under JAX and orbax, which takes UTF-8 alone, cannot be given a path.
+
+  Args:
+    path: str.
+    what: what the message calls it, such as '--workdir'.
+  """
+  try:
+    path.encode()
+  except UnicodeEncodeError:
+    raise BadInput(f'{what}={path} is not UTF-8, as the writers of checkpoints and compiled '
+                   'programs need it: choose another, or set PYTHONUTF8=1 where only the locale is not UTF-8'
+                   ) from None
 
 
 # --- object stores ------------------------------------------------------------------------------------------------

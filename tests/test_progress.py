@@ -41,7 +41,7 @@ def test_a_terminal_gets_a_bar_with_the_same_facts():
 # What stdout cannot show.
 
 FOREIGN = 'L\xf6sung \u65e5\u672c \udcff \u2026'
-"""Letters of Latin-1, of no 8-bit encoding, of no encoding, and what rich ends a line with that is too long."""
+"""Letters of Latin-1, of no 8-bit encoding, of none at all, and what rich cuts a long line with."""
 
 
 class _Stdout(io.TextIOWrapper):
@@ -78,9 +78,12 @@ def test_a_run_on_a_terminal_or_file_of_any_encoding(encoding, terminal, monkeyp
   assert FOREIGN.encode(encoding, 'replace').decode(encoding) in text
 
 
-COMMANDS = {'search': lambda: cli.run('search', lambda options, asked: print(FOREIGN), ['--list'], _list),
-            'train': lambda: cli.run('train', lambda options, asked: print(FOREIGN), ['--list'], _list),
-            'gradcheck': lambda: cli.run('gradcheck', lambda options: print(FOREIGN), ['--list'], _list),
+def _run(kind):
+  return cli.run(kind, lambda options, asked=None: print(FOREIGN), ['--list'], _list)
+
+
+COMMANDS = {'search': lambda: _run('search'), 'train': lambda: _run('train'),
+            'gradcheck': lambda: _run('gradcheck'),
             'study': lambda: study.main(['--config=c.py', '--workdir=run']),
             'report': lambda: report.main(['run']), 'benchmark': lambda: benchmark.main([]),
             'prepare': lambda: prepare.main(['cifar10'])}

@@ -58,9 +58,8 @@ def _depends_on_the_locale(call):
     mode = words.get('mode', call.args[1] if len(call.args) > 1 else None)
     text = isinstance(call.func, ast.Name) and 'b' not in getattr(mode, 'value', 'r')
   else:
-    text = name in ('fdopen', 'NamedTemporaryFile') or name in ('run', 'Popen', 'check_output') and (
-        'text' in words or 'universal_newlines' in words)
-    text |= (name == 'read_text' and isinstance(call.func, ast.Attribute) and not call.args) or name == 'write_text'
+    text = name in ('run', 'Popen', 'check_output') and 'text' in words  # subprocess
+    text |= name == 'write_text' or (name == 'read_text' and not call.args)  # pathlib
   return text and 'encoding' not in words
 
 

@@ -47,6 +47,20 @@ def test_same_config_opens_again_and_changes_nothing(tmp_path):
   assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize('open_', [workdir.opened, workdir.opened_by_several])
+def test_a_path_that_checkpoints_cannot_have_or_a_system_without_locks(open_, tmp_path, monkeypatch):
+  def refusal(name):
+    with pytest.raises(BadInput) as info:
+      with open_(str(tmp_path / name), CONFIG):
+        pytest.fail('opened')
+    return str(info.value)
+  said = refusal('a\udcff')
+  assert 'not UTF-8' in said and '--workdir' in said and '\n' not in said
+  monkeypatch.setattr(workdir, 'fcntl', None)
+  assert 'native Windows' in refusal('run')
+  assert not snapshot(tmp_path)
+
+
 @pytest.mark.parametrize('room, key, goes_on', [
     ('parallel', 'devices', True), ('parallel', 'over', True), ('data', 'workers', True), ('data', 'side', False)])
 def test_a_run_goes_on_however_it_is_computed(tmp_path, room, key, goes_on):
