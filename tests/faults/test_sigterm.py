@@ -273,6 +273,7 @@ def test_a_study_ends_with_its_runs_saved(tmp_path, fault, to):
       children = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(one.pid)], capture_output=True, text=True).stdout
       if to == 'group':  # as GNU timeout: the command, and then all of its group
         one.terminate()
+        time.sleep(0.1)  # the system makes one of two that wait
         os.killpg(one.pid, signal.SIGTERM)
       else:
         os.kill(int(children.split()[0]), signal.SIGTERM)
