@@ -15,8 +15,8 @@ import jax
 import ml_collections
 from ml_collections import config_flags
 
-from daas_jax import config as config_lib, installed, processes, signals
-from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL, Terminated
+from daas_jax import config as config_lib, installed, processes, progress, signals, storage
+from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL, Interrupted, Terminated
 
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'daas_jax')
 
@@ -26,8 +26,9 @@ _OWN = re.compile('RESOURCE_EXHAUSTED|INVALID_ARGUMENT|UNIMPLEMENTED')
 _RESUMED = ('search', 'train')
 _STATUSES = '''
 Exit status: 0 done, 2 bad input or a full disk, 3 a loss diverged, 75 ended on SIGTERM with the state saved, or left
-by another process of the run (requeue on it), 130 interrupted. The same command goes on from the last checkpoint. A
-second SIGTERM kills at once.
+by another process of the run (requeue on it), 130 ended on Ctrl-C with the state saved. The same
+command goes on from the last checkpoint. A second SIGTERM or Ctrl-C, a second after the first or
+later, kills at once.
 '''
 
 _GIVE = {'config': 'NAME or FILE.py, such as quickstart', 'workdir': 'FOLDER, where the run is kept'}
@@ -265,16 +266,6 @@ def _quiet():
     sys.unraisablehook = before
 
 
-def _cache(folder):
-  """The path of --compilation_cache, as JAX takes one."""
-  try:
-    folder.encode()
-  except UnicodeEncodeError:  # a TypeError in the first step
-    raise BadInput(f'--compilation_cache={folder!a} is not UTF-8: give another folder, or off'
-                   ) from None
-  return os.path.expanduser(folder)
-
-
 def run(kind, main, arguments=None, define=lambda values: None):
   """Runs a command.
 
@@ -286,27 +277,36 @@ def run(kind, main, arguments=None, define=lambda values: None):
 
   Returns:
     Its exit status: 0, 2 for bad input or a full disk, 3 for a diverged run, 75 (`EX_TEMPFAIL`) for one that ended on
-    SIGTERM or whose other processes are gone, 130 when interrupted. SIGTERM while the results of a search or a training
-    are written lets them be written: 0.
+    SIGTERM or whose other processes are gone, 130 when interrupted. SIGTERM or Ctrl-C while the
+    results of a search or a training are written lets them be written: 0.
   """
+  progress.any_encoding()
   arguments = sys.argv[1:] if arguments is None else arguments
+  with signals.termination() if kind in _RESUMED else contextlib.nullcontext() as asked:
+    return _run(kind, main, arguments, define, asked)
+
+
+def _run(kind, main, arguments, define, asked):
   try:
-    with signals.termination() if kind in _RESUMED else contextlib.nullcontext() as asked:
+    with _quiet():
       options = parse(kind, arguments, define)
       if options.help:
         print(f'python -m daas_jax.{kind}\n' + options.main_module_help() + options.get_help()
               + (_STATUSES if asked else ''))
         return 0
       if options.compilation_cache != 'off':
-        jax.config.update('jax_compilation_cache_dir', _cache(options.compilation_cache))
+        storage.require_utf8(options.compilation_cache, '--compilation_cache')
+        jax.config.update('jax_compilation_cache_dir', os.path.expanduser(options.compilation_cache))
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
-      with _quiet():
-        main(options, asked) if asked else main(options)
+      main(options, asked) if asked else main(options)
       return 0
-  except (Diverged, Terminated) as error:  # of several processes each comes here, at the same step
+  except (Diverged, Interrupted, Terminated) as error:
+    # Of several processes each comes here, at the same step.
     if processes.first():
       print(f'daas_jax.{kind}:', *str(error).splitlines(), file=sys.stderr)
-    return 3 if isinstance(error, Diverged) else EX_TEMPFAIL
+    if isinstance(error, Diverged):
+      return 3
+    return 130 if isinstance(error, Interrupted) else EX_TEMPFAIL
   except BadInput as error:
     return processes.end(2, ' '.join([f'daas_jax.{kind}:', *str(error).splitlines()]))
   except OSError as error:  # such as a full disk: what is wrong is outside of this program

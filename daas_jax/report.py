@@ -6,7 +6,7 @@ import sys
 
 import jax
 
-from daas_jax import arguments, atomic, installed, storage
+from daas_jax import arguments, atomic, installed, progress, storage
 from daas_jax.errors import BadInput
 from daas_jax.reports import page
 
@@ -77,6 +77,7 @@ def _run(args):
 
 def main(argv=None):
   """Runs the command; returns its exit status: 0, 2 for bad input, 130 when interrupted."""
+  progress.any_encoding()
   try:
     _run(_parser().parse_args(argv))
     return 0

@@ -5,9 +5,8 @@ import os
 import shlex
 import signal
 import sys
-import threading
 
-from daas_jax import arguments, cli, storage, workdir
+from daas_jax import arguments, cli, progress, signals, storage, workdir
 from daas_jax.errors import BadInput
 from daas_jax.studies import crew as crew_lib, plan, runs
 
@@ -67,19 +66,18 @@ class _Terminated(KeyboardInterrupt):
   """SIGTERM. As a KeyboardInterrupt, no handler of a study file's errors takes it for one of them."""
 
 
-def _terminate(number, frame):
-  signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one kills
-  raise _Terminated
-
-
 def main(argv=None):
   """Runs the command; returns its exit status.
 
   0, 1 where a run failed, 2 for bad input, 130 when interrupted, and `cli.EX_TEMPFAIL` (75) on SIGTERM, to it or to a
-  run: its runs are sent it too and save their states, and the same command goes on with them.
+  run: its runs are told too and save their states, and the same command goes on with them.
   """
-  if threading.current_thread() is threading.main_thread():
-    signal.signal(signal.SIGTERM, _terminate)
+  progress.any_encoding()
+  with signals.raised({signal.SIGTERM: _Terminated, signal.SIGINT: KeyboardInterrupt}):
+    return _main(argv)
+
+
+def _main(argv):
   try:
     return _run(_options(argv))
   except BadInput as error:
@@ -92,7 +90,8 @@ def main(argv=None):
     print('daas_jax.study: ended on SIGTERM; the same command goes on from what its runs saved', file=sys.stderr)
     return cli.EX_TEMPFAIL
   except KeyboardInterrupt:
-    print('daas_jax.study: interrupted; the same command goes on from what it kept', file=sys.stderr)
+    print('daas_jax.study: interrupted; the same command goes on from what its runs saved',
+          file=sys.stderr)
     return 130
 
 

@@ -10,7 +10,6 @@ run is not, the claim stays until the run ends.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import reprlib
@@ -114,9 +113,9 @@ def claim(run, root):
   """
   folder = os.path.join(root, run.folder)
   os.makedirs(folder, exist_ok=True)
-  with open(os.path.join(folder, _CLAIM), 'a', encoding='utf-8') as file:
+  with open(os.path.join(folder, _CLAIM), 'ab') as file:
     try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      workdir.lock(file)
     except BlockingIOError:
       yield None
       return
@@ -124,10 +123,12 @@ def claim(run, root):
 
 
 def _environment():
-  """The run imports the package that this process runs, from wherever it was started."""
+  """The run imports the package that this process runs, from wherever it was started, and what it
+  prints is UTF-8."""
   home = os.path.dirname(os.path.dirname(os.path.abspath(daas_jax.__file__)))
   path = os.environ.get('PYTHONPATH')
-  return os.environ | {'PYTHONPATH': home + (os.pathsep + path if path else '')}
+  return os.environ | {'PYTHONPATH': home + (os.pathsep + path if path else ''),
+                       'PYTHONIOENCODING': 'utf-8'}
 
 
 def _said(path):
