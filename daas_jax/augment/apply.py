@@ -11,6 +11,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
+from daas_jax.arrays import wide_type
 from daas_jax.augment import boxes as boxes_lib
 from daas_jax.augment.ops import OPS, magnitude
 
@@ -159,7 +160,7 @@ def _on_image_and_boxes(name):
 
   def apply(image, boxes, partner, strength, key):
     if boxes is not None:
-      value = magnitude(name, strength.astype(boxes.dtype))
+      value = magnitude(name, strength.astype(wide_type(boxes.dtype)))
       boxes = boxes_lib.move(name, boxes, value, key, *image.shape[:2])
     return on_image(image, partner, strength, key), boxes
   return apply
@@ -169,7 +170,7 @@ def _on_image(name):
   """(image, partner, strength, key) -> image, for the operation `name`."""
   def apply(image, partner, strength, key):
     pair = (partner,) if OPS[name].pairs else ()
-    return OPS[name].fn(image, magnitude(name, strength.astype(image.dtype)), key, *pair)
+    return OPS[name].fn(image, magnitude(name, strength.astype(wide_type(image.dtype))), key, *pair)
   return apply
 
 

@@ -12,6 +12,8 @@ import dm_pix
 import jax
 import jax.numpy as jnp
 
+from daas_jax.arrays import beside, wide
+
 
 def to_float(images: chex.Array, dtype: jnp.dtype = float) -> chex.Array:
   """uint8 images 0..255 as floats in [0, 1], same shape; float32, or float64 where that is enabled.
@@ -66,7 +68,7 @@ def cutout(images: chex.Array, key: chex.PRNGKey, size: int = 16) -> chex.Array:
 
   def covered(key, length):  # [B, length]
     first = jax.random.randint(key, (batch, 1), 0, length) - size // 2
-    place = jnp.arange(length)
+    place = jnp.arange(length)[None]
     return (place >= first) & (place < first + size)
 
   box = covered(key_y, height)[:, :, None] & covered(key_x, width)[:, None, :]
@@ -75,7 +77,8 @@ def cutout(images: chex.Array, key: chex.PRNGKey, size: int = 16) -> chex.Array:
 
 def normalise(images: chex.Array, mean: Sequence[float], std: Sequence[float]) -> chex.Array:
   """(images - mean) / std, with one mean and one standard deviation a channel, in the images' dtype."""
-  return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)
+  mean, std = (beside(jnp.asarray(x, images.dtype), images) for x in (mean, std))
+  return (images - mean) / std
 
 
 def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
@@ -101,11 +104,12 @@ def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
   _, height, width, channels = images.shape
 
   def one(image, key):
+    dtype, image = image.dtype, wide(image)
     top, left, box_height, box_width = random_box(key, height, width, scale, ratio).astype(image.dtype)
     factor = size / jnp.stack([box_height, box_width])
     resized = jax.image.scale_and_translate(image, (size, size, channels), (0, 1), factor,
                                             -jnp.stack([top, left]) * factor, method='linear', antialias=True)
-    return resized.astype(image.dtype)
+    return resized.astype(dtype)
 
   return jax.vmap(one)(images, jax.random.split(key, images.shape[0]))
 
@@ -125,7 +129,7 @@ def random_box(key: chex.PRNGKey, height: int, width: int, scale: tuple[float, f
   box_width = jnp.where(found, drawn_width[first], min(width, round(height * ratio[1])))
   box = jnp.stack([box_height, box_width])
   free = jnp.array([height, width]) - box
-  corner = jnp.where(found, jnp.floor(draws[20:] * (free + 1)).astype(jnp.int32), free // 2)
+  corner = jnp.where(found, jnp.floor(draws[20:] * (free + 1).astype(jnp.float32)).astype(jnp.int32), free // 2)
   return jnp.concatenate([corner, box])
 
 
@@ -138,7 +142,7 @@ def resize_center_crop(images: chex.Array, size: int, resize: int) -> chex.Array
     resize: shorter side after the resize (bilinear, antialiased), in pixels.
 
   Returns:
-    [B, size, size, C].
+    [B, size, size, C], of the dtype of `images`.
 
   Raises:
     ValueError: if `size` is greater than `resize`.
@@ -148,4 +152,5 @@ def resize_center_crop(images: chex.Array, size: int, resize: int) -> chex.Array
   batch, height, width, channels = images.shape
   shorter = min(height, width)
   shape = (batch, height * resize // shorter, width * resize // shorter, channels)
-  return dm_pix.center_crop(jax.image.resize(images, shape, 'linear', antialias=True), size, size)
+  resized = jax.image.resize(wide(images), shape, 'linear', antialias=True).astype(images.dtype)
+  return dm_pix.center_crop(resized, size, size)

@@ -9,6 +9,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
+from daas_jax.arrays import beside
 from daas_jax.errors import BadInput
 from daas_jax.nets import auxiliary, genotype as genotype_lib, kernels as k
 from daas_jax.nets.cells import INPUTS, STEPS
@@ -144,12 +145,12 @@ class DerivedNet(nn.Module):
 
     def norm(x):
       if not train:
-        return (x - next(centres)) * (next(inverses) * next(scale)) + next(offset)
+        return (x - beside(next(centres), x)) * beside(next(inverses) * next(scale), x) + beside(next(offset), x)
       # The same sums as in the kernel, which XLA computes once.
       batch = lax.stop_gradient(x)
       batch_mean = jnp.mean(batch, (0, 1, 2))
-      moments.append((batch_mean, jnp.mean(jnp.square(batch - batch_mean), (0, 1, 2))))
-      return self._kernels.batch_norm(x) * next(scale) + next(offset)
+      moments.append((batch_mean, jnp.mean(jnp.square(batch - beside(batch_mean, x)), (0, 1, 2))))
+      return self._kernels.batch_norm(x) * beside(next(scale), x) + beside(next(offset), x)
 
     def store():
       if train and not self.is_initializing():
@@ -234,4 +235,4 @@ class DerivedNet(nn.Module):
     features = jnp.mean(s1, (1, 2))
     c = features.shape[-1]
     w = self._weights('classifier', {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)})
-    return features @ w['kernel'] + w['bias'], logits_auxiliary if train else None
+    return features @ w['kernel'] + beside(w['bias'], features), logits_auxiliary if train else None

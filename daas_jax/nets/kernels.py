@@ -22,13 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax import devices
+from daas_jax.arrays import beside, wide as _wide
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
-
-
-def _wide(x):
-  """x in float32 at least: what is summed over pixels is summed in that, whatever it is computed in."""
-  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _pad(x, p, value=0.0):
@@ -194,9 +190,8 @@ def batch_norm(x, split=False):
 def _batch_norm_fwd(x, split):
   wide = _wide(x)
   mean = jnp.mean(wide, (0, 1, 2))
-  if split:
-    return _normalised(x, *_moments_of_all(mean, jnp.mean(jnp.square(wide - mean), (0, 1, 2))))
-  return _normalised(x, mean, jnp.mean(jnp.square(wide - mean), (0, 1, 2)))
+  variance = jnp.mean(jnp.square(wide - beside(mean, x)), (0, 1, 2))
+  return _normalised(x, *(_moments_of_all(mean, variance) if split else (mean, variance)))
 
 
 def _moments_of_all(mean, variance):
@@ -209,15 +204,16 @@ def _moments_of_all(mean, variance):
 
 def _normalised(x, mean, variance):
   inverse = lax.rsqrt(variance + BN_EPSILON)
-  y = ((_wide(x) - mean) * inverse).astype(x.dtype)
+  y = ((_wide(x) - beside(mean, x)) * beside(inverse, x)).astype(x.dtype)
   return y, (y, inverse)
 
 
 def _batch_norm_bwd(split, residuals, g):
   (y, inverse), dtype, g = residuals, g.dtype, _wide(g)
+  y = _wide(y)
   means = jnp.mean(g, (0, 1, 2)), jnp.mean(g * y, (0, 1, 2))
   mean, along = lax.pmean(means, devices.AXIS) if split else means
-  return ((inverse * (g - mean - y * along)).astype(dtype),)
+  return ((beside(inverse, g) * (g - beside(mean, g) - y * beside(along, g))).astype(dtype),)
 
 
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)

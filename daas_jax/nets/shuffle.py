@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from daas_jax.arrays import beside
 from daas_jax.nets import kernels as k
 from daas_jax.nets.residual import MOMENTUM
 
@@ -174,7 +175,7 @@ def _layers(x, layers, vector, kernels, norm, at=0):
       x = kernels.depthwise(x, w, layer.stride, 1)
     else:
       x = kernels.pointwise(x, w)
-    x = norm(x, at) * scale + offset
+    x = norm(x, at) * beside(scale, x) + beside(offset, x)
     x = x if layer.kind == 'depthwise' else jax.nn.relu(x)
     at += layer.c_out
   return x
