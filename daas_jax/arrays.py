@@ -15,7 +15,11 @@ def wide_type(dtype: jnp.dtype) -> jnp.dtype:
   """The floating type, or float32 where it is narrower: of coordinates, indices, levels and long sums.
 
   Half precision has no pixel between 128 and 129 (bfloat16), or between 1,024 and 1,025 (float16).
+
+  Raises:
+    TypeError: if it is no floating type, with a message about images, whose coordinates or levels they mostly are.
   """
+  _check_floating(dtype)
   return jnp.dtype(jnp.float32) if jnp.finfo(dtype).bits < 32 else jnp.dtype(dtype)
 
 
@@ -27,6 +31,22 @@ def wide(x: chex.Array) -> chex.Array:
 def beside(a: chex.Array, x: chex.Array) -> chex.Array:
   """a with as many axes as x, those that it lacks in front and of length 1: a number a channel beside [B, H, W, C]."""
   return lax.expand_dims(a, range(jnp.ndim(x) - jnp.ndim(a)))
+
+
+def floating(images: chex.Array) -> chex.Array:
+  """The images themselves, held to have a floating type: what is meant for [0, 1] has silent results for 0 to 255.
+
+  Raises:
+    TypeError: another dtype.
+  """
+  _check_floating(jnp.result_type(images))
+  return images
+
+
+def _check_floating(dtype):
+  if not jnp.issubdtype(dtype, jnp.floating):
+    raise TypeError(f'images must be floating here, got {jnp.dtype(dtype)}; daas_jax.augment.preprocess.to_float makes '
+                    'them of uint8')
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ dtype it was given, with values in [0, 1]. The meaning of each is Pillow's, as F
 operations interpolate bilinearly (there: nearest neighbour), and Cutout's box is clipped at all four
 borders (there: pushed inwards at the top and the left).
 
-A deterministic function (`shear_x`, ...) takes the image and its magnitude in the operation's own unit.
+A deterministic function (`shear_x`, ...) takes the image and its magnitude in the operation's own unit; it raises
+TypeError for an image that is not floating, where that changes the result.
 Where an operation is random, a thin keyed twin draws the sign or the place. All of them are pure and work
 under `jit`, `vmap` and `grad`.
 
@@ -17,8 +18,8 @@ whole-pixel shifts, so the derivative with respect to the magnitude is exactly z
 `_bilinear` gathers floor and floor + 1. Posterize, Equalize, AutoContrast, Sharpness, Cutout and
 SamplePairing dm_pix does not have.
 
-Places, magnitudes and levels 0..255 are computed in float32 at least, values in the image's own type: in half precision
-the pixels of a large image have no numbers of their own.
+Places, magnitudes, levels 0..255 and sums over pixels are computed in float32 at least, values in the image's own type:
+in half precision the pixels of a large image have no numbers of their own.
 
 Derivatives with respect to the magnitude: the geometric operations, the four blends and SamplePairing have a
 true one; where a source coordinate is whole (so at the identity) it is that towards larger coordinates.
@@ -37,7 +38,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.arrays import beside, wide, wide_type
+from daas_jax.arrays import beside, floating, wide, wide_type
 
 CUTOUT_GREY = (125 / 255, 123 / 255, 114 / 255)  # Fast AutoAugment (code)
 
@@ -211,7 +212,7 @@ def autocontrast(image: chex.Array) -> chex.Array:
 
 def invert(image: chex.Array) -> chex.Array:
   """1 - image."""
-  return 1 - image
+  return 1 - floating(image)
 
 
 def equalize(image: chex.Array) -> chex.Array:
@@ -274,18 +275,21 @@ def sharpness(image: chex.Array, factor: chex.Numeric) -> chex.Array:
 
 def smooth(image: chex.Array) -> chex.Array:
   """Pillow's filter SMOOTH, 3x3 ones with 5 in the middle, over 13; the border pixels stay."""
-  if min(image.shape[:2]) < 3:
+  if min(floating(image).shape[:2]) < 3:
     return image
-  centre = image[1:-1, 1:-1]
-  return _unit(image + jnp.pad((_box_sum(image, 3) + 4 * centre) / 13 - centre, ((1, 1), (1, 1), (0, 0))))
+  values = wide(image)
+  centre = values[1:-1, 1:-1]
+  change = jnp.pad((_box_sum(values, 3) + 4 * centre) / 13 - centre, ((1, 1), (1, 1), (0, 0)))
+  return _unit(values + change).astype(image.dtype)
 
 
 def blur(image: chex.Array) -> chex.Array:
   """Pillow's filter BLUR, the mean of the 16 pixels on the border of a 5x5 box; the two outermost rows stay."""
-  if min(image.shape[:2]) < 5:
+  if min(floating(image).shape[:2]) < 5:
     return image
-  ring = _box_sum(image, 5) - _box_sum(image[1:-1, 1:-1], 3)
-  return _unit(image + jnp.pad(ring / 16 - image[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0))))
+  values = wide(image)
+  ring = _box_sum(values, 5) - _box_sum(values[1:-1, 1:-1], 3)
+  return _unit(values + jnp.pad(ring / 16 - values[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0)))).astype(image.dtype)
 
 
 def _box_sum(image, size):
@@ -323,7 +327,7 @@ def cutout(image: chex.Array, fraction: chex.Numeric, centre: chex.Array) -> che
 
 def sample_pairing(image: chex.Array, weight: chex.Numeric, partner: chex.Array) -> chex.Array:
   """(1 - weight) * image + weight * partner; `weight` in [0, 1], both images [H, W, C]."""
-  return _unit(image + jnp.asarray(weight, image.dtype) * (partner - image))
+  return _unit(image + jnp.asarray(weight, floating(image).dtype) * (partner - image))
 
 
 def _level(image):
@@ -338,7 +342,7 @@ def _grey(image):
 
 def _blend(image, degenerate, factor):
   """degenerate + factor * (image - degenerate), clipped; written so that factor 1 gives the image exactly."""
-  return _unit(image + jnp.asarray(factor - 1, image.dtype) * (image - degenerate))
+  return _unit(image + jnp.asarray(factor - 1, floating(image).dtype) * (image - degenerate))
 
 
 def _unit(values):

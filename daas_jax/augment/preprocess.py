@@ -2,6 +2,9 @@
 
 Every function takes a batch [B, H, W, C], is pure and works under `jit`; what is random is drawn for each
 image from the key. Typed and raw PRNG keys both do.
+
+Images are floating with values in [0, 1], or uint8 of 0 to 255 where a function says so. That holds for every public
+function of the package that takes images, and `check` is how those outside of this file see to it.
 """
 
 import math
@@ -11,18 +14,56 @@ import chex
 import dm_pix
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from daas_jax.arrays import beside, wide
+from daas_jax.arrays import beside, floating, wide
+
+
+_ROUNDING = 0.01
+"""How far beyond [0, 1] values may be: a filter of bfloat16 images overshoots by less, images of 0 to 255 by more."""
+
+
+def check(images: chex.Array, uint8: bool = False, shape: tuple[int, int, int] | None = None) -> jax.Array:
+  """The images as an array, held against the rule for images: floating with values in [0, 1].
+
+  A dtype says nothing of what values mean, so a wrong one is refused and not converted. Values are looked at where
+  there are any: under `jit`, `vmap` or `grad` there are none yet, and a wrong range passes there.
+
+  Args:
+    images: [B, H, W, C], B >= 0.
+    uint8: whether uint8 images of 0 to 255 are good as well.
+    shape: (H, W, C) that they must have; None: any with H, W >= 1 and C = 1 or 3.
+
+  Raises:
+    TypeError: another dtype.
+    ValueError: another shape, or a value that is not a number or outside of [0, 1].
+  """
+  given, images = images, jnp.asarray(images)
+  bytes_too = uint8 and images.dtype == jnp.uint8
+  if not bytes_too and not jnp.issubdtype(images.dtype, jnp.floating):
+    raise TypeError(f'images must be {"uint8, or " if uint8 else ""}floating with values in [0, 1], got {images.dtype}'
+                    + ('' if uint8 else '; daas_jax.augment.preprocess.to_float makes them of uint8'))
+  fits = images.shape[-1:] in ((1,), (3,)) and 0 not in images.shape[1:] if shape is None else images.shape[1:] == shape
+  if images.ndim != 4 or not fits:
+    wanted = '[B, H, W, C] with C = 1 or 3' if shape is None else f'[B, {", ".join(map(str, shape))}]'
+    raise ValueError(f'images must be {wanted}, got {images.shape}')
+  if not bytes_too and images.size and not isinstance(images, jax.core.Tracer) and images.is_fully_addressable:
+    values = np.asarray(images if isinstance(given, jax.Array) else given)
+    low, high = float(values.min()), float(values.max())
+    if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # nor NaN
+      raise ValueError(f'floating images must have values in [0, 1], got {low:g} to {high:g}; divide by 255 what has 0 '
+                       'to 255')
+  return images
 
 
 def to_float(images: chex.Array, dtype: jnp.dtype = float) -> chex.Array:
   """uint8 images 0..255 as floats in [0, 1], same shape; float32, or float64 where that is enabled.
 
   Raises:
-    ValueError: if the images are not uint8.
+    TypeError: if the images are not uint8.
   """
   if images.dtype != jnp.uint8:
-    raise ValueError(f'to_float takes uint8 images, got {images.dtype}')
+    raise TypeError(f'to_float takes uint8 images, got {images.dtype}')
   return images.astype(dtype) / 255
 
 
@@ -76,7 +117,12 @@ def cutout(images: chex.Array, key: chex.PRNGKey, size: int = 16) -> chex.Array:
 
 
 def normalise(images: chex.Array, mean: Sequence[float], std: Sequence[float]) -> chex.Array:
-  """(images - mean) / std, with one mean and one standard deviation a channel, in the images' dtype."""
+  """(images - mean) / std, with one mean and one standard deviation a channel, in the images' dtype.
+
+  Raises:
+    TypeError: if the images are not floating.
+  """
+  floating(images)
   mean, std = (beside(jnp.asarray(x, images.dtype), images) for x in (mean, std))
   return (images - mean) / std
 
@@ -100,7 +146,11 @@ def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
 
   Returns:
     [B, size, size, C], of the dtype of `images`.
+
+  Raises:
+    TypeError: if the images are not floating.
   """
+  floating(images)
   _, height, width, channels = images.shape
 
   def one(image, key):
@@ -145,8 +195,10 @@ def resize_center_crop(images: chex.Array, size: int, resize: int) -> chex.Array
     [B, size, size, C], of the dtype of `images`.
 
   Raises:
+    TypeError: if the images are not floating.
     ValueError: if `size` is greater than `resize`.
   """
+  floating(images)
   if size > resize:
     raise ValueError(f'size must be at most resize, got size {size} and resize {resize}')
   batch, height, width, channels = images.shape

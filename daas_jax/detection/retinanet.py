@@ -66,7 +66,7 @@ class Head(nn.Module):
     for _ in range(LAYERS):
       x = nn.relu(Normalised(x.shape[-1], 3, kernel_init=_small)(x))
     x = conv(anchors_lib.PER_CELL * self.out, 3, kernel_init=_small, bias_init=nn.initializers.constant(self.bias))(x)
-    return x.reshape(len(x), -1, self.out)
+    return x.reshape(len(x), math.prod(x.shape[1:]) // self.out, self.out)
 
 
 class RetinaNet(nn.Module):

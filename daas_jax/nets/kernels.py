@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax import devices
-from daas_jax.arrays import beside, wide as _wide
+from daas_jax.arrays import beside, floating, wide as _wide
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
 
@@ -199,7 +199,7 @@ def _moments_of_all(mean, variance):
   # Side by side: on CPU XLA joins sums that belong together, and no gathers.
   means, variances = jnp.moveaxis(lax.all_gather(jnp.stack([mean, variance]), devices.AXIS), 1, 0)
   mean = jnp.mean(means, 0)
-  return mean, jnp.mean(variances, 0) + jnp.mean(jnp.square(means - mean), 0)
+  return mean, jnp.mean(variances, 0) + jnp.mean(jnp.square(means - mean[None]), 0)
 
 
 def _normalised(x, mean, variance):
@@ -255,8 +255,11 @@ def conv3x3(x, w, stride=1, pointwise=pointwise_plain):
 
   Returns:
     [B, ceil(H / stride), ceil(W / stride), D].
+
+  Raises:
+    TypeError: if x is not floating (XLA's convolutions refuse it themselves).
   """
-  return pointwise(jnp.concatenate(_taps(x, 3, stride, 1), -1), w.reshape(-1, w.shape[-1]))
+  return pointwise(jnp.concatenate(_taps(floating(x), 3, stride, 1), -1), w.reshape(-1, w.shape[-1]))
 
 
 def conv_plain(x, w, stride=1):

@@ -183,7 +183,7 @@ def _layers(x, layers, vector, kernels, norm, at=0):
 
 def shuffled_halves(x):
   """The channels of x [..., C] with even and with odd number, [..., C / 2] each: channel shuffle and split in one."""
-  pairs = x.reshape(*x.shape[:-1], -1, 2)
+  pairs = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)
   return pairs[..., 0], pairs[..., 1]
 
 
