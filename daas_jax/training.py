@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax import problem, trees
+from daas_jax.arrays import foreign
 from daas_jax.augment import preprocess
 from daas_jax.data import streaming
+from daas_jax.methods.update import update
 from daas_jax.nets import fixed, kernels, shuffle
 from daas_jax.nets.derived import DerivedNet
 
@@ -56,6 +58,7 @@ def optimizer(config, total_steps):
     lr = optax.linear_schedule(train.lr, 0.0, total_steps - rising)
   if rising:  # the first step moves too
     lr = optax.join_schedules([optax.linear_schedule(train.lr / rising, train.lr, rising - 1), lr], [rising])
+  lr = foreign()(lr)
   return optax.chain(optax.clip_by_global_norm(train.clip), optax.add_decayed_weights(train.weight_decay),
                      optax.sgd(lr, train.momentum, train.nesterov)), lr
 
@@ -116,8 +119,8 @@ def make_step(config, net, tx, lr, train_input, total_steps):
     (loss, (accuracy, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
         state.variables['params'], state.variables['batch_stats'], train_input(images, progress, key_input), labels,
         train.drop_path * progress, key_drop)
-    updates, opt = tx.update(gradient, state.opt, state.variables['params'])
-    variables = {'params': optax.apply_updates(state.variables['params'], updates), 'batch_stats': batch_stats}
+    params, opt = update(tx, gradient, state.opt, state.variables['params'])
+    variables = {'params': params, 'batch_stats': batch_stats}
     metrics = {'train_loss': loss, 'train_accuracy': accuracy, 'lr': lr(state.step), 'grad_norm': trees.norm(gradient)}
     average = averaged(state.average, variables, state.step + 1, train.ema) if train.ema else {}
     return state._replace(step=state.step + 1, variables=variables, opt=opt, average=average), metrics

@@ -7,6 +7,7 @@ import jax
 import optax
 
 from daas_jax import config as config_lib
+from daas_jax.arrays import foreign
 from daas_jax.detection import networks as detectors
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas, gumbel
@@ -45,8 +46,8 @@ def total_optimizer(config):
 
 def learning_rate(config, steps_per_epoch):
   """Learning rate of theta: step -> value, cosine from theta.lr to theta.lr_min over the whole search."""
-  return optax.cosine_decay_schedule(config.theta.lr, config.search.epochs * steps_per_epoch,
-                                     config.theta.lr_min / config.theta.lr)
+  return foreign()(optax.cosine_decay_schedule(config.theta.lr, config.search.epochs * steps_per_epoch,
+                                               config.theta.lr_min / config.theta.lr))
 
 
 def build(config, problem, steps_per_epoch, devices=1, axis=None):
@@ -145,7 +146,7 @@ def _diffautoml(config, problem, steps_per_epoch, devices, axis):
     penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget)
   return diffautoml.make(problem, diffautoml.Settings(
       search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch,
-      schedule=optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch, room.lr_min / room.lr),
+      schedule=foreign()(optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch, room.lr_min / room.lr)),
       hyper={'lr': room.lr, 'weight_decay': room.weight_decay}, searched=tuple(config.hyper.searched), theta=theta,
       optimizers={'arch': _sgd_or_adam(config, config.arch), 'gamma': _sgd_or_adam(config, config.gamma),
                   'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)},

@@ -2,6 +2,8 @@
 
 import optax
 
+from daas_jax.arrays import foreign
+
 
 def update(optimizer, gradient, opt_state, parameters):
   """(new parameters, new optimizer state) of one step.
@@ -11,5 +13,6 @@ def update(optimizer, gradient, opt_state, parameters):
     gradient, parameters: pytrees of one structure.
     opt_state: the optimizer's state.
   """
-  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-  return optax.apply_updates(parameters, updates), opt_state
+  with foreign():
+    updates, opt_state = optimizer.update(gradient, opt_state, parameters)
+    return optax.apply_updates(parameters, updates), opt_state

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from daas_jax.arrays import beside
 from daas_jax.nets import auxiliary, cells, kernels as k
 from daas_jax.nets.primitives import DAAS_PRIMITIVES
 
@@ -72,7 +73,7 @@ class SuperNet(nn.Module):
     x = kernels.batch_norm(k.conv3x3(x, w['conv'], stride, kernels.pointwise))
     scale = self.param(f'{name}_scale', nn.initializers.ones, (width,))
     offset = self.param(f'{name}_offset', nn.initializers.zeros, (width,))
-    return x * self._compute(scale) + self._compute(offset)
+    return x * beside(self._compute(scale), x) + beside(self._compute(offset), x)
 
   def _stem(self, images):
     """The inputs of the first cell, and whether the first of them is twice as large as the second."""
@@ -122,5 +123,5 @@ class SuperNet(nn.Module):
     c = features.shape[-1]
     shapes = {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)}
     w = self.param('classifier', k.draw_weights, shapes)
-    logits = features @ w['kernel'] + w['bias']
+    logits = features @ w['kernel'] + beside(w['bias'], features)
     return (logits, logits_auxiliary) if self.auxiliary else logits

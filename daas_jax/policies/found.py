@@ -39,8 +39,9 @@ def load_policy(path, smoothing=1):
     every epoch (nearest neighbour), and is ignored otherwise.
 
   Raises:
-    BadInput: the file is missing or malformed.
+    BadInput: the file is missing or malformed, or `smoothing` is another number.
   """
+  schedule.check_smoothing(smoothing)  # whatever the file holds
   found = load(path)
   if isinstance(found, transformations.Transformations):
     return transformations.augmenter(found)

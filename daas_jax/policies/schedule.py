@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax import atomic
+from daas_jax.arrays import wide
 from daas_jax.augment.apply import apply_policy
 from daas_jax.errors import BadInput
 from daas_jax.policies import files, total
@@ -126,8 +127,23 @@ def _epoch(row, where, n):
 # --- its use ------------------------------------------------------------------------------------------------
 
 
+def check_smoothing(width):
+  """Refuses the width of a mean filter that is not an odd whole number from 1 on.
+
+  Raises:
+    BadInput: it is not.
+  """
+  if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or width < 1 or width % 2 == 0:
+    raise BadInput(f'smoothing must be an odd whole number of epochs, 1 for none, not {reprlib.repr(width)}')
+
+
 def smoothed(p_tp, width):
-  """p_tp [T] under a mean filter of odd width (DDAS 3.5.4); at both ends the mean of the epochs that there are."""
+  """p_tp [T] under a mean filter of odd width (DDAS 3.5.4); at both ends the mean of the epochs that there are.
+
+  Raises:
+    BadInput: another width.
+  """
+  check_smoothing(width)
   sums = lambda x: np.convolve(x, np.ones(width), 'same')[:len(x)] if width <= len(x) else np.array(
       [np.sum(x[max(0, t - width // 2):t + width // 2 + 1]) for t in range(len(x))])
   return sums(np.asarray(p_tp, np.float64)) / sums(np.ones(len(p_tp)))
@@ -143,6 +159,8 @@ def epoch_at(progress, epochs):
   Returns:
     int32 [] in [0, T).
   """
+  progress = jnp.asarray(progress)
+  progress = wide(progress) if jnp.issubdtype(progress.dtype, jnp.floating) else progress.astype(jnp.float32)
   return jnp.clip(jnp.floor(progress * epochs), 0, epochs - 1).astype(jnp.int32)
 
 
@@ -157,6 +175,9 @@ def augmenter(schedule, smoothing=1):
 
   Returns:
     augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `files.contract`.
+
+  Raises:
+    BadInput: another smoothing.
   """
   space, epochs = schedule.space, len(schedule.p_tp)
   p_tp = smoothed(schedule.p_tp, smoothing)
