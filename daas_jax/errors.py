@@ -1,4 +1,4 @@
-"""The three ways a command ends early on purpose; `daas_jax.runtime.cli` turns them into exit statuses."""
+"""The four ways a command ends early on purpose; `daas_jax.runtime.cli` turns them into exit statuses."""
 
 EX_TEMPFAIL = 75
 """Exit status of a run that the same command goes on with: it ended on SIGTERM with its state saved, or another process
@@ -24,6 +24,13 @@ class Diverged(Exception):
   def __init__(self, line, step=None):
     super().__init__(line)
     self.step = step
+
+
+class Interrupted(Exception):
+  """Ctrl-C was heard and the state is saved: one line that names the step to go on from.
+
+  `daas_jax.runtime.cli` prints the line and exits with status 130.
+  """
 
 
 class Terminated(Exception):

@@ -3,16 +3,15 @@
 import jax
 import jax.numpy as jnp
 
+from daas_jax.arrays import wide
+
 
 def dot(a, b):
   """<a, b>: the sum of elementwise products of two pytrees of one structure, a scalar [].
 
   Accumulated in float32 or wider.
   """
-  def leaf(x, y):
-    wide = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
-    return jnp.sum(x.astype(wide) * y.astype(wide))
-  return sum(jax.tree.leaves(jax.tree.map(leaf, a, b)))
+  return sum(jax.tree.leaves(jax.tree.map(lambda x, y: jnp.sum(wide(x) * wide(y)), a, b)))
 
 
 def axpy(scalar, x, y):

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from conftest import CACHE, QUICK_TO_COMPILE, ROOT
+from conftest import CACHE, QUICK_TO_COMPILE, ROOT, xla_flags
 
 SEARCH_CONFIG = '''
 from daas_jax.config import search_config
@@ -66,9 +66,14 @@ def command(module, *arguments):
 
 
 def environment(XLA_FLAGS='', **extra):
-  """Of a program that runs for a few steps: its compilation, most of its time, takes half of it."""
-  return {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': f'{XLA_FLAGS} {QUICK_TO_COMPILE}',
-          'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', **extra}
+  """Of a program that runs for a few steps: its compilation, most of its time, takes half of it.
+
+  JAX is strict in it, as users may set it: no rank and no type is promoted in silence. In float64, where a search's own
+  numbers of float32 (learning rates, temperatures) meet its weights, types are promoted.
+  """
+  return {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': xla_flags(XLA_FLAGS, QUICK_TO_COMPILE),
+          'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'JAX_NUMPY_RANK_PROMOTION': 'raise',
+          'JAX_NUMPY_DTYPE_PROMOTION': 'standard' if 'JAX_ENABLE_X64' in extra else 'strict', **extra}
 
 
 def run(module, *arguments, **extra):

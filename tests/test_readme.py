@@ -9,7 +9,7 @@ from conftest import ROOT
 from daas_jax import config as config_lib
 from daas_jax.runtime import cli
 from daas_jax.search import command as search
-from daas_jax.methods import build
+from daas_jax.methods import registry as build
 
 
 def _gdas():

@@ -11,8 +11,10 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
+from daas_jax.arrays import wide_type
 from daas_jax.augment import boxes as boxes_lib
 from daas_jax.augment.ops import magnitude, OPS
+from daas_jax.augment.preprocess import check
 
 
 def apply_policy(images: chex.Array, o: chex.Array, y: chex.Array, strength: chex.Array, key: chex.PRNGKey, *,
@@ -41,13 +43,14 @@ def apply_policy(images: chex.Array, o: chex.Array, y: chex.Array, strength: che
     [B, H, W, C], float in [0, 1], of the dtype of `images`; with boxes the pair of that and the boxes [B, N, 4].
 
   Raises:
-    ValueError: for an unknown operation, another `per`, or shapes that do not fit.
+    TypeError: for images that are not floating.
+    ValueError: for an unknown operation, another `per`, shapes that do not fit, or values outside of [0, 1].
   """
   if per not in ('batch', 'image'):
     raise ValueError(f"per must be 'batch' or 'image', got {per!r}")
   o, y, strength = jnp.asarray(o), jnp.asarray(y), jnp.asarray(strength)
   slots = o.shape[:1]
-  _check_images(images, ops)
+  images = _check_images(images, ops)
   _check_shapes(o=(o, slots), strength=(strength, slots),
                 y=(y, slots if per == 'batch' else images.shape[:1] + slots))
   if boxes is not None:
@@ -79,10 +82,10 @@ def apply_each(images: chex.Array, o: chex.Array, y: chex.Array, strength: chex.
     [B, H, W, C], float in [0, 1], of the dtype of `images`.
 
   Raises:
-    ValueError: for an unknown operation, or shapes that do not fit.
+    TypeError, ValueError: as `apply_policy`.
   """
   o, y, strength = jnp.asarray(o), jnp.asarray(y), jnp.asarray(strength)
-  _check_images(images, ops)
+  images = _check_images(images, ops)
   shape = images.shape[:1] + o.shape[1:2]
   _check_shapes(o=(o, shape), y=(y, shape), strength=(strength, shape))
   branches = [_on_image(name) for name in ops] + [lambda image, *_: image]
@@ -113,8 +116,11 @@ def apply_mixture(images: chex.Array, o: chex.Array, y: chex.Array, m: chex.Arra
 
   Returns:
     [B, H, W, C], float, of the dtype of `images`; within [0, 1] for weights that are probabilities.
+
+  Raises:
+    TypeError, ValueError: as `apply_policy`.
   """
-  _check_images(images, ops)
+  images = _check_images(images, ops)
   slots, levels = m.shape
   _check_shapes(o=(o, (slots, len(ops))), y=(y, (slots,)))
   strengths = jnp.arange(levels) / max(levels - 1, 1)
@@ -159,7 +165,7 @@ def _on_image_and_boxes(name):
 
   def apply(image, boxes, partner, strength, key):
     if boxes is not None:
-      value = magnitude(name, strength.astype(boxes.dtype))
+      value = magnitude(name, strength.astype(wide_type(boxes.dtype)))
       boxes = boxes_lib.move(name, boxes, value, key, *image.shape[:2])
     return on_image(image, partner, strength, key), boxes
   return apply
@@ -169,7 +175,7 @@ def _on_image(name):
   """(image, partner, strength, key) -> image, for the operation `name`."""
   def apply(image, partner, strength, key):
     pair = (partner,) if OPS[name].pairs else ()
-    return OPS[name].fn(image, magnitude(name, strength.astype(image.dtype)), key, *pair)
+    return OPS[name].fn(image, magnitude(name, strength.astype(wide_type(image.dtype))), key, *pair)
   return apply
 
 
@@ -178,8 +184,7 @@ def _check_images(images, ops):
   if unknown or not ops:
     what = f'unknown operations {", ".join(map(repr, unknown))}' if unknown else 'ops is empty'
     raise ValueError(f'{what}; known are {", ".join(OPS)}')
-  if images.ndim != 4 or images.shape[-1] not in (1, 3) or not jnp.issubdtype(images.dtype, jnp.floating):
-    raise ValueError(f'images must be float [B, H, W, C] with C = 1 or 3, got {images.dtype} {images.shape}')
+  return check(images)
 
 
 def _check_boxes(boxes, images):

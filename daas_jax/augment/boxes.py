@@ -10,6 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from daas_jax.arrays import wide
 from daas_jax.augment import ops
 
 MIN_SHARE = 0.25
@@ -38,21 +39,22 @@ def move(name: str, boxes: chex.Array, magnitude: chex.Numeric, key: chex.PRNGKe
     height, width: of the image, in pixels.
 
   Returns:
-    [N, 4], clipped to the image; zeros where a box was padding or less than `MIN_SHARE` of it is inside. An operation
+    [N, 4], of the dtype of `boxes`, clipped to the image; zeros where a box was padding or less than `MIN_SHARE` of it is inside. An operation
     that leaves content where it is returns the boxes as they are.
   """
   row = ops.OPS[name]
   if row.source is None:
     return boxes
+  dtype, boxes = boxes.dtype, wide(boxes)
   magnitude = jnp.asarray(magnitude, boxes.dtype)
   if row.signed:
     magnitude = ops.random_sign(magnitude, key)
   y, x = _forward(lambda p: jnp.stack(row.source(p[0], p[1], magnitude, height, width)), boxes[:, (0, 0, 2, 2)],
                   boxes[:, (1, 3, 1, 3)])
   around = jnp.stack([jnp.min(y, 1), jnp.min(x, 1), jnp.max(y, 1), jnp.max(x, 1)], 1)
-  clipped = jnp.clip(around, 0, jnp.array([height, width, height, width], boxes.dtype))
+  clipped = jnp.clip(around, 0, jnp.array([[height, width, height, width]], boxes.dtype))
   kept = valid(boxes) & (area(clipped) > 0) & (area(clipped) >= MIN_SHARE * area(around))
-  return jnp.where(kept[:, None], clipped, 0)
+  return jnp.where(kept[:, None], clipped, 0).astype(dtype)
 
 
 def _forward(source, y, x):

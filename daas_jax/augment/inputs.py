@@ -3,7 +3,7 @@
 import jax
 
 from daas_jax.augment import apply, preprocess
-from daas_jax.config.key import Key, anything, at_least, one_of
+from daas_jax.config.key import anything, at_least, Key, one_of
 
 KEYS = {
     'preprocess.crop': Key('padded', one_of('padded', 'resized'), 'random crop of the padded image, or resized crop'),

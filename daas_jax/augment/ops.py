@@ -6,7 +6,8 @@ dtype it was given, with values in [0, 1]. The meaning of each is Pillow's, as F
 operations interpolate bilinearly (there: nearest neighbour), and Cutout's box is clipped at all four
 borders (there: pushed inwards at the top and the left).
 
-A deterministic function (`shear_x`, ...) takes the image and its magnitude in the operation's own unit.
+A deterministic function (`shear_x`, ...) takes the image and its magnitude in the operation's own unit; it raises
+TypeError for an image that is not floating, where that changes the result.
 Where an operation is random, a thin keyed twin draws the sign or the place. All of them are pure and work
 under `jit`, `vmap` and `grad`.
 
@@ -16,6 +17,9 @@ blends, as in Pillow. Its affine warp samples between floor and ceil, which are 
 whole-pixel shifts, so the derivative with respect to the magnitude is exactly zero at the identity: here
 `_bilinear` gathers floor and floor + 1. Posterize, Equalize, AutoContrast, Sharpness, Cutout and
 SamplePairing dm_pix does not have.
+
+Places, magnitudes, levels 0..255 and sums over pixels are computed in float32 at least, values in the image's own type:
+in half precision the pixels of a large image have no numbers of their own.
 
 Derivatives with respect to the magnitude: the geometric operations, the four blends and SamplePairing have a
 true one; where a source coordinate is whole (so at the identity) it is that towards larger coordinates.
@@ -33,6 +37,8 @@ import dm_pix
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from daas_jax.arrays import beside, floating, wide, wide_type
 
 CUTOUT_GREY = (125 / 255, 123 / 255, 114 / 255)  # Fast AutoAugment (code)
 
@@ -149,14 +155,14 @@ def _vertical_flip_source(y, x, magnitude, height, width):
 
 def _warp(image, source, magnitude):
   """The image whose point (y, x) is the input's at `source(y, x, magnitude, height, width)`."""
+  magnitude = jnp.asarray(magnitude, wide_type(image.dtype))
   return _bilinear(image, *source(*_centres(image), magnitude, *image.shape[:2]))
 
 
 def _centres(image):
   """Coordinates of the pixel centres, as Pillow counts them (0.5, 1.5, ...): y [H, 1] and x [1, W]."""
   height, width, _ = image.shape
-  y = jnp.arange(height, dtype=image.dtype) + 0.5
-  x = jnp.arange(width, dtype=image.dtype) + 0.5
+  y, x = (jnp.arange(side, dtype=wide_type(image.dtype)) + 0.5 for side in (height, width))
   return y[:, None], x[None, :]
 
 
@@ -172,7 +178,7 @@ def _bilinear(image, y, x):
   inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
   y, x = y - 0.5, x - 0.5
   floor_y, floor_x = jnp.floor(y), jnp.floor(x)
-  weight_y, weight_x = (y - floor_y)[..., None], (x - floor_x)[..., None]
+  weight_y, weight_x = ((a - floor).astype(image.dtype)[..., None] for a, floor in ((y, floor_y), (x, floor_x)))
   top, left = floor_y.astype(jnp.int32), floor_x.astype(jnp.int32)
   pixels = jnp.asarray(image).reshape(height * width, channels)
 
@@ -195,17 +201,18 @@ def autocontrast(image: chex.Array) -> chex.Array:
   A constant channel is left alone. The values are those of Pillow's table,
   floor(255 * (v - low) / (high - low)); the derivative with respect to the image is that without the floor.
   """
-  level = jnp.round(image * 255)
-  low, high = jnp.min(level, axis=(0, 1)), jnp.max(level, axis=(0, 1))
+  values = wide(image) * 255
+  level = jnp.round(values)
+  low, high = jnp.min(level, axis=(0, 1), keepdims=True), jnp.max(level, axis=(0, 1), keepdims=True)
   spread = jnp.where(high > low, high - low, 1)
   stretched = jnp.floor((level - low) * 255 / spread) / 255
-  smooth = _unit((image * 255 - low) / spread)
-  return jnp.where(high > low, _straight_through(stretched, smooth), image)
+  smooth = _unit((values - low) / spread)
+  return jnp.where(high > low, _straight_through(stretched, smooth).astype(image.dtype), image)
 
 
 def invert(image: chex.Array) -> chex.Array:
   """1 - image."""
-  return 1 - image
+  return 1 - floating(image)
 
 
 def equalize(image: chex.Array) -> chex.Array:
@@ -214,8 +221,8 @@ def equalize(image: chex.Array) -> chex.Array:
   A channel of one value, or with fewer than 255 pixels below its brightest value, is left alone.
   """
   height, width, channels = image.shape
-  level = jnp.round(image * 255).astype(jnp.int32).reshape(height * width, channels)
-  bins = level + 256 * jnp.arange(channels, dtype=jnp.int32)
+  level = _level(image).reshape(height * width, channels)
+  bins = level + beside(256 * jnp.arange(channels, dtype=jnp.int32), level)
   counts = jnp.zeros(256 * channels, jnp.int32).at[bins].add(1, mode='promise_in_bounds')
   counts = counts.reshape(channels, 256)
   below = (jnp.cumsum(counts, axis=1) - counts).reshape(-1)  # pixels in the darker bins of the channel
@@ -223,23 +230,23 @@ def equalize(image: chex.Array) -> chex.Array:
   step = below[jnp.max(bins, axis=0)] // 255
   # (n + 1/2) / step is at least 1 / (2 step) away from a whole number, so the floor is exact in float32 up to
   # images of some 8 million pixels, and ten times as fast as an integer division per pixel.
-  count = below.at[bins].get(mode='promise_in_bounds') + step // 2
-  table = jnp.minimum(jnp.floor((count + jnp.float32(0.5)) / jnp.maximum(step, 1)), 255)
+  count = below.at[bins].get(mode='promise_in_bounds') + beside(step // 2, bins)
+  divisor = beside(jnp.maximum(step, 1), bins).astype(jnp.float32)
+  table = jnp.minimum(jnp.floor((count.astype(jnp.float32) + 0.5) / divisor), 255)
   equal = (table.astype(image.dtype) / 255).reshape(image.shape)
-  return jnp.where(step > 0, _straight_through(equal, image), image)
+  return jnp.where(beside(step, image) > 0, _straight_through(equal, image), image)
 
 
 def solarize(image: chex.Array, threshold: chex.Numeric) -> chex.Array:
   """Inverts the values >= `threshold`, a number in [0, 256] on the scale of 0..255; 256 inverts none."""
   # A thousandth of a level less: where k = threshold, k / 255 and threshold / 255 may differ in the last bit.
-  return dm_pix.solarize(image, (threshold - 1e-3) / 255)
+  return dm_pix.solarize(wide(image), (threshold - 1e-3) / 255).astype(image.dtype)
 
 
 def posterize(image: chex.Array, bits: chex.Numeric) -> chex.Array:
   """Keeps the upper int(`bits`) of the 8 bits of every value (rounded to 0..255); `bits` in [1, 8]."""
   dropped = 8 - jnp.floor(bits).astype(jnp.int32)
-  level = jnp.round(image * 255).astype(jnp.int32)
-  kept = jnp.left_shift(jnp.right_shift(level, dropped), dropped)
+  kept = jnp.left_shift(jnp.right_shift(_level(image), dropped), dropped)
   return _straight_through(kept.astype(image.dtype) / 255, image)
 
 
@@ -263,23 +270,26 @@ def sharpness(image: chex.Array, factor: chex.Numeric) -> chex.Array:
 
   Smooth is Pillow's filter SMOOTH (see `smooth`).
   """
-  return _unit(image + (factor - 1) * (image - smooth(image)))
+  return _blend(image, smooth(image), factor)
 
 
 def smooth(image: chex.Array) -> chex.Array:
   """Pillow's filter SMOOTH, 3x3 ones with 5 in the middle, over 13; the border pixels stay."""
-  if min(image.shape[:2]) < 3:
+  if min(floating(image).shape[:2]) < 3:
     return image
-  centre = image[1:-1, 1:-1]
-  return _unit(image + jnp.pad((_box_sum(image, 3) + 4 * centre) / 13 - centre, ((1, 1), (1, 1), (0, 0))))
+  values = wide(image)
+  centre = values[1:-1, 1:-1]
+  change = jnp.pad((_box_sum(values, 3) + 4 * centre) / 13 - centre, ((1, 1), (1, 1), (0, 0)))
+  return _unit(values + change).astype(image.dtype)
 
 
 def blur(image: chex.Array) -> chex.Array:
   """Pillow's filter BLUR, the mean of the 16 pixels on the border of a 5x5 box; the two outermost rows stay."""
-  if min(image.shape[:2]) < 5:
+  if min(floating(image).shape[:2]) < 5:
     return image
-  ring = _box_sum(image, 5) - _box_sum(image[1:-1, 1:-1], 3)
-  return _unit(image + jnp.pad(ring / 16 - image[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0))))
+  values = wide(image)
+  ring = _box_sum(values, 5) - _box_sum(values[1:-1, 1:-1], 3)
+  return _unit(values + jnp.pad(ring / 16 - values[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0)))).astype(image.dtype)
 
 
 def _box_sum(image, size):
@@ -317,7 +327,12 @@ def cutout(image: chex.Array, fraction: chex.Numeric, centre: chex.Array) -> che
 
 def sample_pairing(image: chex.Array, weight: chex.Numeric, partner: chex.Array) -> chex.Array:
   """(1 - weight) * image + weight * partner; `weight` in [0, 1], both images [H, W, C]."""
-  return _unit(image + weight * (partner - image))
+  return _unit(image + jnp.asarray(weight, floating(image).dtype) * (partner - image))
+
+
+def _level(image):
+  """The values as whole numbers 0..255, int32: those that a half-precision image was rounded from, too."""
+  return jnp.round(wide(image) * 255).astype(jnp.int32)
 
 
 def _grey(image):
@@ -327,7 +342,7 @@ def _grey(image):
 
 def _blend(image, degenerate, factor):
   """degenerate + factor * (image - degenerate), clipped; written so that factor 1 gives the image exactly."""
-  return _unit(image + (factor - 1) * (image - degenerate))
+  return _unit(image + jnp.asarray(factor - 1, floating(image).dtype) * (image - degenerate))
 
 
 def _unit(values):
@@ -358,7 +373,7 @@ def random_sign(magnitude: chex.Array, key: chex.PRNGKey) -> chex.Array:
 def _random_sign(fn):
   @functools.wraps(fn)
   def keyed(image, magnitude, key):
-    return fn(image, random_sign(jnp.asarray(magnitude, image.dtype), key))
+    return fn(image, random_sign(jnp.asarray(magnitude, wide_type(image.dtype)), key))
   return keyed
 
 
@@ -366,7 +381,7 @@ def _no_key(fn):
   @functools.wraps(fn)
   def keyed(image, magnitude, key):
     del key
-    return fn(image, jnp.asarray(magnitude, image.dtype))
+    return fn(image, jnp.asarray(magnitude, wide_type(image.dtype)))
   return keyed
 
 
@@ -380,13 +395,14 @@ def _no_magnitude(fn):
 
 def _random_cutout(image, magnitude, key):
   height, width, _ = image.shape
-  centre = jax.random.uniform(key, (2,), image.dtype) * jnp.array((height, width), image.dtype)
-  return cutout(image, jnp.asarray(magnitude, image.dtype), centre)
+  dtype = wide_type(image.dtype)
+  centre = jax.random.uniform(key, (2,), dtype) * jnp.array((height, width), dtype)
+  return cutout(image, jnp.asarray(magnitude, dtype), centre)
 
 
 def _sample_pairing(image, magnitude, key, partner):
   del key
-  return sample_pairing(image, jnp.asarray(magnitude, image.dtype), partner)
+  return sample_pairing(image, magnitude, partner)
 
 
 OPS: dict[str, Operation] = {row.name: row for row in (

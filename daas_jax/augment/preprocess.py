@@ -2,6 +2,9 @@
 
 Every function takes a batch [B, H, W, C], is pure and works under `jit`; what is random is drawn for each
 image from the key. Typed and raw PRNG keys both do.
+
+Images are floating with values in [0, 1], or uint8 of 0 to 255 where a function says so. That holds for every public
+function of the package that takes images, and `check` is how those outside of this file see to it.
 """
 
 import math
@@ -11,16 +14,56 @@ import chex
 import dm_pix
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from daas_jax.arrays import beside, floating, wide
+
+
+_ROUNDING = 0.01
+"""How far beyond [0, 1] values may be: a filter of bfloat16 images overshoots by less, images of 0 to 255 by more."""
+
+
+def check(images: chex.Array, uint8: bool = False, shape: tuple[int, int, int] | None = None) -> jax.Array:
+  """The images as an array, held against the rule for images: floating with values in [0, 1].
+
+  A dtype says nothing of what values mean, so a wrong one is refused and not converted. Values are looked at where
+  there are any: under `jit`, `vmap` or `grad` there are none yet, and a wrong range passes there.
+
+  Args:
+    images: [B, H, W, C], B >= 0.
+    uint8: whether uint8 images of 0 to 255 are good as well.
+    shape: (H, W, C) that they must have; None: any with H, W >= 1 and C = 1 or 3.
+
+  Raises:
+    TypeError: another dtype.
+    ValueError: another shape, or a value that is not a number or outside of [0, 1].
+  """
+  given, images = images, jnp.asarray(images)
+  bytes_too = uint8 and images.dtype == jnp.uint8
+  if not bytes_too and not jnp.issubdtype(images.dtype, jnp.floating):
+    raise TypeError(f'images must be {"uint8, or " if uint8 else ""}floating with values in [0, 1], got {images.dtype}'
+                    + ('' if uint8 else '; daas_jax.augment.preprocess.to_float makes them of uint8'))
+  fits = images.shape[-1:] in ((1,), (3,)) and 0 not in images.shape[1:] if shape is None else images.shape[1:] == shape
+  if images.ndim != 4 or not fits:
+    wanted = '[B, H, W, C] with C = 1 or 3' if shape is None else f'[B, {", ".join(map(str, shape))}]'
+    raise ValueError(f'images must be {wanted}, got {images.shape}')
+  if not bytes_too and images.size and not isinstance(images, jax.core.Tracer) and images.is_fully_addressable:
+    values = np.asarray(images if isinstance(given, jax.Array) else given)
+    low, high = float(values.min()), float(values.max())
+    if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # nor NaN
+      raise ValueError(f'floating images must have values in [0, 1], got {low:g} to {high:g}; divide by 255 what has 0 '
+                       'to 255')
+  return images
 
 
 def to_float(images: chex.Array, dtype: jnp.dtype = float) -> chex.Array:
   """uint8 images 0..255 as floats in [0, 1], same shape; float32, or float64 where that is enabled.
 
   Raises:
-    ValueError: if the images are not uint8.
+    TypeError: if the images are not uint8.
   """
   if images.dtype != jnp.uint8:
-    raise ValueError(f'to_float takes uint8 images, got {images.dtype}')
+    raise TypeError(f'to_float takes uint8 images, got {images.dtype}')
   return images.astype(dtype) / 255
 
 
@@ -66,7 +109,7 @@ def cutout(images: chex.Array, key: chex.PRNGKey, size: int = 16) -> chex.Array:
 
   def covered(key, length):  # [B, length]
     first = jax.random.randint(key, (batch, 1), 0, length) - size // 2
-    place = jnp.arange(length)
+    place = jnp.arange(length)[None]
     return (place >= first) & (place < first + size)
 
   box = covered(key_y, height)[:, :, None] & covered(key_x, width)[:, None, :]
@@ -74,8 +117,14 @@ def cutout(images: chex.Array, key: chex.PRNGKey, size: int = 16) -> chex.Array:
 
 
 def normalise(images: chex.Array, mean: Sequence[float], std: Sequence[float]) -> chex.Array:
-  """(images - mean) / std, with one mean and one standard deviation a channel, in the images' dtype."""
-  return (images - jnp.asarray(mean, images.dtype)) / jnp.asarray(std, images.dtype)
+  """(images - mean) / std, with one mean and one standard deviation a channel, in the images' dtype.
+
+  Raises:
+    TypeError: if the images are not floating.
+  """
+  floating(images)
+  mean, std = (beside(jnp.asarray(x, images.dtype), images) for x in (mean, std))
+  return (images - mean) / std
 
 
 def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
@@ -97,15 +146,20 @@ def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
 
   Returns:
     [B, size, size, C], of the dtype of `images`.
+
+  Raises:
+    TypeError: if the images are not floating.
   """
+  floating(images)
   _, height, width, channels = images.shape
 
   def one(image, key):
+    dtype, image = image.dtype, wide(image)
     top, left, box_height, box_width = random_box(key, height, width, scale, ratio).astype(image.dtype)
     factor = size / jnp.stack([box_height, box_width])
     resized = jax.image.scale_and_translate(image, (size, size, channels), (0, 1), factor,
                                             -jnp.stack([top, left]) * factor, method='linear', antialias=True)
-    return resized.astype(image.dtype)
+    return resized.astype(dtype)
 
   return jax.vmap(one)(images, jax.random.split(key, images.shape[0]))
 
@@ -125,7 +179,7 @@ def random_box(key: chex.PRNGKey, height: int, width: int, scale: tuple[float, f
   box_width = jnp.where(found, drawn_width[first], min(width, round(height * ratio[1])))
   box = jnp.stack([box_height, box_width])
   free = jnp.array([height, width]) - box
-  corner = jnp.where(found, jnp.floor(draws[20:] * (free + 1)).astype(jnp.int32), free // 2)
+  corner = jnp.where(found, jnp.floor(draws[20:] * (free + 1).astype(jnp.float32)).astype(jnp.int32), free // 2)
   return jnp.concatenate([corner, box])
 
 
@@ -138,14 +192,17 @@ def resize_center_crop(images: chex.Array, size: int, resize: int) -> chex.Array
     resize: shorter side after the resize (bilinear, antialiased), in pixels.
 
   Returns:
-    [B, size, size, C].
+    [B, size, size, C], of the dtype of `images`.
 
   Raises:
+    TypeError: if the images are not floating.
     ValueError: if `size` is greater than `resize`.
   """
+  floating(images)
   if size > resize:
     raise ValueError(f'size must be at most resize, got size {size} and resize {resize}')
   batch, height, width, channels = images.shape
   shorter = min(height, width)
   shape = (batch, height * resize // shorter, width * resize // shorter, channels)
-  return dm_pix.center_crop(jax.image.resize(images, shape, 'linear', antialias=True), size, size)
+  resized = jax.image.resize(wide(images), shape, 'linear', antialias=True).astype(images.dtype)
+  return dm_pix.center_crop(resized, size, size)

@@ -12,6 +12,7 @@ from daas_jax.config import arguments
 from daas_jax.files import atomic
 from daas_jax.benchmark import bars
 from daas_jax.benchmark.cases import CASES
+from daas_jax.runtime import progress
 from daas_jax.errors import BadInput
 
 BATCHES = (16, 32, 64)
@@ -66,7 +67,8 @@ def measure(name, batch, args):
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bench', 'public.py')
     command = [args.torch, script, name, str(batch), args.public]
   try:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding='utf-8', errors='replace',
+                          check=False)
   except OSError as error:
     return {'case': name, 'batch': batch, 'error': f'{command[0]}: {error.strerror}'}
   if done.returncode:
@@ -130,6 +132,7 @@ def _run(args):
 
 def main(argv=None):
   """Runs the command; returns its exit status: 0, 1 where a case failed, 2 for bad input, 130 when interrupted."""
+  progress.any_encoding()
   try:
     return _run(_parser().parse_args(argv))
   except BadInput as error:

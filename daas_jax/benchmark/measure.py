@@ -4,7 +4,6 @@ A process of its own, so that its peak memory is the case's and nothing is compi
 """
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -47,6 +46,15 @@ def step_milliseconds(call, samples, least=5, most=30, budget=8.0):
   return times
 
 
+def _peak_mb():
+  """The most memory that this process has had; None on native Windows, which does not say."""
+  try:
+    import resource
+  except ImportError:
+    return None
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
 def row(name, batch, dtype='float32'):
   """The row of a case at a batch size, a dict of plain values; see README. What is not run has no times (None)."""
   case = CASES[name](batch, dtype)
@@ -64,7 +72,7 @@ def row(name, batch, dtype='float32'):
       'case': name, 'batch': batch, 'dtype': dtype, 'backend': device.platform, 'device': device.device_kind,
       'compile_cold_s': cold, 'compile_warm_s': warm, 'step_ms': step, 'step_ms_min': min(times) if times else None,
       'step_ms_max': max(times) if times else None, 'program_mb': program_mb,
-      'process_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+      'process_mb': _peak_mb(),
       'images_per_s': 1e3 * case.images / step if step else None, 'floor': case.floor}
 
 

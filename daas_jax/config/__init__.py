@@ -4,17 +4,7 @@ A config file builds on `search_config()`, `train_config()` or `gradcheck_config
 changes. The defaults are the paper's numbers for CIFAR-10.
 """
 
-from daas_jax.config.key import (
-    Key,
-    above,
-    all_of,
-    anything,
-    at_least,
-    between,
-    even,
-    odd,
-    one_of,
-)
+from daas_jax.config.key import above, all_of, anything, at_least, between, even, Key, odd, one_of
 from daas_jax.config.schema import (
     check,
     default,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daas_jax.config.key import MOST, Key, anything, at_least, between
+from daas_jax.config.key import anything, at_least, between, Key, MOST
 from daas_jax.errors import BadInput
 
 KEYS = {

@@ -3,7 +3,6 @@
 import bisect
 import itertools
 import os
-import resource
 from typing import NamedTuple
 
 import numpy as np
@@ -131,6 +130,10 @@ class Reader:
 
 def _many_open_files():
   """ImageNet has 1,024 files, as many as a process may usually open: the limit is raised as far as it goes."""
+  try:
+    import resource
+  except ImportError:  # native Windows has no such limit
+    return
   soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
   if soft != hard:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

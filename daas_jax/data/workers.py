@@ -14,6 +14,7 @@ import weakref
 from absl import flags
 import numpy as np
 
+from daas_jax.config import installed
 from daas_jax.data.raw import say
 from daas_jax.errors import BadInput
 
@@ -98,7 +99,7 @@ def require_grain():
   try:
     import grain
   except ImportError:
-    raise BadInput("data.workers above 0 needs the package grain: run pip install -e '.[imagenet]', or set "
+    raise BadInput(f"data.workers above 0 needs the package grain: run {installed.extra('imagenet')}, or set "
                    'data.workers to 0') from None
   return grain
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from daas_jax.arrays import beside
 from daas_jax.detection import overlap
 
 STRIDES = (8, 16, 32, 64, 128)
@@ -52,13 +53,13 @@ def _middle_and_sides(boxes):
 
 def encode(boxes, anchors):
   """How boxes lie to anchors: both [..., 4] with sides > 0 -> [..., 4], (dy / h, dx / w, log h' / h, log w' / w)."""
-  (middle, sides), (middle_0, sides_0) = _middle_and_sides(boxes), _middle_and_sides(anchors)
+  (middle, sides), (middle_0, sides_0) = _middle_and_sides(boxes), _middle_and_sides(beside(anchors, boxes))
   return jnp.concatenate([(middle - middle_0) / sides_0, jnp.log(sides / sides_0)], -1)
 
 
 def decode(deltas, anchors):
   """The boxes of `encode`d deltas; a box is at most 1000 / 16 times as high or wide as its anchor."""
-  middle, sides = _middle_and_sides(anchors)
+  middle, sides = _middle_and_sides(beside(anchors, deltas))
   middle = middle + deltas[..., :2] * sides
   half = sides * jnp.exp(jnp.minimum(deltas[..., 2:], _STEEPEST)) / 2
   return jnp.concatenate([middle - half, middle + half], -1)
@@ -78,8 +79,8 @@ def assign(boxes, anchors):
   Returns:
     (index int32 [A] of the box; positive bool [A]; counted bool [A]: positive or background).
   """
-  shared = jax.vmap(overlap.iou, (None, 0), 1)(anchors, boxes)  # [A, N], 0 for padding
-  most = jnp.max(shared, 0)
+  shared = jax.vmap(lambda box: overlap.iou(anchors, box[None]), out_axes=1)(boxes)  # [A, N], 0 for padding
+  most = jnp.max(shared, 0, keepdims=True)
   best = jnp.any((shared >= (1 - _ROUNDING) * most) & (most > 0), -1)
   highest = jnp.max(shared, -1)
   positive = best | (highest >= FOREGROUND)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from daas_jax.arrays import beside
 from daas_jax.augment import boxes as boxes_lib
 from daas_jax.detection import overlap, suppression
 
@@ -72,7 +73,7 @@ def centres(h, w):
 
 def boxes_at(distances):
   """The boxes [..., h, w, 4] that `distances` [..., h, w, 4] from the cells' middles describe."""
-  y, x = centres(*distances.shape[-3:-1])
+  y, x = (beside(c, distances[..., 0]) for c in centres(*distances.shape[-3:-1]))
   up, left, down, right = jnp.moveaxis(distances, -1, 0)
   return jnp.stack([y - up, x - left, y + down, x + right], -1)
 
@@ -94,10 +95,11 @@ def assign(boxes, h, w):
     (index int32 [h, w] of the box, 0 where there is none; positive bool [h, w]).
   """
   y, x = (c[..., None] for c in centres(h, w))
-  y0, x0, y1, x1 = boxes.T
+  y0, x0, y1, x1 = boxes.T[:, None, None]
   inside = (y > y0) & (y < y1) & (x > x0) & (x < x1)
   near = (jnp.abs(y - (y0 + y1) / 2) < RADIUS * STRIDE) & (jnp.abs(x - (x0 + x1) / 2) < RADIUS * STRIDE)
-  size = jnp.where(inside & near & boxes_lib.valid(boxes), boxes_lib.area(boxes), jnp.inf)
+  valid, area = (of(boxes)[None, None] for of in (boxes_lib.valid, boxes_lib.area))
+  size = jnp.where(inside & near & valid, area, jnp.inf)
   return jnp.argmin(size, -1).astype(jnp.int32), jnp.any(jnp.isfinite(size), -1)
 
 
@@ -118,8 +120,8 @@ def loss(maps, boxes, labels):
   _, h, w, n = maps.logits.shape
   index, positive = jax.vmap(assign, (0, None, None))(boxes, h, w)
   of_cell = jax.vmap(lambda rows, index: rows[index])
-  count = jnp.maximum(jnp.sum(positive), 1)
-  target = jax.nn.one_hot(of_cell(labels, index), n) * positive[..., None]
+  count = jnp.maximum(jnp.sum(positive), 1).astype(jnp.float32)
+  target = jax.nn.one_hot(of_cell(labels, index), n) * positive[..., None].astype(jnp.float32)
   focal = jnp.sum(optax.sigmoid_focal_loss(maps.logits, target, alpha=ALPHA, gamma=GAMMA))
   found, wanted = boxes_at(maps.distances), of_cell(boxes, index)
   mean = lambda x: jnp.sum(jnp.where(positive, x, 0)) / count

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from daas_jax.config.key import MOST, Key, between
+from daas_jax.config.key import between, Key, MOST
 from daas_jax.data import keys as data_keys
 from daas_jax.detection import backbone, detector, results, retinanet, select, task
 from daas_jax.errors import BadInput

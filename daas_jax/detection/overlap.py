@@ -19,7 +19,7 @@ def iou(a, b, xp=jnp):
   """Intersection over union: [...] in [0, 1], 0 where both boxes are empty.
 
   Args:
-    a, b: [..., 4], which broadcast.
+    a, b: [..., 4], of one rank, which broadcast.
     xp: jax's numpy, or numpy itself.
   """
   both, union = _areas(a, b, xp)
@@ -30,7 +30,7 @@ def giou(a, b):
   """IoU less the share of the smallest box around both that neither covers (Rezatofighi et al. 2019, Alg. 1).
 
   Args:
-    a, b: [..., 4], which broadcast; at least one of the two has positive sides.
+    a, b: [..., 4], of one rank, which broadcast; at least one of the two has positive sides.
 
   Returns:
     [...] in (-1, 1]: 1 for equal boxes, negative for distant ones, with a slope where the IoU is 0.

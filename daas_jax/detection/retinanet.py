@@ -66,7 +66,7 @@ class Head(nn.Module):
     for _ in range(LAYERS):
       x = nn.relu(Normalised(x.shape[-1], 3, kernel_init=_small)(x))
     x = conv(anchors_lib.PER_CELL * self.out, 3, kernel_init=_small, bias_init=nn.initializers.constant(self.bias))(x)
-    return x.reshape(len(x), -1, self.out)
+    return x.reshape(len(x), math.prod(x.shape[1:]) // self.out, self.out)
 
 
 class RetinaNet(nn.Module):
@@ -107,8 +107,8 @@ def loss(outputs, boxes, labels):
   logits, deltas, anchors = outputs
   index, positive, counted = jax.vmap(anchors_lib.assign, (0, None))(boxes, anchors)
   of_anchor = jax.vmap(lambda rows, index: rows[index])
-  over = lambda x, where: jnp.sum(jnp.where(where, x, 0)) / jnp.maximum(jnp.sum(positive), 1)
-  target = jax.nn.one_hot(of_anchor(labels, index), logits.shape[-1]) * positive[..., None]
+  over = lambda x, where: jnp.sum(jnp.where(where, x, 0)) / jnp.maximum(jnp.sum(positive), 1).astype(x.dtype)
+  target = jax.nn.one_hot(of_anchor(labels, index), logits.shape[-1]) * positive[..., None].astype(jnp.float32)
   focal = optax.sigmoid_focal_loss(logits, target, alpha=ALPHA, gamma=GAMMA)
   wanted = jnp.where(positive[..., None], of_anchor(boxes, index), anchors)  # padding has no logarithm
   distance = optax.huber_loss(deltas, anchors_lib.encode(wanted, anchors), delta=BETA) / BETA

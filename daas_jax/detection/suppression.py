@@ -37,7 +37,7 @@ def keep(boxes, scores, labels, threshold=0.5):
   Returns:
     bool [K].
   """
-  rivals = (overlap.iou(boxes[:, None], boxes) > threshold) & (labels[:, None] == labels)
+  rivals = (overlap.iou(boxes[:, None], boxes[None]) > threshold) & (labels[:, None] == labels[None])
   earlier = jnp.tril(rivals, -1)  # [i, j]: j comes before i and overlaps it
   return lax.fori_loop(0, len(scores), lambda i, kept: kept.at[i].set(~jnp.any(earlier[i] & kept)),
                        jnp.ones(len(scores), bool))
@@ -58,7 +58,7 @@ def best(logits, boxes, height, width, K, threshold, least):
     `Detections` of K rows.
   """
   n = logits.shape[-1]
-  edges = jnp.array([height, width, height, width], jnp.float32)
+  edges = jnp.array([[height, width, height, width]], jnp.float32)
 
   def one(logits, boxes):
     scores, place = lax.top_k(jax.nn.sigmoid(logits).reshape(-1), min(K, logits.size))

@@ -93,7 +93,7 @@ def sample_within(key, alpha, fixed, costs, budget, otherwise, tries=100):
 
 def expected_cost(alpha, costs):
   """E[cost] = sum_b softmax(alpha_b) . costs_b: [], the exact mean over paths, differentiable in alpha."""
-  return jnp.sum(jax.nn.softmax(alpha) * costs)
+  return jnp.sum(jax.nn.softmax(alpha) * jnp.asarray(costs, alpha.dtype))
 
 
 def penalty(alpha, budget):

@@ -6,7 +6,8 @@ held independent of eta. The settings are positive numbers, kept as their logari
 
 import jax
 import jax.numpy as jnp
-import optax
+
+from daas_jax.methods.optimizers import update
 
 
 def init(values):
@@ -35,8 +36,7 @@ def step(make, eta, gradient, opt_state, theta):
     respect to eta (Eq. 7), that is through the logarithms.
   """
   def after(eta):
-    updates, new = make(values(eta)).update(gradient, opt_state, theta)
-    return optax.apply_updates(theta, updates), new
+    return update(make(values(eta)), gradient, opt_state, theta)
 
   theta, pullback, opt_state = jax.vjp(after, eta, has_aux=True)
   return theta, opt_state, lambda g: pullback(g)[0]

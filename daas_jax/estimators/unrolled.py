@@ -7,6 +7,7 @@ import jax
 from jax import lax
 
 from daas_jax import trees
+from daas_jax.arrays import foreign
 from daas_jax.estimators import score
 
 
@@ -33,7 +34,9 @@ def unroll(theta, gradient, optimizer, steps=1, opt_state=None):
   """
   def step(carry, _):
     theta, state = carry
-    updates, state = optimizer.update(gradient(theta), state, theta)
+    g = gradient(theta)
+    with foreign():
+      updates, state = optimizer.update(g, state, theta)
     return (jax.tree.map(lambda t, u: t + u.astype(t.dtype), theta, updates), state), None
 
   start = theta, optimizer.init(theta) if opt_state is None else opt_state

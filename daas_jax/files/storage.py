@@ -74,7 +74,7 @@ def read_json(path, finite=True):
 
 
 def _without_waiting(path, how):
-  return os.open(path, how | os.O_NONBLOCK)
+  return os.open(path, how | getattr(os, 'O_NONBLOCK', 0))  # native Windows has none
 
 
 def _too_deep():
@@ -94,6 +94,20 @@ def _check_depth(content):
 def reason(error):
   """What an exception says, on one line of at most 160 characters."""
   return ' '.join(str(error).split())[:160]
+
+
+def require_utf8(path, what):
+  """BadInput where the C++ under JAX, which takes UTF-8 alone, cannot be given a path.
+
+  Args:
+    path: str.
+    what: what the message calls it, such as '--compilation_cache'.
+  """
+  try:
+    path.encode()
+  except UnicodeEncodeError:
+    raise BadInput(f'{what}={path!a} is not UTF-8, as what writes compiled programs needs it: choose another, or set PYTHONUTF8=1 where only the locale is not UTF-8'
+                   ) from None
 
 
 # --- object stores ------------------------------------------------------------------------------------------------

@@ -15,8 +15,10 @@ import numpy as np
 import optax
 
 from daas_jax.nets.losses import cross_entropy
+from daas_jax.arrays import beside
 from daas_jax.augment import preprocess
 from daas_jax.estimators import architecture, exact, score, summary
+from daas_jax.methods.optimizers import update
 from daas_jax.nets import kernels as k
 from daas_jax.nets.cells.primitives import PRIMITIVES
 
@@ -43,7 +45,8 @@ def loss(theta, Z, images, labels, primitives, rule='all'):
     outputs = jnp.stack([PRIMITIVES[name].apply(nodes[i], weights(name), 1, jax.random.key(e), kernels)
                          for name in primitives])
     nodes[j] = nodes[j] + architecture.mixture(outputs, Z[e], rule)
-  logits = jnp.mean(nodes[2], (1, 2)) @ theta['kernel'] + theta['bias']
+  features = jnp.mean(nodes[2], (1, 2))
+  logits = features @ theta['kernel'] + beside(theta['bias'], features)
   return cross_entropy(logits, labels)
 
 
@@ -79,8 +82,8 @@ def build_cell(config, data):
       key_rows, key_z = jax.random.split(key)
       rows = jax.random.randint(key_rows, (b,), 0, len(labels))
       Z = architecture.sample(key_z, jnp.zeros((len(EDGES), len(primitives))))
-      updates, state = optimizer.update(jax.grad(loss)(theta, Z, images[rows], labels[rows], primitives), state)
-      return (optax.apply_updates(theta, updates), state), None
+      gradient = jax.grad(loss)(theta, Z, images[rows], labels[rows], primitives)
+      return update(optimizer, gradient, state, theta), None
     return lax.scan(step, (theta, optimizer.init(theta)), jax.random.split(key_train, config.lab.arch_steps))[0][0]
 
   theta = train(theta)

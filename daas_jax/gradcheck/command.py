@@ -7,6 +7,7 @@ import os
 from daas_jax.config import schema as config_lib
 from daas_jax.files import atomic
 from daas_jax.runtime import progress, workdir
+from daas_jax.config import installed
 from daas_jax.data import select
 from daas_jax.nets import registry as nets
 from daas_jax.gradcheck import arch, point as point_lib, policy, report
@@ -37,6 +38,6 @@ def main(options):
       report.figure(os.path.join(folder, 'gradcheck.png'), rows, arch_rows)
       written.append('gradcheck.png')
     else:
-      reporter.note("\nno figure: matplotlib is not installed (pip install -e '.[plots]', then the same command)")
+      reporter.note(f"\nno figure: matplotlib is not installed ({installed.extra('plots')}, then the same command)")
     reporter.note(f'\nwritten: {", ".join(written)}, draws/ in {folder}')
   return rows

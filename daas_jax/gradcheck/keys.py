@@ -1,7 +1,7 @@
 """The keys of `python -m daas_jax.gradcheck`: every key of a search, and what is done at a point of it."""
 
 from daas_jax.config import schema
-from daas_jax.config.key import MOST, Key, above, all_of, at_least, between, one_of
+from daas_jax.config.key import above, all_of, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.gradcheck import estimators
 from daas_jax.methods import keys as method_keys, registry

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
-from daas_jax.config.key import Key, at_least, between, one_of
+from daas_jax.config.key import at_least, between, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import curvature
 from daas_jax.methods import optimizers as optimizers_lib, registry, stopping

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
-from daas_jax.config.key import MOST, Key, above, at_least, between, one_of
+from daas_jax.config.key import above, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, gumbel, passes, score, unrolled
 from daas_jax.methods import optimizers as optimizers_lib, registry, stopping

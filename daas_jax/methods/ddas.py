@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax import trees
-from daas_jax.config.key import MOST, Key, above, anything, between
+from daas_jax.config.key import above, anything, between, Key, MOST
 from daas_jax.estimators import ddas, passes
 from daas_jax.methods import optimizers as optimizers_lib, registry
 from daas_jax.nets import registry as nets

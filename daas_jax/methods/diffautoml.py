@@ -25,7 +25,8 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax import trees
-from daas_jax.config.key import MOST, Key, above, at_least, between, one_of
+from daas_jax.arrays import foreign
+from daas_jax.config.key import above, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas, hyper
 from daas_jax.methods import export, optimizers as optimizers_lib, registry
@@ -229,7 +230,7 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
     penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget)
   return make(problem, Settings(
       search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch,
-      schedule=optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch, group.lr_min / group.lr),
+      schedule=foreign()(optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch, group.lr_min / group.lr)),
       hyper={'lr': group.lr, 'weight_decay': group.weight_decay}, searched=tuple(config.hyper.searched),
       theta=lambda values: optimizers_lib.of_theta(config, values['lr'], values['weight_decay']),
       optimizers={'arch': optimizers_lib.of_group(config, 'arch'), 'gamma': optimizers_lib.of_group(config, 'gamma'),

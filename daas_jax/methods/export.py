@@ -38,7 +38,8 @@ class Ready(NamedTuple):
 
   Attributes:
     apply: (params, images [B, H, W, C]) -> logits [B, number of classes]; images uint8, or floating in [0, 1]. Pure,
-      and fit for `jit`; the same for an image whatever the others are.
+      and fit for `jit`; the same for an image whatever the others are. It raises TypeError for another dtype and
+      ValueError for another shape or, outside of `jit`, for other values (`preprocess.check`).
     params: {'params', 'batch_stats'}, pytrees of arrays.
     class_names: of the logits' columns.
   """
@@ -193,10 +194,9 @@ def load(workdir):
   params = _arrays(os.path.join(os.path.expanduser(workdir), 'network.npz'), shapes)
 
   def apply(params, images):
-    images = jnp.asarray(images)
-    if images.ndim != 4 or images.shape[1:] != shape:
-      raise ValueError(f'images must be [B, {", ".join(map(str, shape))}], got {images.shape}')
-    images = preprocess.to_float(images) if images.dtype == jnp.uint8 else images
+    images = preprocess.check(images, uint8=True, shape=shape)
+    # The network computes in the type of its weights, whatever the images' own.
+    images = preprocess.to_float(images, jnp.float32) if images.dtype == jnp.uint8 else images.astype(jnp.float32)
     return net.apply(params, preprocess.normalise(images, content['mean'], content['std']), False)[0]
 
   return Ready(apply, params, names)

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from daas_jax import trees
 from daas_jax.augment import inputs, preprocess
-from daas_jax.config.key import Key, above, at_least, between
+from daas_jax.config.key import above, at_least, between, Key
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
 from daas_jax.methods import optimizers as optimizers_lib, problem as problem_lib, registry

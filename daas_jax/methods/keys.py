@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from daas_jax.augment import inputs
-from daas_jax.config.key import MOST, Key, at_least, between, one_of
+from daas_jax.config.key import at_least, between, Key, MOST, one_of
 from daas_jax.data import keys as data_keys
 from daas_jax.methods import optimizers, registry
 from daas_jax.nets import registry as nets

@@ -5,7 +5,8 @@ from typing import Any
 
 import optax
 
-from daas_jax.config.key import Key, above, at_least, between, one_of
+from daas_jax.arrays import foreign
+from daas_jax.config.key import above, at_least, between, Key, one_of
 from daas_jax.errors import BadInput
 
 Schedule = Callable[[Any], Any]
@@ -64,8 +65,9 @@ def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: An
     gradient, parameters: pytrees of one structure.
     opt_state: the optimizer's state.
   """
-  updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-  return optax.apply_updates(parameters, updates), opt_state
+  with foreign():
+    updates, opt_state = optimizer.update(gradient, opt_state, parameters)
+    return optax.apply_updates(parameters, updates), opt_state
 
 
 # --- out of a config ------------------------------------------------------------------------------------------
@@ -126,8 +128,8 @@ def of_group(config: Any, name: str, lr: float | None = None) -> optax.GradientT
 
 def learning_rate(config: Any, steps_per_epoch: int) -> Schedule:
   """Learning rate of theta: step -> value, cosine from theta.lr to theta.lr_min over the whole search."""
-  return optax.cosine_decay_schedule(config.theta.lr, config.search.epochs * steps_per_epoch,
-                                     config.theta.lr_min / config.theta.lr)
+  return foreign()(optax.cosine_decay_schedule(config.theta.lr, config.search.epochs * steps_per_epoch,
+                                               config.theta.lr_min / config.theta.lr))
 
 
 def check(flat: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from daas_jax.config.key import Key, at_least, between
+from daas_jax.config.key import at_least, between, Key
 from daas_jax.errors import BadInput
 
 KEYS = {

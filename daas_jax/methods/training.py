@@ -10,6 +10,8 @@ from daas_jax import trees
 from daas_jax.methods import optimizers
 from daas_jax.nets import kernels, registry as nets
 from daas_jax.nets.losses import accuracy as accuracy_of, cross_entropy
+from daas_jax.arrays import foreign
+from daas_jax.methods.optimizers import update
 
 
 class TrainState(NamedTuple):
@@ -47,6 +49,7 @@ def optimizer(config: Any, total_steps: int) -> tuple[Any, Any]:
     lr = optax.linear_schedule(train.lr, 0.0, total_steps - rising)
   if rising:  # the first step moves too
     lr = optax.join_schedules([optax.linear_schedule(train.lr / rising, train.lr, rising - 1), lr], [rising])
+  lr = foreign()(lr)
   return optimizers.make(train.optimizer, lr, train.weight_decay, train.momentum, train.nesterov, clip=train.clip), lr
 
 
@@ -106,8 +109,8 @@ def make_step(config, net, tx, lr, train_input, total_steps):
     (loss, (accuracy, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
         state.variables['params'], state.variables['batch_stats'], train_input(images, progress, key_input), labels,
         train.drop_path * progress, key_drop)
-    updates, opt = tx.update(gradient, state.opt, state.variables['params'])
-    variables = {'params': optax.apply_updates(state.variables['params'], updates), 'batch_stats': batch_stats}
+    params, opt = update(tx, gradient, state.opt, state.variables['params'])
+    variables = {'params': params, 'batch_stats': batch_stats}
     metrics = {'train_loss': loss, 'train_accuracy': accuracy, 'lr': lr(state.step), 'grad_norm': trees.norm(gradient)}
     average = averaged(state.average, variables, state.step + 1, train.ema) if train.ema else {}
     return state._replace(step=state.step + 1, variables=variables, opt=opt, average=average), metrics

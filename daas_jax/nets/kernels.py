@@ -23,13 +23,9 @@ import numpy as np
 
 from daas_jax.config.key import Key, one_of
 from daas_jax.nets import devices
+from daas_jax.arrays import beside, floating, wide as _wide
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
-
-
-def _wide(x):
-  """x in float32 at least: what is summed over pixels is summed in that, whatever it is computed in."""
-  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _pad(x, p, value=0.0):
@@ -195,9 +191,8 @@ def batch_norm(x, split=False):
 def _batch_norm_fwd(x, split):
   wide = _wide(x)
   mean = jnp.mean(wide, (0, 1, 2))
-  if split:
-    return _normalised(x, *_moments_of_all(mean, jnp.mean(jnp.square(wide - mean), (0, 1, 2))))
-  return _normalised(x, mean, jnp.mean(jnp.square(wide - mean), (0, 1, 2)))
+  variance = jnp.mean(jnp.square(wide - beside(mean, x)), (0, 1, 2))
+  return _normalised(x, *(_moments_of_all(mean, variance) if split else (mean, variance)))
 
 
 def _moments_of_all(mean, variance):
@@ -205,20 +200,21 @@ def _moments_of_all(mean, variance):
   # Side by side: on CPU XLA joins sums that belong together, and no gathers.
   means, variances = jnp.moveaxis(lax.all_gather(jnp.stack([mean, variance]), devices.AXIS), 1, 0)
   mean = jnp.mean(means, 0)
-  return mean, jnp.mean(variances, 0) + jnp.mean(jnp.square(means - mean), 0)
+  return mean, jnp.mean(variances, 0) + jnp.mean(jnp.square(means - mean[None]), 0)
 
 
 def _normalised(x, mean, variance):
   inverse = lax.rsqrt(variance + BN_EPSILON)
-  y = ((_wide(x) - mean) * inverse).astype(x.dtype)
+  y = ((_wide(x) - beside(mean, x)) * beside(inverse, x)).astype(x.dtype)
   return y, (y, inverse)
 
 
 def _batch_norm_bwd(split, residuals, g):
   (y, inverse), dtype, g = residuals, g.dtype, _wide(g)
+  y = _wide(y)
   means = jnp.mean(g, (0, 1, 2)), jnp.mean(g * y, (0, 1, 2))
   mean, along = lax.pmean(means, devices.AXIS) if split else means
-  return ((inverse * (g - mean - y * along)).astype(dtype),)
+  return ((beside(inverse, g) * (g - beside(mean, g) - y * beside(along, g))).astype(dtype),)
 
 
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
@@ -260,8 +256,11 @@ def conv3x3(x, w, stride=1, pointwise=pointwise_plain):
 
   Returns:
     [B, ceil(H / stride), ceil(W / stride), D].
+
+  Raises:
+    TypeError: if x is not floating (XLA's convolutions refuse it themselves).
   """
-  return pointwise(jnp.concatenate(_taps(x, 3, stride, 1), -1), w.reshape(-1, w.shape[-1]))
+  return pointwise(jnp.concatenate(_taps(floating(x), 3, stride, 1), -1), w.reshape(-1, w.shape[-1]))
 
 
 def conv_plain(x, w, stride=1):

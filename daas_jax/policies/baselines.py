@@ -100,7 +100,7 @@ def outward(o, u, upwards):
     [...], in [0, 1]: the strength that `daas_jax.augment.apply` takes.
   """
   start = jnp.asarray([0.5 if name in _MIDDLE else 1. if name in _UPPER else 0. for name in RAND_AUGMENT_OPS])[o]
-  end = jnp.where(start == 0.5, upwards, 1 - start)
+  end = jnp.where(start == 0.5, upwards.astype(start.dtype), 1 - start)
   # Whole bits, rounded towards no change as in both papers' code; the operation alone would round away from it.
   bits = OPS['Posterize'].high - OPS['Posterize'].low
   u = jnp.where(o == RAND_AUGMENT_OPS.index('Posterize'), jnp.floor(u * bits) / bits, u)

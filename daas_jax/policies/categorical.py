@@ -15,7 +15,7 @@ import numpy as np
 
 from daas_jax.augment import apply, inputs
 from daas_jax.augment.ops import DAAS_OPS, OPS
-from daas_jax.config.key import Key, all_of, between, one_of
+from daas_jax.config.key import all_of, between, Key, one_of
 from daas_jax.files import metrics as metrics_lib
 from daas_jax.policies import registry, table as policy_table
 
@@ -169,7 +169,7 @@ def outcome_log_prob(gamma, policy, space):
   log_level = jax.nn.log_softmax(delta)[:, jnp.arange(space.K), policy.m]
   applied = jax.nn.log_sigmoid(p) + jnp.where(graded(space)[tuples] > 0, log_level, 0.0)
   slot = jnp.where(policy.y == 1, applied, jax.nn.log_sigmoid(-p))
-  agrees = jnp.all((tuples == policy.o) | (policy.y == 0), -1)
+  agrees = jnp.all((tuples == policy.o[None]) | (policy.y[None] == 0), -1)
   # A probability of 0 stays out of the sum, and its gradient out of the backward pass.
   return jax.nn.logsumexp(log_pi + jnp.sum(slot, -1), where=agrees)
 
@@ -195,7 +195,7 @@ def expected_features(gamma, coefficients, space):
   """E_Gamma[coefficients . features(Gamma)], [], in closed form over the N ** K tuples; differentiable in gamma."""
   n, levels = len(space.ops), space.levels
   w = coefficients.reshape(space.K, -1)
-  by_level = w[:, 1 + n :].reshape(space.K, n, levels) * graded(space)[:, None]
+  by_level = w[:, 1 + n :].reshape(space.K, n, levels) * graded(space)[None, :, None]
   value = w[:, :1, None] + w[:, 1 : 1 + n, None] + by_level  # [K, N, M] of an applied operation
   tuples, log_pi, p, delta = _tables(gamma, space)
   slots = jnp.arange(space.K)

@@ -45,7 +45,8 @@ def load_policy(path: str, smoothing: int = 1) -> Callable:
     every epoch (nearest neighbour), and is ignored otherwise.
 
   Raises:
-    BadInput: the file is missing or malformed.
+    BadInput: the file is missing or malformed, or `smoothing` is another number.
   """
+  policy_table.check_smoothing(smoothing)  # whatever the file holds
   row, found = _load(path)
   return row.augmenter(found, smoothing)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from daas_jax.augment import inputs
-from daas_jax.config.key import Key, anything
+from daas_jax.config.key import anything, Key
 from daas_jax.files import found as found_files, storage
 from daas_jax.policies import baselines, found, registry
 

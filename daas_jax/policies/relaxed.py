@@ -30,8 +30,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.augment import inputs
-from daas_jax.augment.ops import OPS, magnitude
-from daas_jax.config.key import Key, above, all_of, between
+from daas_jax.augment.ops import magnitude, OPS
+from daas_jax.config.key import above, all_of, between, Key
+from daas_jax.arrays import wide_type
+from daas_jax.augment.preprocess import check as check_images
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
 from daas_jax.files import metrics as metrics_lib
@@ -145,12 +147,16 @@ def apply(gamma, space, images, key):
 
   Returns:
     [B, H, W, C], float in [0, 1], of the dtype of `images`.
+
+  Raises:
+    TypeError, ValueError: images that are others (`preprocess.check`).
   """
+  images = check_images(images)
   key_l, key_b, key_apply = jax.random.split(key, 3)
   l = jax.random.randint(key_l, images.shape[:1], 0, space.L)
   b = relaxed_bernoulli(key_b, gamma['p'][l], space.bernoulli_temperature)
   weight = (selection(gamma, space)[l] * b).astype(images.dtype)
-  mu = gamma['mu'][l].astype(images.dtype)
+  mu = gamma['mu'][l].astype(wide_type(images.dtype))
   for k in range(space.K):
     images = _slot(images, weight[:, k], mu[:, k], jax.random.fold_in(key_apply, k), space.ops)
   return images
@@ -174,7 +180,7 @@ def _on_image(name):
     if not straight_through(name):
       return OPS[name].fn(image, magnitude(name, mu), key, *pair)
     out = OPS[name].fn(image, magnitude(name, lax.stop_gradient(mu)), key, *pair)
-    return out + (mu - lax.stop_gradient(mu))  # 0, with derivative 1
+    return out + (mu - lax.stop_gradient(mu)).astype(out.dtype)  # 0, with derivative 1
   return changed
 
 

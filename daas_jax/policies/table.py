@@ -20,9 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.files import atomic, storage
+from daas_jax.arrays import wide
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.augment.preprocess import to_float
+from daas_jax.augment.preprocess import check
 from daas_jax.errors import BadInput
 from daas_jax.policies import registry
 
@@ -267,8 +269,8 @@ def augmenter(table):
   def augment(key, images):
     key_policy, key_y, key_apply = jax.random.split(key, 3)
     i = jax.random.categorical(key_policy, jnp.asarray(log_probability))
-    p = jnp.asarray(table.p)[i]
-    y = jax.random.bernoulli(key_y, p, (images.shape[0], table.K))
+    shape = images.shape[0], table.K
+    y = jax.random.bernoulli(key_y, jnp.broadcast_to(jnp.asarray(table.p)[i], shape), shape)
     return apply_policy(images, jnp.asarray(o)[i], y, jnp.asarray(table.strength)[i], key_apply, ops=ops,
                         per='image')
 
@@ -285,22 +287,29 @@ def contract(augment, scheduled=False):
   Returns:
     The function (key, images [B, H, W, C], progress=1.0) -> images of the same shape and dtype, C = 1 or 3: floating
     in [0, 1], or uint8 0 to 255, which is divided by 255 and at the end multiplied and rounded. progress [] in [0, 1]
-    is the share of the training that is done. It raises TypeError for another dtype and ValueError for another shape.
+    is the share of the training that is done. It raises TypeError for another dtype and ValueError for another shape or
+    other values, as far as `check` sees them.
   """
   def changed(key, images, progress):
     return augment(key, images, progress) if scheduled else augment(key, images)
 
   def checked(key, images, progress=1.0):
-    images = jnp.asarray(images)
-    if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
-      raise TypeError(f'images must be uint8, or floating with values in [0, 1], got {images.dtype}')
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
-      raise ValueError(f'images must be [B, H, W, C] with C = 1 or 3, got {images.shape}')
+    images = check(images, uint8=True)
     if images.dtype != jnp.uint8:
       return changed(key, images, progress)
     return jnp.round(changed(key, to_float(images), progress) * 255).astype(jnp.uint8)
 
   return checked
+
+
+def check_smoothing(width):
+  """Refuses the width of a mean filter that is not an odd whole number from 1 on.
+
+  Raises:
+    BadInput: it is not.
+  """
+  if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or width < 1 or width % 2 == 0:
+    raise BadInput(f'smoothing must be an odd whole number of epochs, 1 for none, not {reprlib.repr(width)}')
 
 
 def epoch_at(progress, epochs):
@@ -313,6 +322,8 @@ def epoch_at(progress, epochs):
   Returns:
     int32 [] in [0, T).
   """
+  progress = jnp.asarray(progress)
+  progress = wide(progress) if jnp.issubdtype(progress.dtype, jnp.floating) else progress.astype(jnp.float32)
   return jnp.clip(jnp.floor(progress * epochs), 0, epochs - 1).astype(jnp.int32)
 
 

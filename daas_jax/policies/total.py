@@ -26,11 +26,11 @@ import numpy as np
 
 from daas_jax.augment import apply, inputs
 from daas_jax.augment.apply import apply_policy
-from daas_jax.config.key import Key, between
+from daas_jax.config.key import between, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
 from daas_jax.policies import categorical, registry, table as policy_table
-from daas_jax.policies.candidates import Space, parse, published, values
+from daas_jax.policies.candidates import parse, published, Space, values
 
 class Policy(NamedTuple):
   """One policy: phi int32 [K] in [0, N), and whether it is applied, y int32 [] in {0, 1}."""
@@ -167,7 +167,12 @@ def _epoch(row, where, n):
 
 
 def smoothed(p_tp, width):
-  """p_tp [T] under a mean filter of odd width (DDAS 3.5.4); at both ends the mean of the epochs that there are."""
+  """p_tp [T] under a mean filter of odd width (DDAS 3.5.4); at both ends the mean of the epochs that there are.
+
+  Raises:
+    BadInput: another width.
+  """
+  policy_table.check_smoothing(width)
   sums = lambda x: np.convolve(x, np.ones(width), 'same')[:len(x)] if width <= len(x) else np.array(
       [np.sum(x[max(0, t - width // 2):t + width // 2 + 1]) for t in range(len(x))])
   return sums(np.asarray(p_tp, np.float64)) / sums(np.ones(len(p_tp)))

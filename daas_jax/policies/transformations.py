@@ -24,7 +24,7 @@ import numpy as np
 from daas_jax.files import atomic, metrics as metrics_lib
 from daas_jax.augment import apply, inputs
 from daas_jax.augment.ops import OPS
-from daas_jax.config.key import Key, all_of
+from daas_jax.config.key import all_of, Key
 from daas_jax.errors import BadInput
 from daas_jax.policies import categorical, registry, table as policy_table
 

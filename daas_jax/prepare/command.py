@@ -8,6 +8,7 @@ import os
 import sys
 
 from daas_jax.config import arguments
+from daas_jax.runtime import progress
 from daas_jax.data import prepare, sources, streaming
 from daas_jax.errors import BadInput
 
@@ -40,6 +41,7 @@ def main(argv=None):
   Returns:
     Exit status: 0 done (or already done), 2 bad input, 130 interrupted.
   """
+  progress.any_encoding()
   try:
     return _run(_parser().parse_args(argv))
   except BadInput as e:

@@ -7,6 +7,8 @@ import sys
 
 from daas_jax.config import arguments
 from daas_jax.files import atomic, storage
+from daas_jax.config import installed
+from daas_jax.runtime import progress
 from daas_jax.errors import BadInput
 from daas_jax.report import page
 
@@ -28,7 +30,7 @@ def _modules():
   except ModuleNotFoundError as error:
     if (error.name or '').split('.')[0] != 'matplotlib':
       raise
-    raise BadInput("figures need matplotlib, which is not installed: pip install -e '.[plots]'") from error
+    raise BadInput(f"figures need matplotlib, which is not installed: {installed.extra('plots')}") from error
   return runs, sections
 
 
@@ -77,6 +79,7 @@ def _run(args):
 
 def main(argv=None):
   """Runs the command; returns its exit status: 0, 2 for bad input, 130 when interrupted."""
+  progress.any_encoding()
   try:
     _run(_parser().parse_args(argv))
     return 0

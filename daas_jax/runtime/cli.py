@@ -1,6 +1,7 @@
 """Flags, exit statuses and the compilation cache of the commands `search` and `train`."""
 
 import contextlib
+import difflib
 import inspect
 import logging
 import os
@@ -17,6 +18,10 @@ from ml_collections import config_flags
 from daas_jax.config import schema as config_lib
 from daas_jax.runtime import processes, signals
 from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL, Terminated
+from daas_jax.config import installed
+from daas_jax.files import storage
+from daas_jax.runtime import progress
+from daas_jax.errors import Interrupted
 
 CACHE = os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'), 'daas_jax')
 
@@ -26,11 +31,12 @@ _OWN = re.compile('RESOURCE_EXHAUSTED|INVALID_ARGUMENT|UNIMPLEMENTED')
 _RESUMED = ('search', 'train')
 _STATUSES = '''
 Exit status: 0 done, 2 bad input or a full disk, 3 a loss diverged, 75 ended on SIGTERM with the state saved, or left
-by another process of the run (requeue on it), 130 interrupted. The same command goes on from the last checkpoint. A
-second SIGTERM kills at once.
+by another process of the run (requeue on it), 130 ended on Ctrl-C with the state saved. The same
+command goes on from the last checkpoint. A second SIGTERM or Ctrl-C, a second after the first or
+later, kills at once.
 '''
 
-_GIVE = {'config': 'FILE.py, such as configs/quickstart.py', 'workdir': 'FOLDER, where the run is kept'}
+_GIVE = {'config': 'NAME or FILE.py, such as quickstart', 'workdir': 'FOLDER, where the run is kept'}
 
 
 def _missing(name):
@@ -77,11 +83,54 @@ def _one_line(error):
   return ' '.join(str(error).split())[:400]
 
 
+def find_config(argument, folder='', what='config file', example='quickstart'):
+  """Finds a config file. A path may hold ':' itself, so the longest that is a file counts; files come before names.
+
+  Args:
+    argument: FILE.py or NAME of a config of the package, with or without :VARIANT.
+    folder: what a relative path is relative to; '' the current folder.
+    what, example: what it is called and a name of one, for the error.
+
+  Returns:
+    The path and, where there is one, the variant: a list of one or two strings.
+
+  Raises:
+    BadInput: there is no such file.
+  """
+  parts = argument.split(':')
+  cuts = [(':'.join(parts[:n]), [':'.join(parts[n:])] if parts[n:] else []) for n in range(len(parts), 0, -1)]
+  for path, variant in cuts:
+    path = os.path.join(folder, os.path.expanduser(path))
+    if os.path.isfile(path):
+      return [path, *variant]
+  known = installed.config_names()
+  for path, variant in cuts:
+    name = installed.config_name(path)
+    if name in known:
+      return [os.path.join(installed.configs(), f'{name}.py'), *variant]
+  near = _near_config(cuts[:2][-1][0], folder, known)
+  raise BadInput(f'no {what} {argument!r}' + (f'; did you mean {near}?' if near else
+                 ': give the path of a Python file that defines get_config(), or the name of one of the package, '
+                 f'such as {example} (python -m daas_jax.search --list has them all)'))
+
+
+def _near_config(asked, folder, known):
+  """The file beside a missing one, or the config of the package, whose name is nearest; None where none is near."""
+  beside, name = os.path.split(os.path.expanduser(asked))
+  try:
+    files = sorted(file for file in os.listdir(os.path.join(folder, beside) or '.') if file.endswith('.py'))
+  except (OSError, ValueError):
+    files = []
+  near = difflib.get_close_matches(name, files, 1)
+  return os.path.join(beside, near[0]) if near else next(
+      iter(difflib.get_close_matches(installed.config_name(asked), known, 1)), None)
+
+
 def run_config_file(argument):
   """Runs a config file.
 
   Args:
-    argument: FILE.py, or FILE.py:VARIANT where its get_config takes one.
+    argument: FILE.py, or FILE.py:VARIANT where its get_config takes one; NAME of one of the package.
 
   Returns:
     What get_config returns; a ConfigDict as a plain copy.
@@ -89,9 +138,7 @@ def run_config_file(argument):
   Raises:
     BadInput: there is no such file, or it raises whatever it raises.
   """
-  path, *words = argument.split(':', 1)
-  if not os.path.isfile(path):
-    raise BadInput(f'no config file {path!r}: give the path of a Python file that defines get_config()')
+  path, *words = find_config(argument)
   try:
     get_config = _load(path).get_config
     if words and not _takes_a_word(get_config):
@@ -146,7 +193,7 @@ class _ConfigFile(flags.ArgumentParser):
   def parse(self, argument):
     config = run_config_file(argument)
     if not isinstance(config, ml_collections.ConfigDict):
-      raise BadInput(f"get_config() of the config file {argument.split(':', 1)[0]} must return a ConfigDict, such as "
+      raise BadInput(f"get_config() of the config file {find_config(argument)[0]} must return a ConfigDict, such as "
                      f'that of daas_jax.config.search_config(), not {_one_line(repr(config))[:60]}')
     for name in self._overrides:
       config_lib.refuse_foreign(name, config)
@@ -156,7 +203,7 @@ class _ConfigFile(flags.ArgumentParser):
 
 def _define(kind, arguments, define, values):
   # Without sys_argv the overrides are looked for in the words of the process, whatever `arguments` are.
-  config_flags.DEFINE_config_file('config', None, 'The config file.', lock_config=True, flag_values=values,
+  config_flags.DEFINE_config_file('config', None, 'The config file, or the name of one of --list.', lock_config=True, flag_values=values,
                                   sys_argv=[kind, *arguments])
   overrides = [match[1] for match in map(_override, arguments) if match]
   values['config'].parser = _ConfigFile(overrides)
@@ -225,16 +272,6 @@ def _quiet():
     sys.unraisablehook = before
 
 
-def _cache(folder):
-  """The path of --compilation_cache, as JAX takes one."""
-  try:
-    folder.encode()
-  except UnicodeEncodeError:  # a TypeError in the first step
-    raise BadInput(f'--compilation_cache={folder!a} is not UTF-8: give another folder, or off'
-                   ) from None
-  return os.path.expanduser(folder)
-
-
 def run(kind, main, arguments=None, define=lambda values: None):
   """Runs a command.
 
@@ -246,27 +283,36 @@ def run(kind, main, arguments=None, define=lambda values: None):
 
   Returns:
     Its exit status: 0, 2 for bad input or a full disk, 3 for a diverged run, 75 (`EX_TEMPFAIL`) for one that ended on
-    SIGTERM or whose other processes are gone, 130 when interrupted. SIGTERM while the results of a search or a training
-    are written lets them be written: 0.
+    SIGTERM or whose other processes are gone, 130 when interrupted. SIGTERM or Ctrl-C while the
+    results of a search or a training are written lets them be written: 0.
   """
+  progress.any_encoding()
   arguments = sys.argv[1:] if arguments is None else arguments
+  with signals.termination() if kind in _RESUMED else contextlib.nullcontext() as asked:
+    return _run(kind, main, arguments, define, asked)
+
+
+def _run(kind, main, arguments, define, asked):
   try:
-    with signals.termination() if kind in _RESUMED else contextlib.nullcontext() as asked:
+    with _quiet():
       options = parse(kind, arguments, define)
       if options.help:
         print(f'python -m daas_jax.{kind}\n' + options.main_module_help() + options.get_help()
               + (_STATUSES if asked else ''))
         return 0
       if options.compilation_cache != 'off':
-        jax.config.update('jax_compilation_cache_dir', _cache(options.compilation_cache))
+        storage.require_utf8(options.compilation_cache, '--compilation_cache')
+        jax.config.update('jax_compilation_cache_dir', os.path.expanduser(options.compilation_cache))
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
-      with _quiet():
-        main(options, asked) if asked else main(options)
+      main(options, asked) if asked else main(options)
       return 0
-  except (Diverged, Terminated) as error:  # of several processes each comes here, at the same step
+  except (Diverged, Interrupted, Terminated) as error:
+    # Of several processes each comes here, at the same step.
     if processes.first():
       print(f'daas_jax.{kind}:', *str(error).splitlines(), file=sys.stderr)
-    return 3 if isinstance(error, Diverged) else EX_TEMPFAIL
+    if isinstance(error, Diverged):
+      return 3
+    return 130 if isinstance(error, Interrupted) else EX_TEMPFAIL
   except BadInput as error:
     return processes.end(2, ' '.join([f'daas_jax.{kind}:', *str(error).splitlines()]))
   except OSError as error:  # such as a full disk: what is wrong is outside of this program

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import signal
 import time
 from typing import Any, Callable, NamedTuple
 
@@ -10,9 +11,10 @@ import jax
 import numpy as np
 
 from daas_jax.files import metrics as metrics_lib
-from daas_jax.config.key import Key, at_least, one_of
+from daas_jax.config.key import at_least, Key, one_of
 from daas_jax.runtime import checkpoint, disk, processes, signals
 from daas_jax.errors import Diverged, Terminated
+from daas_jax.errors import Interrupted
 
 
 KEYS = {
@@ -74,14 +76,15 @@ def run(job, workdir, config, progress, asked=signals.never):
       in a process that follows the first one of several: it keeps nothing, and is told what the first one restores.
     config: its `log` and `checkpoint` rooms are used.
     progress: a `daas_jax.runtime.progress` reporter.
-    asked: step -> bool, whether the run is to end after that step (`daas_jax.runtime.signals`).
+    asked: step -> whether the run is to end after that step (`daas_jax.runtime.signals.termination`).
 
   Returns:
     (the final state, the rows of metrics.jsonl; [] without a workdir).
 
   Raises:
     Diverged: when a metric is not finite; the checkpoints before it are kept.
-    Terminated: when it was asked to end before its last step; the state is saved.
+    Interrupted, Terminated: when it was asked to end before its last step, the former by Ctrl-C;
+      the state is saved.
     BadInput: when there are checkpoints and none can be read.
     OSError: the disk is full and `checkpoint.on_full_disk` is 'stop'; the checkpoints before are kept.
   """
@@ -227,8 +230,8 @@ def _steps(job, config, files, state, start, progress, asked):
   progress.begin(start, job)
   if start and _stopped(job, log, progress):
     return state
-  if start < job.total_steps and asked(start):
-    raise _terminated(start, files)
+  if start < job.total_steps and (end := asked(start)):
+    raise _ended(start, files, end)
   for step in range(start, job.total_steps):
     state, metrics = job.step(state, job.batches(step))
     jax.block_until_ready(window[-1:])  # one step in flight beside this one at most: it ends soon after it is asked to
@@ -263,16 +266,19 @@ def _steps(job, config, files, state, start, progress, asked):
         _require_finite(unplaced, done, checkpoints)
         files.save(done, unplaced, rows)
     if end and done < job.total_steps:
-      raise _terminated(done, files)
+      raise _ended(done, files, end)
   return state
 
 
-def _terminated(step, files):
+def _ended(step, files, why):
   with files.guarded(f'the checkpoint of step {step}', files.checkpoints.folder):
     files.checkpoints.wait()
   last = files.checkpoints.last()
-  return Terminated(f'ended on SIGTERM after step {step}; '
-                    + (f'the same command goes on from step {last}' if last else 'the same command begins again'))
+  goes_on = f'goes on from step {last}' if last else 'begins again'
+  after = f'after step {step}; the same command {goes_on}'
+  if why == signal.SIGINT:
+    return Interrupted(f'interrupted {after}')
+  return Terminated(f'ended on SIGTERM {after}')
 
 
 def _per_second(images, seconds):

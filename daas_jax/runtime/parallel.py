@@ -16,7 +16,7 @@ import numpy as np
 
 from daas_jax.runtime import processes as processes_lib
 from daas_jax.nets.devices import AXIS
-from daas_jax.config.key import Key, at_least, one_of
+from daas_jax.config.key import at_least, Key, one_of
 from daas_jax.errors import BadInput
 
 OVER = ('samples', 'data')

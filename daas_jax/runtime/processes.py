@@ -118,9 +118,21 @@ def asked(alone):
   """
   if not several():
     return alone
-  if alone(0):
-    os.kill(os.getpid(), signal.SIGTERM)  # JAX hears it from here on
-  return multihost_utils.reached_preemption_sync_point
+  told = []
+
+  def tell(step):
+    if alone(step) and not told:
+      told.append(step)
+      os.kill(os.getpid(), signal.SIGTERM)  # JAX hears it from here on
+
+  def together(step):
+    tell(step)
+    if not multihost_utils.reached_preemption_sync_point(step):
+      return False
+    return signal.SIGINT if everyone(np.int32(alone(step) == signal.SIGINT)) else signal.SIGTERM
+
+  tell(0)
+  return together
 
 
 def finished():

@@ -11,6 +11,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 _SHOWN = ('train_loss', 'train_accuracy', 'val_loss', 'val_accuracy')
 
 
+def any_encoding():
+  """From here on stdout and stderr take every text.
+
+  A letter that their encoding has not, as of a terminal that is not UTF-8, or that no encoding has,
+  as in a file's name, is shown as '?'. A stream with a way of its own keeps it: stderr as Python
+  opens it, or stdout with PYTHONIOENCODING=ascii:backslashreplace.
+  """
+  for stream in (sys.stdout, sys.stderr):
+    if getattr(stream, 'errors', None) == 'strict' and hasattr(stream, 'reconfigure'):
+      stream.reconfigure(errors='replace')
+
+
 def _text(row, images_per_second):
   values = ', '.join(f'{name} {row[name]:.4f}' for name in _SHOWN if name in row)
   return f"{row['phase']} epoch {row['epoch']} step {row['step']}: {values}, {images_per_second:.0f} images/s"

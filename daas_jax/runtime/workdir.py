@@ -1,9 +1,13 @@
 """The folder of a run: who may use it, and what a file in it looks like while it is written."""
 
 import contextlib
-import fcntl
 import json
 import os
+
+try:
+  import fcntl
+except ImportError:  # native Windows: what only reads needs no lock
+  fcntl = None
 
 from daas_jax.files import atomic, remote, storage
 from daas_jax.errors import BadInput, Terminated
@@ -68,13 +72,12 @@ def _opened_there(url, config_json):
 
 @contextlib.contextmanager
 def _opened_here(path, config_json):
-  path = _absolute(path)
+  path = _local(path)
   with contextlib.ExitStack() as stack:
     try:
       holds(path, config_json)  # before the lock file is made in a folder of something else
       os.makedirs(path, exist_ok=True)
-      lock = stack.enter_context(open(os.path.join(path, '.lock'), 'a'))
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      lock(stack.enter_context(_lock_file(path)))
       if not holds(path, config_json):
         atomic.write(os.path.join(path, 'config.json'), config_json)
     except BlockingIOError as error:
@@ -92,6 +95,30 @@ def shown(path):
 
 def _absolute(path):
   return os.path.abspath(os.path.expanduser(path))
+
+
+def _local(path):
+  """The absolute path of a workdir that is to be written; BadInput where this system cannot."""
+  if fcntl is None:
+    raise BadInput('a workdir needs locks of files, which native Windows has not: run it in WSL')
+  return _absolute(path)
+
+
+def _lock_file(folder):
+  return open(os.path.join(folder, '.lock'), 'ab')
+
+
+def lock(file, wait=False):
+  """Locks an open file; the system frees it with the last process that has it open.
+
+  Args:
+    file: of the folder of an opened workdir.
+    wait: until no other process has it locked.
+
+  Raises:
+    BlockingIOError: another process has, and it is not waited for.
+  """
+  fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def _unusable(path, error):
@@ -113,7 +140,7 @@ def opened_by_several(path, config_json):
   """
   if storage.is_remote(path):
     raise BadInput(f'{path} is in an object store, which has no locks for processes to share: give a local --workdir')
-  path = _absolute(path)
+  path = _local(path)
   try:
     holds(path, config_json)
     os.makedirs(path, exist_ok=True)
@@ -128,8 +155,8 @@ def opened_by_several(path, config_json):
 @contextlib.contextmanager
 def locked(path):
   """Waits until no other process is inside of this for the same folder."""
-  with open(os.path.join(path, '.lock'), 'a') as lock:
-    fcntl.flock(lock, fcntl.LOCK_EX)
+  with _lock_file(path) as file:
+    lock(file, wait=True)
     yield
 
 

@@ -2,6 +2,7 @@
 
 import textwrap
 
+from daas_jax.config import installed
 from daas_jax.augment.ops import OPS
 from daas_jax.data import sources
 from daas_jax.methods import keys, registry
@@ -42,6 +43,8 @@ def text() -> str:
       'policies that are given (config.policy.name, or --policy of a training)': {
           '': ', '.join(baselines.BASELINES) + ', searched, or a policy FILE'},
       'data sets (config.data.name)': _DATA,
+      'configs of the package (--config=NAME; those of studies/ are for daas_jax.study)': {
+          '': ', '.join(installed.config_names())},
   }
   lines = []
   for title, rows in groups.items():

@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from daas_jax import config as config_lib
+from daas_jax.config import schema as config_lib
 from daas_jax.data import select
 from daas_jax.methods import registry
 from daas_jax.nets import registry as nets

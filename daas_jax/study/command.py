@@ -5,18 +5,18 @@ import os
 import shlex
 import signal
 import sys
-import threading
 
 from daas_jax.config import arguments
 from daas_jax.files import storage
 from daas_jax.runtime import cli, workdir
+from daas_jax.runtime import progress, signals
 from daas_jax.errors import BadInput
 from daas_jax.study import plan, runs, workers as crew_lib
 
 
 def _parser():
   parser = arguments.Parser(prog='daas_jax.study', description=__doc__.split(':', 3)[-1].strip(), allow_abbrev=False)
-  parser.add_argument('--config', help='the study: FILE.py or FILE.py:VARIANT, such as configs/studies/mix.py:small')
+  parser.add_argument('--config', help='the study: NAME, FILE.py or either:VARIANT, such as studies/mix:small')
   parser.add_argument('--workdir', help='the folder of the study; gone on with if it holds one')
   parser.add_argument('--workers', default='1', help='runs at once; other commands on the same folder join in')
   parser.add_argument('--list', '--dry-run', action='store_true', help='prints the runs and their commands, and ends')
@@ -27,7 +27,7 @@ def _parser():
 def _options(argv):
   options = _parser().parse_args(argv)
   if not options.config:
-    raise BadInput('--config is missing: give --config=FILE.py, such as configs/studies/vs_random.py:small')
+    raise BadInput('--config is missing: give --config=NAME or FILE.py, such as studies/vs_random:small')
   if not options.workdir and not options.list:
     raise BadInput('--workdir is missing: give --workdir=FOLDER, where the study is kept')
   if storage.is_remote(options.workdir or ''):
@@ -69,19 +69,18 @@ class _Terminated(KeyboardInterrupt):
   """SIGTERM. As a KeyboardInterrupt, no handler of a study file's errors takes it for one of them."""
 
 
-def _terminate(number, frame):
-  signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one kills
-  raise _Terminated
-
-
 def main(argv=None):
   """Runs the command; returns its exit status.
 
   0, 1 where a run failed, 2 for bad input, 130 when interrupted, and `cli.EX_TEMPFAIL` (75) on SIGTERM, to it or to a
-  run: its runs are sent it too and save their states, and the same command goes on with them.
+  run: its runs are told too and save their states, and the same command goes on with them.
   """
-  if threading.current_thread() is threading.main_thread():
-    signal.signal(signal.SIGTERM, _terminate)
+  progress.any_encoding()
+  with signals.raised({signal.SIGTERM: _Terminated, signal.SIGINT: KeyboardInterrupt}):
+    return _main(argv)
+
+
+def _main(argv):
   try:
     return _run(_options(argv))
   except BadInput as error:
@@ -94,5 +93,6 @@ def main(argv=None):
     print('daas_jax.study: ended on SIGTERM; the same command goes on from what its runs saved', file=sys.stderr)
     return cli.EX_TEMPFAIL
   except KeyboardInterrupt:
-    print('daas_jax.study: interrupted; the same command goes on from what it kept', file=sys.stderr)
+    print('daas_jax.study: interrupted; the same command goes on from what its runs saved',
+          file=sys.stderr)
     return 130

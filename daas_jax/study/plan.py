@@ -4,7 +4,8 @@ A study file defines get_config(variant), which returns a dict of
 
   title      one line: what is compared, and the table of the paper that does
   seeds      whole numbers; every search and training below is run once for each
-  search     the config file of the searches, relative to the study file ('../daas_cifar10.py', '../x.py:smoke')
+  search     the config file of the searches, relative to the study file ('../x.py', '../x.py:smoke'), or the name of
+             one of the package ('daas_cifar10')
   train      the same for the trainings
   searches   {name: {'set': {key: value},       what differs from the config file, if anything
                      'config': FILE,            instead of `search`, if it is another
@@ -22,7 +23,6 @@ A study file defines get_config(variant), which returns a dict of
   references {label: label}                     rows with a reference of their own; may be left out
 """
 
-import difflib
 import json
 import os
 import re
@@ -32,6 +32,7 @@ import ml_collections
 
 from daas_jax.config import schema as config_lib
 from daas_jax.runtime import cli
+from daas_jax.config import installed
 from daas_jax.errors import BadInput
 from daas_jax.policies import baselines
 
@@ -111,16 +112,16 @@ def bases(variant, seeds, small=5, smoke=2):
   if variant not in ('', 'small', 'smoke'):
     raise ValueError(f"unknown variant {variant!r}: choose 'small' or 'smoke' (FILE.py:small)")
   if not variant:
-    return {'seeds': tuple(range(seeds)), 'search': '../daas_cifar10.py', 'train': '../train_cifar10.py'}
+    return {'seeds': tuple(range(seeds)), 'search': 'daas_cifar10', 'train': 'train_cifar10'}
   end, seeds = (':smoke', smoke) if variant == 'smoke' else ('', small)
-  return {'seeds': tuple(range(seeds)), 'search': f'../daas_small.py{end}', 'train': f'../train_small.py{end}'}
+  return {'seeds': tuple(range(seeds)), 'search': f'daas_small{end}', 'train': f'train_small{end}'}
 
 
 def load(argument):
   """Reads, expands and checks a study file.
 
   Args:
-    argument: FILE.py or FILE.py:VARIANT.
+    argument: FILE.py or FILE.py:VARIANT; NAME of one of the package.
 
   Returns:
     `Study`.
@@ -128,27 +129,15 @@ def load(argument):
   Raises:
     BadInput: no such file, or something in it that cannot be run; one line that says what.
   """
-  path = argument.split(':', 1)[0]
-  if not os.path.isfile(path):
-    raise BadInput(f'no study {path!r}{_known(path)}')
+  path = cli.find_config(argument, what='study', example='studies/vs_random')[0]
   data = cli.run_config_file(argument)
   if not isinstance(data, dict):
-    raise BadInput(f'{path} is no study: its get_config() returns a {type(data).__name__}, not a dict as in '
-                   'configs/studies/ (a config of a single run is for daas_jax.search or daas_jax.train)')
+    raise BadInput(f'{path} is no study: its get_config() returns a {type(data).__name__}, not a dict as those '
+                   'of studies/ (a config of a single run is for daas_jax.search or daas_jax.train)')
   try:
     return _study(data, os.path.dirname(os.path.abspath(path)))
   except BadInput as error:
     raise BadInput(f'{argument}: {error}') from error
-
-
-def _known(path):
-  folder = os.path.dirname(path) or '.'
-  if not os.path.isdir(folder):
-    return ': give the path of a file such as configs/studies/vs_random.py'
-  names = sorted(name for name in os.listdir(folder) if name.endswith('.py'))
-  close = difflib.get_close_matches(os.path.basename(path), names, 1)
-  return (f'; did you mean {os.path.join(folder, close[0])}?' if close
-          else f': {folder} holds {", ".join(names) or "no Python file"}')
 
 
 # --- checks: what a person who writes a study file gets wrong ---
@@ -225,10 +214,8 @@ def _check_links(searches, trainings, seeds):
 
 
 def _config_path(asked, folder):
-  path, *variant = asked.split(':', 1)
-  path = os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
-  if not os.path.isfile(path):
-    raise BadInput(f'there is no config file {path}')
+  path, *variant = cli.find_config(asked, folder)
+  path = os.path.normpath(path)
   return ':'.join([path, *variant])
 
 
@@ -299,8 +286,10 @@ def _study(data, folder):
 
 
 def _text(data, folder, runs, loaded):
-  """Files are named from the study's file on: it may be gone on with from another checkout, or another machine."""
-  short = lambda path: os.path.relpath(path, folder)
+  """Files are named from the study's file on, or the package's configs: it may be gone on with from another checkout,
+  or another machine."""
+  foreign = not installed.holds(folder)
+  short = lambda path: os.path.relpath(path, installed.configs() if foreign and installed.holds(path) else folder)
   described = {run.folder: {'config': short(run.config), 'set': run.set, 'genotype': run.genotype, 'policy': run.policy}
                | ({} if run.epoch is None else {'epoch': run.epoch}) for run in runs}
   content = {'kind': 'study', 'title': data['title'], 'rows': data['rows'], 'reference': data['reference'],

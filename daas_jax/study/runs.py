@@ -10,7 +10,6 @@ run is not, the claim stays until the run ends.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import reprlib
@@ -23,7 +22,7 @@ import uuid
 import daas_jax
 from daas_jax.config import schema as config_lib
 from daas_jax.files import atomic, storage
-from daas_jax.runtime import cli
+from daas_jax.runtime import cli, workdir
 from daas_jax.errors import BadInput
 from daas_jax.methods import registry
 from daas_jax.nets import registry as nets
@@ -119,9 +118,9 @@ def claim(run, root):
   """
   folder = os.path.join(root, run.folder)
   os.makedirs(folder, exist_ok=True)
-  with open(os.path.join(folder, _CLAIM), 'a', encoding='utf-8') as file:
+  with open(os.path.join(folder, _CLAIM), 'ab') as file:
     try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      workdir.lock(file)
     except BlockingIOError:
       yield None
       return
@@ -129,10 +128,12 @@ def claim(run, root):
 
 
 def _environment():
-  """The run imports the package that this process runs, from wherever it was started."""
+  """The run imports the package that this process runs, from wherever it was started, and what it
+  prints is UTF-8."""
   home = os.path.dirname(os.path.dirname(os.path.abspath(daas_jax.__file__)))
   path = os.environ.get('PYTHONPATH')
-  return os.environ | {'PYTHONPATH': home + (os.pathsep + path if path else '')}
+  return os.environ | {'PYTHONPATH': home + (os.pathsep + path if path else ''),
+                       'PYTHONIOENCODING': 'utf-8'}
 
 
 def _said(path):

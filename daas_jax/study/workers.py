@@ -96,8 +96,10 @@ class Crew:
       return table.write(self._root, self._study, self.results, self.failures)
 
   def _halt(self):
-    self._stop.set()
     with self._lock:
+      if self._stop.is_set():  # a run that is told twice takes it for impatience and is killed
+        return
+      self._stop.set()
       for process in self._processes:
         process.terminate()
 

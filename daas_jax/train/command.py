@@ -9,7 +9,7 @@ from absl import flags
 import jax
 import jax.numpy as jnp
 
-from daas_jax import config as config_lib
+from daas_jax.config import schema as config_lib
 from daas_jax.augment import inputs
 from daas_jax.data import evaluation, select, sources, splits, streaming
 from daas_jax.errors import BadInput

@@ -2,7 +2,7 @@
 
 from daas_jax.augment import inputs
 from daas_jax.config import schema
-from daas_jax.config.key import MOST, Key, above, anything, at_least, between, odd, one_of
+from daas_jax.config.key import above, anything, at_least, between, Key, MOST, odd, one_of
 from daas_jax.data import keys as data_keys
 from daas_jax.errors import BadInput
 from daas_jax.methods import optimizers

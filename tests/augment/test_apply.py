@@ -166,8 +166,12 @@ def test_bad_arguments_say_what_is_allowed(images):
     apply_each(images, _tile(o), _tile(y), _tile(strength), key, ops=())
   with pytest.raises(ValueError, match=r'^y must have shape \(4, 2\), got \(2,\)$'):
     apply_policy(images, o, y, strength, key, ops=NAMES, per='image')
-  with pytest.raises(ValueError, match=r'^images must be float \[B, H, W, C\]' + one_line):
+  with pytest.raises(TypeError, match=r'^images must be floating with values in \[0, 1\], got uint8' + one_line):
     apply_policy((255 * images).astype(jnp.uint8), o, y, strength, key, ops=NAMES)
+  with pytest.raises(ValueError, match=r'must have values in \[0, 1\], got 0 to ' + one_line):
+    apply_each(images * np.float32(255), _tile(o), _tile(y), _tile(strength), key, ops=NAMES)
+  with pytest.raises(TypeError, match='got int32'):
+    apply_mixture((255 * images).astype(jnp.int32), jnp.ones((1, 1)), jnp.ones(1), jnp.ones((1, 2)), key, ops=('Rotate',))
 
 
 def test_a_mixture_at_one_hot_weights_is_the_policy(images):

@@ -167,3 +167,13 @@ def test_bad_boxes_say_what_is_allowed():
   for bad in (BOXES[:2], BOXES[0], BOXES[..., :3], BOXES.astype(int)):
     with pytest.raises(ValueError, match=r'^boxes must be float \[4, N, 4\], got [^\n]*$'):
       apply_policy(IMAGES, o, y, strength, key, ops=NAMES, boxes=bad)
+
+
+@pytest.mark.parametrize('name', ['TranslateX', 'Rotate', 'HorizontalFlip'])
+def test_half_precision_boxes_are_moved_in_float32(name):
+  """The places are those of float32, rounded once: by whole pixels a box of bfloat16 is 2 pixels off beyond 256."""
+  boxes = jnp.asarray([[100, 260, 300, 420], [2, 130, 250, 384]], jnp.bfloat16)
+  moved = lambda boxes: boxes_lib.move(name, boxes, jnp.float32(0.0313), jax.random.key(0), 400, 501)
+  out, wanted = moved(boxes), moved(boxes.astype(jnp.float32))
+  assert out.dtype == jnp.bfloat16
+  np.testing.assert_array_equal(out, wanted.astype(jnp.bfloat16))

@@ -294,3 +294,46 @@ def test_magnitude():
   assert magnitude('SamplePairing', 0.5) == pytest.approx(0.2)
   with pytest.raises(ValueError, match='^unknown operation .Bluur.; known are ShearX, [^\n]*Smooth$'):
     magnitude('Bluur', 0.5)
+
+
+HALF_ROUNDING = 2**-7  # two roundings of bfloat16 near 1
+
+
+@pytest.fixture(name='half', scope='module')
+def half_fixture():
+  """(every operation's result on a bfloat16 image, the same of float32); on levels of 0 to 255, larger than 256."""
+  # Smooth, so that a coordinate's rounding in float32 does not show, and a wrong pixel does.
+  ramp = (np.arange(262)[:, None, None] // 3 + np.arange(270)[:, None] // 3 + np.zeros(3, int)) % 256
+  image, key = jnp.asarray(ramp / 255, jnp.bfloat16), jax.random.key(3)
+
+  @jax.jit
+  def run(image, partner):
+    return {name: row.fn(image, magnitude(name, 0.83), key, *((partner,) if row.pairs else ()))
+            for name, row in OPS.items()}
+
+  wide = image.astype(jnp.float32)
+  return run(image, image[::-1]), run(wide, wide[::-1]), run(jnp.asarray(ramp / 255, jnp.float32), wide[::-1])
+
+
+@pytest.mark.parametrize('name', OPS)
+def test_half_precision_has_the_places_and_levels_of_float32(half, name):
+  out, wanted, of_levels = (np.asarray(tree[name].astype(jnp.float32)) for tree in half)
+  assert half[0][name].dtype == jnp.bfloat16
+  np.testing.assert_allclose(out, wanted, atol=HALF_ROUNDING)
+  if name in ('Equalize', 'Posterize', 'AutoContrast'):  # by the level that a value was rounded from
+    np.testing.assert_allclose(out, of_levels, atol=HALF_ROUNDING)
+
+
+@pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
+def test_no_turn_no_shear_and_no_shift_change_no_pixel_in_half_precision(dtype):
+  image = jax.random.uniform(jax.random.key(0), (2, 2300, 1)).astype(dtype)
+  for fn in (ops_lib.rotate, ops_lib.shear_x, ops_lib.translate_x):
+    np.testing.assert_array_equal(jax.jit(fn)(image, jnp.zeros((), dtype)), image)
+
+
+@pytest.mark.parametrize('name', [name for name in OPS if name not in (
+    'Identity', 'HorizontalFlip', 'VerticalFlip', 'Rotate90')])
+def test_operations_refuse_images_that_are_not_floating(name):
+  image = jnp.zeros((6, 6, 3), jnp.uint8)
+  with pytest.raises(TypeError, match='^images must be floating here, got uint8'):
+    OPS[name].fn(image, 0.5, jax.random.key(0), *((image,) if OPS[name].pairs else ()))

@@ -22,8 +22,45 @@ def test_to_float_and_normalise():
   mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
   np.testing.assert_allclose(preprocess.normalise(images, mean, std), (raw / 255 - mean) / std, atol=2e-6)
   assert preprocess.to_float(raw, jnp.bfloat16).dtype == jnp.bfloat16
-  with pytest.raises(ValueError, match='^to_float takes uint8 images, got float32$'):
+  with pytest.raises(TypeError, match='^to_float takes uint8 images, got float32$'):
     preprocess.to_float(images)
+  for wrong in (lambda: preprocess.normalise(raw, mean, std), lambda: preprocess.resize_center_crop(raw, 8, 8),
+                lambda: preprocess.random_resized_crop(raw, jax.random.key(0), 8)):
+    with pytest.raises(TypeError, match='^images must be floating here, got uint8'):
+      wrong()
+
+
+GOOD = np.full((2, 3, 4, 3), 0.5, np.float32)
+
+
+@pytest.mark.parametrize('images, kind, words', [
+    (GOOD.astype(np.int32), TypeError, 'got int32'), (GOOD.astype(np.uint16), TypeError, 'got uint16'),
+    (GOOD > 1, TypeError, 'got bool'), (GOOD.astype(np.uint8), TypeError, 'to_float makes them of uint8'),
+    (GOOD * 255, ValueError, r'in \[0, 1\], got 127.5 to 127.5; divide by 255'), (GOOD - 1, ValueError, 'got -0.5'),
+    (jnp.asarray(GOOD * 4, jnp.bfloat16), ValueError, 'got 2 to 2'), (GOOD * np.nan, ValueError, 'got nan'),
+    (GOOD[0], ValueError, r'\[B, H, W, C\]'), (GOOD[..., :2], ValueError, 'C = 1 or 3'), (GOOD[:, :0], ValueError, 'B, H')])
+def test_images_of_another_type_shape_or_range_are_refused(images, kind, words):
+  with pytest.raises(kind, match=words):
+    preprocess.check(images)
+
+
+def test_good_images_pass_and_values_are_looked_at_where_there_are_any():
+  for good in (GOOD, GOOD[:0], GOOD.astype(float), jnp.asarray(GOOD, jnp.bfloat16), GOOD * 2.01):
+    assert preprocess.check(good).shape == np.shape(good)
+  assert preprocess.check(GOOD.astype(np.uint8), uint8=True).dtype == np.uint8
+  jax.eval_shape(preprocess.check, GOOD * 255)
+  with pytest.raises(ValueError, match=r'must be \[B, 3, 4, 1\]'):
+    preprocess.check(GOOD, shape=(3, 4, 1))
+
+
+def test_boxes_of_half_precision_images_are_those_of_float32():
+  images = jax.random.uniform(jax.random.key(0), (3, 300, 290, 1))
+  for crop in (lambda x: preprocess.random_resized_crop(x, jax.random.key(1), 96),
+               lambda x: preprocess.resize_center_crop(x, 64, 90)):
+    out = jax.jit(crop)(images.astype(jnp.bfloat16))
+    assert out.dtype == jnp.bfloat16
+    wanted = jax.jit(crop)(images.astype(jnp.bfloat16).astype(jnp.float32))
+    np.testing.assert_allclose(out.astype(jnp.float32), wanted, atol=2**-8)
 
 
 @pytest.mark.parametrize('raw', [False, True])

@@ -2,7 +2,8 @@
 
 It is never a process with a backend, so a fork is safe. A request is a line of JSON on stdin, an answer one on stdout:
 {'run': kind, 'words': [...], 'output': FILE} starts a process and is answered with its id, and may have 'moment' (see
-`arm`), 'slow' (seconds a step), 'jump' (see `jump`), 'file_size' (bytes a file may have), 'count' (see `count`);
+`arm`), 'slow' (seconds a step), 'jump' (see `jump`), 'file_size' (bytes a file may have), 'count' (see `count`),
+'same' (seconds in which signals are one);
 {'wait': id} with the status of that process, negative for a signal.
 """
 
@@ -85,7 +86,7 @@ def jump():
 
 def child(request):
   """The process itself; returns its exit status."""
-  from daas_jax.runtime import cli
+  from daas_jax.runtime import cli, signals
   module = importlib.import_module(f"daas_jax.{request['run']}")
   output = os.open(request['output'], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
   os.dup2(output, 1)
@@ -100,6 +101,8 @@ def child(request):
     slow(request['slow'])
   if request.get('jump'):
     jump()
+  if 'same' in request:
+    signals.SAME_SECONDS = request['same']
   if request.get('file_size'):
     resource.setrlimit(resource.RLIMIT_FSIZE, (request['file_size'], resource.RLIM_INFINITY))
   try:

@@ -156,23 +156,23 @@ def test_sigterm_to_one_process_ends_both_with_the_state_saved(config, straight,
   fault('SIGTERM to one of two processes')
 
 
-def test_sigterm_before_all_processes_are_there_is_not_forgotten(config, tmp_path, fault):
+def test_ctrl_c_before_all_processes_are_there_is_not_forgotten(config, tmp_path, fault):
   folder, port = tmp_path / 'run', commands.free_port()
   words = (f'--config={config}', f'--workdir={folder}', f'--heartbeat_seconds={HEARTBEAT}')
   early, = commands.cluster(2, *words, index=1, port=port, **QUICK)
   _until_it_hears(early)
-  early.terminate()
+  early.send_signal(signal.SIGINT)
   time.sleep(1)
   late, = commands.cluster(2, *words, index=0, port=port, **QUICK)
   (status, lines), (other, none) = _said(late, 120), _said(early, 120)
-  assert (status, other) == (75, 75) and len(lines) == 1 and not none, (lines, none)
-  assert 'ended on SIGTERM after step' in lines[0]
+  assert (status, other) == (130, 130) and len(lines) == 1 and not none, (lines, none)
+  assert 'interrupted after step' in lines[0]
   assert not (folder / 'policy.json').exists()
-  fault('SIGTERM while the processes join')
+  fault('Ctrl-C while the processes join')
 
 
 def _until_it_hears(process):
-  """Waits until a process has a handler for SIGTERM."""
+  """Waits until a process has a handler for SIGTERM, and so one of its own for Ctrl-C."""
   begun = time.monotonic()
   while True:
     with open(f'/proc/{process.pid}/status', encoding='utf-8') as file:

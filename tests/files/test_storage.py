@@ -1,11 +1,13 @@
 """Reading files that anybody may have written."""
 
+import ast
 import os
 import pathlib
 
 import pytest
 
 from daas_jax.files import atomic, storage
+from conftest import ROOT
 
 
 @pytest.mark.parametrize('content, value', [
@@ -76,3 +78,25 @@ def test_home(tmp_path, monkeypatch):
     ('~/gs://b', False), ('a b://c', False), ('://c', False), ('gs:/b', False)])
 def test_a_scheme_is_what_a_path_begins_with(path, remote):
   assert storage.is_remote(path) == remote
+
+
+def _depends_on_the_locale(call):
+  """Whether a call opens, reads or writes text without naming its encoding."""
+  name = getattr(call.func, 'attr', getattr(call.func, 'id', None))
+  words = {word.arg: word.value for word in call.keywords}
+  if name == 'open':
+    mode = words.get('mode', call.args[1] if len(call.args) > 1 else None)
+    text = isinstance(call.func, ast.Name) and 'b' not in getattr(mode, 'value', 'r')
+  else:
+    text = name in ('run', 'Popen', 'check_output') and 'text' in words  # subprocess
+    text |= name == 'write_text' or (name == 'read_text' and not call.args)  # pathlib
+  return text and 'encoding' not in words
+
+
+def test_no_file_depends_on_the_locale():
+  found = []
+  for path in sorted((ROOT / 'daas_jax').rglob('*.py')):
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+      if isinstance(node, ast.Call) and _depends_on_the_locale(node):
+        found.append(f'{path.relative_to(ROOT)}:{node.lineno}')
+  assert not found

@@ -9,7 +9,7 @@ from daas_jax.methods import problem as problem_lib
 from daas_jax.runtime import cli
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data import batches as batches_lib, sources
-from daas_jax.methods import build
+from daas_jax.methods import registry as build
 from daas_jax.nets.cells import architecture
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 

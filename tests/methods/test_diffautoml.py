@@ -11,7 +11,7 @@ from daas_jax.methods import problem as problem_lib
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas
-from daas_jax.methods import build, diffautoml
+from daas_jax.methods import diffautoml, registry as build
 from daas_jax.policies import transformations
 from daas_jax.types import Batch, Problem
 

@@ -369,3 +369,19 @@ def test_a_network_of_equal_cells_is_that_of_the_genotype():
   np.testing.assert_array_equal(own.apply(v, x, False)[0], net.apply(v, x, False)[0])
   with pytest.raises(BadInput, match='of a network of 3 cells, not 4'):
     own.clone(layers=4).init(jax.random.key(0), x, False)
+
+
+def test_pairs_in_either_order_make_one_network():
+  turned = lambda pairs: tuple(pairs[i ^ 1] for i in range(8))
+  other = DARTS_V2._replace(normal=turned(DARTS_V2.normal), reduce=turned(DARTS_V2.reduce))
+  images = jax.ShapeDtypeStruct((2, 8, 8, 3), jnp.float32)
+  trace = lambda g: str(jax.make_jaxpr(lambda key, x: DerivedNet(g, 4, 3, 4).init_with_output(key, x, False))(
+      jax.random.key(0), images))
+  assert trace(other) == trace(DARTS_V2)
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'int32', 'uint16'])
+def test_images_that_are_not_floating_are_refused(dtype):
+  with pytest.raises(TypeError, match=f'^images must be floating here, got {dtype}'):
+    jax.eval_shape(lambda x: DerivedNet(DARTS_V2, 4, 3, 4).init(jax.random.key(0), x, False),
+                   jax.ShapeDtypeStruct((2, 8, 8, 3), dtype))

@@ -3,6 +3,8 @@ import copy
 import json
 import os
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,6 +12,8 @@ from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype as gt
 from daas_jax.nets.cells.cell import CHAIN_EDGES, EDGES, NODE_EDGES
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES, PRIMITIVES
+from daas_jax.nets.cells import architecture
+from daas_jax.nets.cells.derived import DerivedNet
 
 WITH_NONE = ('none', *DAAS_PRIMITIVES)
 
@@ -359,3 +363,36 @@ def test_a_damaged_network_genotype_is_bad_input(change):
   change(content)
   with pytest.raises(BadInput, match='no usable genotype'):
     gt.from_json(content)
+
+
+def _turned(pairs):
+  """The pairs of every node in the other order."""
+  return tuple(pairs[i ^ 1] for i in range(8))
+
+
+def test_pairs_in_either_order_are_one_genotype(tmp_path):
+  found = gt.random_genotype(3, DAAS_PRIMITIVES)
+  other = found._replace(normal=_turned(found.normal), reduce=_turned(found.reduce))
+  assert other != found and gt.canonical(other) == found == gt.canonical(found)
+  assert gt.to_text(other) == gt.to_text(found)
+  gt.save(str(tmp_path / 'genotype.json'), other)
+  assert gt.load(str(tmp_path / 'genotype.json')) == found
+  whole = gt.NetworkGenotype((other.normal, found.reduce, other.reduce), found.primitives)
+  assert gt.canonical(whole).cells == (found.normal, found.reduce, found.reduce)
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda p: p[:7], 'node 5 is not a list of 2'), (lambda p: (*p, p[0]), 'not a list of 4 nodes'),
+    (lambda p: (p[0], p[0], *p[2:]), 'twice'), (lambda p: ((p[0][0], 2), *p[1:]), 'integer from 0 to 1'),
+    (lambda p: (('conv', 0), *p[1:]), 'unknown operation'), (lambda p: (('none', 0), *p[1:]), 'not one to choose')])
+def test_a_genotype_made_by_hand_is_held_to_what_a_file_is(change, words, tmp_path):
+  found = gt.random_genotype(3, DAAS_PRIMITIVES)
+  wrong = found._replace(normal=change(found.normal))
+  image = jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32)
+  net = DerivedNet(wrong, 3, 3, 4)
+  for use in (lambda: jax.eval_shape(lambda x: net.init(jax.random.key(0), x, False), image),
+              lambda: architecture.fixed(wrong, DAAS_PRIMITIVES),
+              lambda: gt.save(str(tmp_path / 'genotype.json'), wrong)):
+    with pytest.raises(BadInput, match=f'^the given genotype[^\n]*{words}'):
+      use()
+  assert not list(tmp_path.iterdir())

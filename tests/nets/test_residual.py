@@ -13,7 +13,8 @@ from daas_jax.methods import problem
 from daas_jax.data import sources
 from daas_jax.errors import BadInput
 from daas_jax.nets import count, kernels as k
-from daas_jax.nets.fixed import pyramidnet, residual, shake_shake, table as fixed
+from daas_jax.nets.fixed import pyramidnet, residual, shake_shake
+from daas_jax.nets.fixed.family import table as fixed
 from daas_jax.nets.cells.derived import count_parameters, DerivedNet
 from test_derived import DARTS_V2, images
 

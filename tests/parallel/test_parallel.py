@@ -11,7 +11,8 @@ import commands
 import several
 from daas_jax.nets import devices
 from daas_jax.runtime import loop, parallel
-from daas_jax.search import command as search, export as ready, results
+from daas_jax.search import command as search, results
+from daas_jax.search.command import export as ready
 from daas_jax.errors import BadInput
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from daas_jax.augment.ops import OPS
 from daas_jax.errors import BadInput
-from daas_jax.policies import categorical, files, found
+from daas_jax.policies import categorical, found, table as files
 from daas_jax.policies.categorical import Space
 
 GOOD = {'format': 'daas_jax.policy', 'version': 1, 'ops': ['Rotate', 'Invert', 'Cutout'], 'K': 2, 'levels': 10,
@@ -314,6 +314,8 @@ def test_uint8_is_the_float_result_rounded():
 @pytest.mark.parametrize('images,error,message', (
     (IMAGES.astype(np.int32), TypeError, 'uint8, or floating'),
     (IMAGES > 9, TypeError, 'got bool'),
+    (IMAGES.astype(np.float32), ValueError, r'values in \[0, 1\]'),
+    (IMAGES / 100 - 1, ValueError, r'values in \[0, 1\]'),
     (IMAGES[0], ValueError, r'\[B, H, W, C\] with C = 1 or 3, got \(8, 8, 3\)'),
     (IMAGES[..., :2], ValueError, 'C = 1 or 3')))
 def test_images_that_are_no_images(images, error, message):

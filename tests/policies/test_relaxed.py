@@ -11,7 +11,7 @@ import pytest
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
-from daas_jax.policies import categorical, files, relaxed
+from daas_jax.policies import categorical, relaxed, table as files
 
 # Kashima et al., Experiments: the names as the paper prints them.
 PRINTED = {'shear X': 'ShearX', 'shear Y': 'ShearY', 'translate X': 'TranslateX', 'translate Y': 'TranslateY',

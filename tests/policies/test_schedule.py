@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import daas_jax
 from daas_jax.errors import BadInput
 from daas_jax.policies import found, schedule
 from daas_jax.policies.schedule import Schedule
@@ -115,3 +116,22 @@ def test_damaged_files_say_what_is_wrong(tmp_path, change, said):
   with pytest.raises(BadInput, match=said) as error:
     found.load_policy(path)
   assert str(path) in str(error.value) and '\n' not in str(error.value)
+
+
+def test_the_epoch_of_a_progress_of_half_precision():
+  for dtype in (jnp.bfloat16, jnp.float16):
+    progress = jnp.arange(0, 1, 1 / 256).astype(dtype)  # both types hold them exactly
+    np.testing.assert_array_equal(schedule.epoch_at(progress, 600), np.arange(256) * 600 // 256)
+
+
+@pytest.mark.parametrize('smoothing', [2, 0, -1, 1.5, '3', True, None])
+def test_another_width_of_the_filter_is_one_line(smoothing, tmp_path):
+  """Also of a file that has nothing to smooth, and before that is read."""
+  path = tmp_path / 'policy.json'
+  schedule.save(str(path), Schedule(Space((Candidate('Invert', 0.0),), 1), np.array([0.5]), np.ones((1, 1))))
+  for run in (lambda: daas_jax.load_policy(str(path), smoothing=smoothing),
+              lambda: daas_jax.load_policy(str(tmp_path / 'none.json'), smoothing=smoothing),
+              lambda: schedule.smoothed([0.1, 0.2, 0.3], smoothing)):
+    with pytest.raises(BadInput, match='^smoothing must be an odd whole number of epochs[^\n]*$'):
+      run()
+  daas_jax.load_policy(str(path), smoothing=np.int64(3))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -317,6 +318,25 @@ def test_config_files_that_set_something_wrong(command, line, says):
   assert any(part in message for part in says.split('|'))
 
 
+@pytest.mark.parametrize('name', ['a:b.py', 'c:/d.py', 'a:b.py:7', 'x::y:.py', 'named', '~/home.py', '~/a:b.py'])
+def test_a_path_of_a_config_may_hold_colons_and_a_home(command, monkeypatch, name):
+  """The longest that is a file is the path; what is left is the variant."""
+  monkeypatch.setenv('HOME', str(command.folder / 'at home'))
+  path = command.folder / os.path.expanduser(name)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  command.write(path, SEARCH)
+  words = ['--workdir=run', '--config.search.epochs=2']
+  assert cli.parse('search', [f'--config={name}', *words]).config.search.batch == 10
+  command.write('a', '1 / 0')
+  command.write('a:b', '1 / 0')
+  command.write(path, SEARCH.replace('get_config():', 'get_config(batch=9):').replace('1, 0, 10', '1, 0, int(batch)'))
+  config = cli.parse('search', [f'--config={name}:5', *words]).config
+  assert (config.search.batch, config.search.epochs) == (5, 2)
+  command.write(path, '3')
+  assert f'the config file {os.path.expanduser(name)} raised' in command.refused('search', f'--config={name}', *words,
+                                                                                bare=True)
+
+
 def test_override_in_a_room_that_the_config_has_not(command):
   command.write('search.py', 'import ml_collections\nget_config = ml_collections.ConfigDict')
   assert 'search_config()' in command.refused('search', '--config.search.batch=3')
@@ -521,11 +541,13 @@ def test_interrupted_process_says_so_and_goes_on_later(command):
       err = one.communicate(timeout=300)[1]
     finally:
       one.kill()
-  assert one.returncode == 130 and 'interrupted' in err and err.count('\n') == 1
+  assert one.returncode == 130 and err.count('\n') == 2, err  # it was heard, and what came of it
+  end = re.fullmatch(r'daas_jax.search: interrupted after step (\d+); '
+                     r'the same command goes on from step \1', err.splitlines()[1])
   with process(command.folder, *words) as two:
     try:
       resumed = next(line for line in two.stdout if 'resuming' in line)
-      assert int(resumed.split()[-1]) >= 3
+      assert resumed.split()[-1] == end[1]
       status, _, err = command.bare('search', *words[2:], f'--compilation_cache={CACHE}')
       assert status == 2 and 'another process' in err and err.count('\n') == 1
     finally:

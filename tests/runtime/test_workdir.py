@@ -63,6 +63,18 @@ def test_a_folder_of_any_name(tmp_path, name):
   assert os.listdir(tmp_path) == [name]
 
 
+@pytest.mark.parametrize('open_', [workdir.opened, workdir.opened_by_several])
+def test_a_system_without_locks(open_, tmp_path, monkeypatch):
+  def refusal(name):
+    with pytest.raises(BadInput) as info:
+      with open_(str(tmp_path / name), CONFIG):
+        pytest.fail('opened')
+    return str(info.value)
+  monkeypatch.setattr(workdir, 'fcntl', None)
+  assert 'native Windows' in refusal('run')
+  assert not snapshot(tmp_path)
+
+
 @pytest.mark.parametrize('room, key, goes_on', [
     ('parallel', 'devices', True), ('parallel', 'over', True), ('data', 'workers', True), ('data', 'side', False)])
 def test_a_run_goes_on_however_it_is_computed(tmp_path, room, key, goes_on):

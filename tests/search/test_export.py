@@ -1,5 +1,6 @@
 """The network that a search ends with: what is saved comes back, and says of an image the same in every batch."""
 
+import functools
 import json
 import types
 
@@ -10,7 +11,7 @@ import pytest
 
 import daas_jax
 from daas_jax import config as config_lib
-from daas_jax.search import export as ready
+from daas_jax.search.command import export as ready
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.nets.shuffle import supernet as shuffle
@@ -68,6 +69,25 @@ def test_an_image_s_logits_do_not_depend_on_the_batch(searched):
   np.testing.assert_allclose(run(params, jnp.asarray(data.test_images) / 255), whole, atol=1e-5)
   with pytest.raises(ValueError, match='must be'):
     apply(params, np.zeros((2, 9, 8, 1), np.uint8))
+
+
+@pytest.mark.parametrize('dtype', ['int32', 'int64', 'uint16', 'bool', 'int8'])
+def test_images_of_whole_numbers_are_uint8(dtype, searched):
+  apply, params, _ = daas_jax.load(str(searched[0]))
+  for run in (apply, functools.partial(jax.eval_shape, apply)):  # a dtype is seen under jit too
+    with pytest.raises(TypeError, match='^images must be uint8, or floating with values'):
+      run(params, searched[3].test_images.astype(dtype))
+
+
+def test_floats_of_0_to_255_are_refused_and_empty_or_half_precision_batches_are_not(searched):
+  apply, params, _ = daas_jax.load(str(searched[0]))
+  images = searched[3].test_images
+  for wrong in (images.astype(np.float32), images / 127.5 - 1, jnp.asarray(images, jnp.float16)):
+    with pytest.raises(ValueError, match='values in'):
+      apply(params, wrong)
+  for good in (images[:0], jnp.asarray(images / 255, jnp.bfloat16), (images / 255).astype(np.float16)):
+    out = jax.eval_shape(apply, params, good)
+    assert out.shape == (len(good), 3) and out.dtype == jnp.float32
 
 
 def test_moments_are_means_over_the_batches(searched):

@@ -19,12 +19,17 @@ from daas_jax.data import select
 
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
-  """(config path, workdir, output) of a search that was never interrupted."""
+  """(config path, workdir, output) of a search that was never interrupted.
+
+  Its folder has a name that its stdout cannot show.
+  """
   folder = tmp_path_factory.mktemp('search')
   config = commands.config_file(folder, commands.SEARCH_CONFIG)
-  done = commands.run('search', f'--config={config}', f"--workdir={folder / 'run'}")
+  done = commands.run('search', f'--config={config}', f"--workdir={folder / 'Läufe'}",
+                      PYTHONIOENCODING='ascii')
   assert done.returncode == 0, done.stderr
-  return config, folder / 'run', done.stdout
+  assert f"in {folder / 'L?ufe'}\n" in done.stdout
+  return config, folder / 'Läufe', done.stdout
 
 
 def test_the_workdir_holds_the_result(finished):

@@ -23,6 +23,8 @@ from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.study import plan, runs as runs_lib, statistics, table
+from daas_jax.config import installed
+from daas_jax.study import workers as crew_lib
 
 STUDIES = sorted(path.stem for path in (ROOT / 'configs' / 'studies').glob('*.py'))
 DEFINE = {'search': search.define_flags, 'train': train.define_flags}
@@ -468,13 +470,49 @@ def test_configs_of_a_study_may_lie_in_the_home_folder(tmp_path, monkeypatch):
       f'{ROOT}/configs/daas_small.py:smoke', f'{ROOT}/configs/train_small.py:smoke'}
 
 
+def test_a_study_may_lie_anywhere(tmp_path, monkeypatch):
+  """In a folder with a colon, with configs beside it, and others found by their names in the package."""
+  folder = tmp_path / 'a:b'
+  folder.mkdir()
+  (folder / 'c:d.py').write_bytes((ROOT / 'configs' / 'daas_small.py').read_bytes())
+  text = textwrap.dedent(STUDY).replace('SEARCH', "'c:d.py:smoke'")
+  (folder / 'study.py').write_text(text.replace(", 'train': TRAIN", ''))
+  study = plan.load(str(folder / 'study.py'))
+  search_run, training = study.runs[:2]
+  assert search_run.config == f"{folder / 'c:d.py'}:smoke"
+  assert training.config == f"{os.path.join(installed.configs(), 'train_small.py')}:smoke"
+  assert set(json.loads(study.text)['configs']) == {'c:d.py:smoke', 'train_small.py:smoke'}
+  monkeypatch.chdir(folder)
+  assert plan.load('study.py').text == study.text
+
+
+def test_runs_are_told_to_end_once(tmp_path, folder):
+  """By the study, and not by its worker when one of them has ended: that would kill who still saves."""
+  class Run:
+    told = 0
+    poll = staticmethod(lambda: None)
+    def terminate(self):
+      self.told += 1
+  crew = crew_lib.Crew(load('mix'), tmp_path, 2, 'off')
+  runs = [Run(), Run(), Run()]
+  crew._started(runs[0])
+  crew._started(runs[1])
+  crew._halt()
+  crew._started(runs[2])  # begun in the same moment
+  crew._halt()
+  assert [run.told for run in runs] == [1, 1, 1]
+
+
 # --- one real study ---
 
 
 def test_smoke_study_end_to_end(tmp_path):
-  root = tmp_path / 'study'
-  done = commands.run('study', '--config=configs/studies/default_vs_searched.py:smoke', f'--workdir={root}')
-  assert done.returncode == 0, done.stdout + done.stderr + ''.join(p.read_text() for p in root.rglob('output.txt'))
+  root = tmp_path / 'Bücher'
+  done = commands.run('study', '--config=configs/studies/default_vs_searched.py:smoke', f'--workdir={root}',
+                      PYTHONIOENCODING='ascii')
+  printed = [p.read_text(encoding='utf-8') for p in root.rglob('output.txt')]
+  assert done.returncode == 0, done.stdout + done.stderr + ''.join(printed)
+  assert len(printed) == 6 and all(f' in {root}/' in text for text in printed)
   rows = json.loads((root / 'table.json').read_text())['rows']
   assert [row['seeds'] for row in rows] == [2, 2] and rows[1]['difference']['seeds'] == 2
   for seed in range(2):  # what a training was done with lies beside it
@@ -483,4 +521,5 @@ def test_smoke_study_end_to_end(tmp_path):
       assert (training / name).read_bytes() == (search_folder / name).read_bytes()
     found = json.loads((training / 'results.json').read_text())
     assert rows[1]['values'][str(seed)] == pytest.approx(100 * (1 - found['test_accuracy']))
-  assert f'written: table.md, table.json in {root}' in done.stdout and CACHE in done.args[-1]
+  assert f'written: table.md, table.json in {root}'.replace('ü', '?') in done.stdout
+  assert CACHE in done.args[-1]

@@ -10,7 +10,7 @@ import pytest
 from daas_jax import config as config_lib
 from daas_jax.methods import problem
 from daas_jax.runtime import checkpoint
-from daas_jax.train import step as training
+from daas_jax.train.command import step as training
 from daas_jax.data import sources
 
 

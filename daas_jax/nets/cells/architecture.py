@@ -103,13 +103,14 @@ def fixed(genotype, primitives):
   An edge that the genotype does not use has the first operation in A; B is zero there.
 
   Raises:
-    BadInput: an operation of the genotype is not among `primitives`.
+    BadInput: it is no genotype, or one of its operations is not among `primitives`.
   """
   a, b = np.zeros((2, len(cells.EDGES), len(primitives)), np.float32), np.zeros((2, len(cells.EDGES)), np.float32)
   if isinstance(genotype, genotype_lib.NetworkGenotype):
     raise BadInput(f'the genotype has {len(genotype.cells)} different cells, and this space has two: give one of this '
                    'space')
   used = {}
+  genotype = genotype_lib.canonical(genotype)
   for kind, pairs in enumerate((genotype.normal, genotype.reduce)):
     for i, (name, source) in enumerate(pairs):
       if name not in primitives:

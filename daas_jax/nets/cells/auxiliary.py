@@ -4,6 +4,8 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
+from daas_jax.arrays import beside
+
 
 def shapes(channels, num_classes):
   """Weights of the head on [B, H, W, channels]: {name: (shape, fan_in)}."""
@@ -30,10 +32,11 @@ def head(x, w, norms, pointwise):
   """
   x = jax.nn.relu(norms[0](pointwise(pool_2x2(jax.nn.relu(x)), w['conv1'])))
   # A 2 x 2 convolution of a 2 x 2 image is one product.
-  x = x.reshape(x.shape[0], 1, 1, -1) @ w['conv2'].reshape(-1, 768)
+  x = x.reshape(x.shape[0], 1, 1, 4 * x.shape[-1]) @ w['conv2'].reshape(-1, 768)
   for norm in norms[1:]:
     x = norm(x)
-  return jax.nn.relu(x)[:, 0, 0] @ w['kernel'] + w['bias']
+  features = jax.nn.relu(x)[:, 0, 0]
+  return features @ w['kernel'] + beside(w['bias'], features)
 
 
 def pool_2x2(x):

@@ -85,7 +85,7 @@ def _pull(operation, x, w, scale, g):
   """
   out, pull = jax.vjp(operation, x, w)
   g_x, g_w = jax.tree.map(lambda a: scale.astype(a.dtype) * a, pull(g))
-  return jnp.sum(jnp.sum(out.astype(scale.dtype) * g, (0, 1, 2))), g_x, g_w
+  return jnp.sum(jnp.sum(out.astype(scale.dtype) * g.astype(scale.dtype), (0, 1, 2))), g_x, g_w
 
 
 def _named(name, weights):

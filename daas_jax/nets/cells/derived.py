@@ -8,11 +8,12 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
+from daas_jax.arrays import beside
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
 from daas_jax.nets.cells import auxiliary, genotype as genotype_lib, space as space_lib
 from daas_jax.nets.count import AUXILIARY
-from daas_jax.nets.cells.cell import INPUTS, STEPS, reduction_layers
+from daas_jax.nets.cells.cell import INPUTS, reduction_layers, STEPS
 from daas_jax.nets.cells.primitives import PRIMITIVES
 
 MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
@@ -72,7 +73,7 @@ class DerivedNet(nn.Module):
   [n, C], in the order of their use: an optimizer then has far fewer leaves to update.
 
   Attributes:
-    genotype: `genotype.Genotype`, or a `genotype.NetworkGenotype` of as many cells.
+    genotype: `genotype.Genotype`, or a `genotype.NetworkGenotype` of as many cells; the pairs of a node in either order.
     num_classes: number of classes.
     layers: number of cells, 20 for CIFAR, 14 for ImageNet.
     channels: C of the first cells, 36 for CIFAR, 48 for ImageNet; doubled by each reduction.
@@ -81,7 +82,9 @@ class DerivedNet(nn.Module):
     kernels: 'fast' or 'plain' (see `daas_jax.nets.kernels`).
 
   Raises (when called):
-    BadInput: another stem, or an operation with which no final network can be made (noise, none).
+    BadInput: another stem, something that is no genotype, or an operation with which no final network can be made
+      (noise, none).
+    TypeError: images that are not floating.
   """
   genotype: Any
   num_classes: int
@@ -91,9 +94,10 @@ class DerivedNet(nn.Module):
   stem: str = 'cifar'
   kernels: str = 'fast'
 
-  def _check(self):
-    cells = genotype_lib.cells_of(self.genotype)
-    if isinstance(self.genotype, genotype_lib.NetworkGenotype) and len(cells) != self.layers:
+  def _checked_genotype(self):
+    genotype = genotype_lib.canonical(self.genotype)
+    cells = genotype_lib.cells_of(genotype)
+    if isinstance(genotype, genotype_lib.NetworkGenotype) and len(cells) != self.layers:
       raise BadInput(f'the genotype is of a network of {len(cells)} cells, not {self.layers}: set '
                      f'--config.network.layers={len(cells)}')
     for name, _ in (pair for _, pairs in cells for pair in pairs):
@@ -104,6 +108,7 @@ class DerivedNet(nn.Module):
       raise BadInput(f'unknown stem {self.stem!r}; give cifar or imagenet')
     if self.stem == 'imagenet' and self.channels % 2:
       raise BadInput(f'{self.channels} channels cannot be halved by the imagenet stem; give an even number')
+    return genotype
 
   @property
   def _kernels(self):
@@ -129,12 +134,12 @@ class DerivedNet(nn.Module):
 
     def norm(x):
       if not train:
-        return (x - next(centres)) * (next(inverses) * next(scale)) + next(offset)
+        return (x - beside(next(centres), x)) * beside(next(inverses) * next(scale), x) + beside(next(offset), x)
       # The same sums as in the kernel, which XLA computes once.
       batch = lax.stop_gradient(x)
       batch_mean = jnp.mean(batch, (0, 1, 2))
-      moments.append((batch_mean, jnp.mean(jnp.square(batch - batch_mean), (0, 1, 2))))
-      return self._kernels.batch_norm(x) * next(scale) + next(offset)
+      moments.append((batch_mean, jnp.mean(jnp.square(batch - beside(batch_mean, x)), (0, 1, 2))))
+      return self._kernels.batch_norm(x) * beside(next(scale), x) + beside(next(offset), x)
 
     def store():
       if train and not self.is_initializing():
@@ -162,9 +167,8 @@ class DerivedNet(nn.Module):
     s1 = self._stem_convolution('stem2', jax.nn.relu(s0), self.channels, halve, train)
     return s0, s1, True
 
-  def _cell(self, layer, s0, s1, channels, halved, reduction, train, keep):
+  def _cell(self, layer, pairs, s0, s1, channels, halved, reduction, train, keep):
     """One cell: s0, s1 -> [B, H', W', 4 channels]; keep: [8, B] drop-path factors, or None."""
-    pairs = genotype_lib.pairs_of(self.genotype, layer, reduction)
     strides = [2 if reduction and source < INPUTS else 1 for _, source in pairs]
     c0, c1 = s0.shape[-1], s1.shape[-1]
     shapes = {'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0), 'pre1': ((c1, channels), c1)}
@@ -201,7 +205,7 @@ class DerivedNet(nn.Module):
 
   @nn.compact
   def __call__(self, images, train, drop_path=0.0):
-    self._check()
+    genotype = self._checked_genotype()
     keep, logits_auxiliary = [None] * self.layers, None
     if train and not (isinstance(drop_path, (int, float)) and drop_path == 0):
       # One draw for the whole network: a draw an operation would take XLA longer to compile than the operation.
@@ -211,7 +215,8 @@ class DerivedNet(nn.Module):
     for layer in range(self.layers):
       reduction = layer in reduction_layers(self.layers)
       channels *= 2 if reduction else 1
-      s0, s1 = s1, self._cell(layer, s0, s1, channels, halved, reduction, train, keep[layer])
+      pairs = genotype_lib.pairs_of(genotype, layer, reduction)
+      s0, s1 = s1, self._cell(layer, pairs, s0, s1, channels, halved, reduction, train, keep[layer])
       halved = reduction
       # The head must get its variables whatever the call that makes them is for.
       if self.auxiliary and layer == reduction_layers(self.layers)[1] and (train or self.is_initializing()):
@@ -219,7 +224,7 @@ class DerivedNet(nn.Module):
     features = jnp.mean(s1, (1, 2))
     c = features.shape[-1]
     w = self._weights('classifier', {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)})
-    return features @ w['kernel'] + w['bias'], logits_auxiliary if train else None
+    return features @ w['kernel'] + beside(w['bias'], features), logits_auxiliary if train else None
 
 
 registry.register('derived', registry.Network(

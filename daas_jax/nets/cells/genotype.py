@@ -22,7 +22,7 @@ class Genotype(NamedTuple):
 
   Attributes:
     normal, reduce: 8 pairs (operation name, source node 0..4) each. Pairs 2 n and 2 n + 1 end in node n + 2, the
-      smaller source first; nodes 0 and 1 are the cell's inputs.
+      smaller source first (`canonical` takes either order); nodes 0 and 1 are the cell's inputs.
     primitives: names of the candidates it was chosen from.
   """
   normal: tuple
@@ -200,7 +200,12 @@ def _read_cell(nodes, cell, primitives, fail):
 
 
 def to_json(genotype):
-  """The genotype as plain dicts, lists, strings and integers; `from_json` is the inverse."""
+  """The genotype as plain dicts, lists, strings and integers; `from_json` is the inverse.
+
+  Raises:
+    BadInput: it is none (`canonical`).
+  """
+  genotype = canonical(genotype)
   cell = lambda pairs: [[list(pairs[2 * n]), list(pairs[2 * n + 1])] for n in range(STEPS)]
   head = {'format': FORMAT, 'version': VERSION, 'primitives': list(genotype.primitives)}
   if isinstance(genotype, NetworkGenotype):
@@ -248,6 +253,25 @@ def from_json(content, source='genotype'):
   return Genotype(normal, reduce, primitives)
 
 
+def canonical(genotype):
+  """A genotype that anyone may have made, checked and with the pairs of each node in their one order, as read from a file.
+
+  Weights are named and drawn in the order of the pairs: what uses a genotype uses this one.
+
+  Args:
+    genotype: Genotype or NetworkGenotype.
+
+  Raises:
+    BadInput: it would be refused in a file.
+  """
+  nodes = lambda pairs: [pairs[i : i + 2] for i in range(0, len(pairs), 2)]
+  if isinstance(genotype, NetworkGenotype):
+    content = {'cells': [nodes(pairs) for pairs in genotype.cells]}
+  else:
+    content = {'normal': nodes(genotype.normal), 'reduce': nodes(genotype.reduce)}
+  return from_json({'format': FORMAT, 'version': VERSION, 'primitives': genotype.primitives} | content, 'the given genotype')
+
+
 def save(path, genotype):
   """Writes a genotype file: the same bytes for the same genotype, whole or not at all.
 
@@ -256,7 +280,7 @@ def save(path, genotype):
     genotype: Genotype.
 
   Raises:
-    BadInput: the file cannot be written.
+    BadInput: the file cannot be written, or it is no genotype.
   """
   try:
     atomic.write(path, to_text(genotype))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.config.key import MOST, Key, between, even, one_of
+from daas_jax.config.key import between, even, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.files import found as found_files, metrics as metrics_lib
 from daas_jax.nets import registry

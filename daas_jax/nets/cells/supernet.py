@@ -4,13 +4,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from daas_jax.config.key import Key, anything, one_of
+from daas_jax.config.key import anything, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
 from daas_jax.nets.cells import architecture, auxiliary, cell as cells, space as space_lib
 from daas_jax.nets.cells.derived import keep_factors
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, some_primitives
 from daas_jax.nets.losses import accuracy, cross_entropy
+from daas_jax.arrays import beside
 
 NORMAL, REDUCE = 0, 1
 """Rows of alpha [2, E, O], beta [2, E], A and B: the two cell types."""
@@ -72,7 +73,7 @@ class SuperNet(nn.Module):
     x = kernels.batch_norm(k.conv3x3(x, w['conv'], stride, kernels.pointwise))
     scale = self.param(f'{name}_scale', nn.initializers.ones, (width,))
     offset = self.param(f'{name}_offset', nn.initializers.zeros, (width,))
-    return x * self._compute(scale) + self._compute(offset)
+    return x * beside(self._compute(scale), x) + beside(self._compute(offset), x)
 
   def _stem(self, images):
     """The inputs of the first cell, and whether the first of them is twice as large as the second."""
@@ -122,7 +123,7 @@ class SuperNet(nn.Module):
     c = features.shape[-1]
     shapes = {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)}
     w = self.param('classifier', k.draw_weights, shapes)
-    logits = features @ w['kernel'] + w['bias']
+    logits = features @ w['kernel'] + beside(w['bias'], features)
     return (logits, logits_auxiliary) if self.auxiliary else logits
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from daas_jax.config.key import MOST, Key, between
+from daas_jax.config.key import between, Key, MOST
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
 

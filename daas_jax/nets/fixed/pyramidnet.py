@@ -26,7 +26,7 @@ def widths(blocks, alpha):
 
 def kept(blocks):
   """Probability of each block to be kept, [blocks]: linear from 1 to `LAST_KEPT` (Yamada et al., Eq. 5)."""
-  return 1 - (1 - LAST_KEPT) * jnp.arange(1, blocks + 1) / blocks
+  return 1 - (1 - LAST_KEPT) * jnp.arange(1, blocks + 1).astype(jnp.float32) / blocks
 
 
 def shake_factors(key, blocks, batch):
@@ -45,7 +45,7 @@ def shake_factors(key, blocks, batch):
   key_b, key_a = jax.random.split(key)
   b = jax.random.uniform(key_b, (blocks, 1, 1)) < kept(blocks)[:, None, None]
   a = jax.random.uniform(key_a, (blocks, 2, batch))
-  return jnp.where(b, 1.0, a * jnp.array([2.0, 1.0])[:, None] - jnp.array([1.0, 0.0])[:, None])
+  return jnp.where(b, 1.0, a * jnp.array([[[2.0], [1.0]]]) - jnp.array([[[1.0], [0.0]]]))
 
 
 def _block(c_in, channels, stride):

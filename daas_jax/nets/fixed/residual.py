@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from daas_jax.arrays import beside
 from daas_jax.nets import kernels as k
 
 MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
@@ -38,7 +39,7 @@ def shake(x, forward, backward):
 
 
 def _scale(x, factor):
-  return x * jnp.reshape(factor, jnp.shape(factor) + (1, 1, 1)).astype(x.dtype)
+  return x * beside(jnp.reshape(factor, jnp.shape(factor) + (1, 1, 1)).astype(x.dtype), x)
 
 
 @shake.defjvp
@@ -89,12 +90,13 @@ def _run(block, x, w, averages, noise, train, kernels):
   def norm(name, x):
     if not train:
       inverse = lax.rsqrt(averages[f'{name}_variance'] + k.BN_EPSILON)
-      return (x - averages[f'{name}_mean']) * (inverse * w[f'{name}_scale']) + w[f'{name}_offset']
+      return ((x - beside(averages[f'{name}_mean'], x)) * beside(inverse * w[f'{name}_scale'], x)
+              + beside(w[f'{name}_offset'], x))
     # The same sums as in the kernel, which XLA computes once.
     batch = lax.stop_gradient(x)
     mean = moments[f'{name}_mean'] = jnp.mean(batch, (0, 1, 2))
-    moments[f'{name}_variance'] = jnp.mean(jnp.square(batch - mean), (0, 1, 2))
-    return kernels.batch_norm(x) * w[f'{name}_scale'] + w[f'{name}_offset']
+    moments[f'{name}_variance'] = jnp.mean(jnp.square(batch - beside(mean, x)), (0, 1, 2))
+    return kernels.batch_norm(x) * beside(w[f'{name}_scale'], x) + beside(w[f'{name}_offset'], x)
 
   return block.apply(x, conv, norm, noise), moments
 
@@ -162,7 +164,8 @@ class ResidualNet(nn.Module):
     features = jnp.mean(x, (1, 2))
     c = features.shape[-1]
     w = self.param('classifier', k.draw_weights, {'kernel': ((c, self.num_classes), c)})
-    return features @ w['kernel'] + self.param('classifier_bias', nn.initializers.zeros, (self.num_classes,))
+    bias = self.param('classifier_bias', nn.initializers.zeros, (self.num_classes,))
+    return features @ w['kernel'] + beside(bias, features)
 
 
 def conv_block(c_in, c_out, norm=True, size=3, stride=1):

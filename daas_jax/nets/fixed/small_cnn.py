@@ -6,8 +6,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from daas_jax.config.key import MOST, Key, between
+from daas_jax.config.key import between, Key, MOST
 from daas_jax.nets import kernels as k, registry
+from daas_jax.arrays import beside, foreign
 
 
 class SmallCNN(nn.Module):
@@ -32,14 +33,15 @@ class SmallCNN(nn.Module):
     for stage in range(3):
       w = self.param(f'conv{stage}', uniform, (3, 3, x.shape[-1], c))
       x = jax.nn.relu(kernels.batch_norm(k.conv3x3(x, w, 1, kernels.pointwise)))
-      x = nn.avg_pool(x, (2, 2), (2, 2))
+      with foreign():
+        x = nn.avg_pool(x, (2, 2), (2, 2))
       c *= 2
     x = jnp.mean(x, (1, 2))
     bound = 1 / math.sqrt(x.shape[-1])
     kernel = self.param('kernel', uniform, (x.shape[-1], self.num_classes))
     bias = self.param('bias', lambda key, n: jax.random.uniform(key, (n,), minval=-bound, maxval=bound),
                       self.num_classes)
-    return x @ kernel + bias
+    return x @ kernel + beside(bias, x)
 
 
 registry.register('small_cnn', registry.Network(

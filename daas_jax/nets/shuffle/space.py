@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.config.key import Key, at_least, between, one_of
+from daas_jax.config.key import at_least, between, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas
 from daas_jax.files import found as found_files, metrics as metrics_lib

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from daas_jax.arrays import beside
 from daas_jax.nets import kernels as k
 from daas_jax.nets.fixed.residual import MOMENTUM
 
@@ -174,7 +175,7 @@ def _layers(x, layers, vector, kernels, norm, at=0):
       x = kernels.depthwise(x, w, layer.stride, 1)
     else:
       x = kernels.pointwise(x, w)
-    x = norm(x, at) * scale + offset
+    x = norm(x, at) * beside(scale, x) + beside(offset, x)
     x = x if layer.kind == 'depthwise' else jax.nn.relu(x)
     at += layer.c_out
   return x
@@ -182,7 +183,7 @@ def _layers(x, layers, vector, kernels, norm, at=0):
 
 def shuffled_halves(x):
   """The channels of x [..., C] with even and with odd number, [..., C / 2] each: channel shuffle and split in one."""
-  pairs = x.reshape(*x.shape[:-1], -1, 2)
+  pairs = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)
   return pairs[..., 0], pairs[..., 1]
 
 
