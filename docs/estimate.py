@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.methods import problem as problem_lib
-from daas_jax.runtime import cli
+from daas_jax.config import file as config_file
 from daas_jax.nets.cells import cell as cells
 
 
@@ -147,7 +147,7 @@ class Counts(NamedTuple):
 
 def counts(name, batches):
   """Traces a config's gradient program at each of some batch sizes: `Counts`."""
-  config = cli.run_config_file(os.path.join(ROOT, 'configs', f'{name}.py'))
+  config = config_file.run(os.path.join(ROOT, 'configs', f'{name}.py'))
   config.network.kernels = 'xla'  # those that 'auto' takes on GPU and TPU
   image, classes, n = SETS[name]
 

@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 from daas_jax.config import installed
 from daas_jax.gradcheck import command as gradcheck
+from daas_jax.config import file as config_file
 from daas_jax.runtime import cli
 from daas_jax.search import command as search
 from daas_jax.study import command as study
@@ -39,14 +40,14 @@ def elsewhere(request, tmp_path, monkeypatch):
     ('train_shake_shake:2x96d', 'train_shake_shake', ['2x96d']), ('studies/mix:small', 'studies/mix', ['small']),
     ('configs/studies/mix.py:', 'studies/mix', [''])])
 def test_configs_are_found_by_name(elsewhere, word, path, variant):
-  assert cli.find_config(word) == [str(elsewhere / 'configs' / f'{path}.py'), *variant]
+  assert config_file.find(word) == [str(elsewhere / 'configs' / f'{path}.py'), *variant]
 
 
 @pytest.mark.parametrize('word', ['quickstart', 'quickstart.py', 'configs/quickstart.py'])
 def test_a_file_of_that_path_wins(elsewhere, word):
   os.makedirs('configs')
   with open(word, 'w', encoding='utf-8'):
-    assert cli.find_config(f'{word}:x') == [word, 'x']
+    assert config_file.find(f'{word}:x') == [word, 'x']
 
 
 @pytest.mark.parametrize('word, says', [
@@ -55,7 +56,7 @@ def test_a_file_of_that_path_wins(elsewhere, word):
     ('/configs/quickstart.py', 'mean quickstart?'), ('zzz', 'search --list'), ('', 'such as quickstart')])
 def test_a_name_that_is_none(elsewhere, word, says):
   with pytest.raises(BadInput) as info:
-    cli.find_config(word)
+    config_file.find(word)
   assert says in str(info.value) and '\n' not in str(info.value)
 
 

@@ -4,6 +4,7 @@ A config file builds on `search_config()`, `train_config()` or `gradcheck_config
 changes. The defaults are the paper's numbers for CIFAR-10.
 """
 
+from daas_jax.config.file import load
 from daas_jax.config.key import above, all_of, anything, at_least, between, even, Key, odd, one_of
 from daas_jax.config.schema import (
     check,
@@ -19,4 +20,4 @@ from daas_jax.config.schema import (
 )
 
 __all__ = ['Key', 'above', 'all_of', 'anything', 'at_least', 'between', 'check', 'default', 'even', 'every', 'flatten',
-           'gradcheck_config', 'odd', 'one_of', 'schema_of', 'search_config', 'to_json', 'train_config', 'unknown_key']
+           'gradcheck_config', 'load', 'odd', 'one_of', 'schema_of', 'search_config', 'to_json', 'train_config', 'unknown_key']

@@ -1,24 +1,20 @@
 """Flags, exit statuses and the compilation cache of the commands `search` and `train`."""
 
 import contextlib
-import difflib
-import inspect
 import logging
 import os
 import re
 import sys
 import traceback
-import types
 
 from absl import flags, logging as absl_logging
 import jax
 import ml_collections
 from ml_collections import config_flags
 
-from daas_jax.config import schema as config_lib
+from daas_jax.config import file as config_file, schema as config_lib
 from daas_jax.runtime import processes, signals
 from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL, Terminated
-from daas_jax.config import installed
 from daas_jax.files import storage
 from daas_jax.runtime import progress
 from daas_jax.errors import Interrupted
@@ -76,108 +72,7 @@ def _register(arguments):
     match = re.match(r'--?config=(.+)', argument)
     if match:
       with contextlib.suppress(BadInput):
-        run_config_file(match[1])
-
-
-def _one_line(error):
-  return ' '.join(str(error).split())[:400]
-
-
-def find_config(argument, folder='', what='config file', example='quickstart'):
-  """Finds a config file. A path may hold ':' itself, so the longest that is a file counts; files come before names.
-
-  Args:
-    argument: FILE.py or NAME of a config of the package, with or without :VARIANT.
-    folder: what a relative path is relative to; '' the current folder.
-    what, example: what it is called and a name of one, for the error.
-
-  Returns:
-    The path and, where there is one, the variant: a list of one or two strings.
-
-  Raises:
-    BadInput: there is no such file.
-  """
-  parts = argument.split(':')
-  cuts = [(':'.join(parts[:n]), [':'.join(parts[n:])] if parts[n:] else []) for n in range(len(parts), 0, -1)]
-  for path, variant in cuts:
-    path = os.path.join(folder, os.path.expanduser(path))
-    if os.path.isfile(path):
-      return [path, *variant]
-  known = installed.config_names()
-  for path, variant in cuts:
-    name = installed.config_name(path)
-    if name in known:
-      return [os.path.join(installed.configs(), f'{name}.py'), *variant]
-  near = _near_config(cuts[:2][-1][0], folder, known)
-  raise BadInput(f'no {what} {argument!r}' + (f'; did you mean {near}?' if near else
-                 ': give the path of a Python file that defines get_config(), or the name of one of the package, '
-                 f'such as {example} (python -m daas_jax.search --list has them all)'))
-
-
-def _near_config(asked, folder, known):
-  """The file beside a missing one, or the config of the package, whose name is nearest; None where none is near."""
-  beside, name = os.path.split(os.path.expanduser(asked))
-  try:
-    files = sorted(file for file in os.listdir(os.path.join(folder, beside) or '.') if file.endswith('.py'))
-  except (OSError, ValueError):
-    files = []
-  near = difflib.get_close_matches(name, files, 1)
-  return os.path.join(beside, near[0]) if near else next(
-      iter(difflib.get_close_matches(installed.config_name(asked), known, 1)), None)
-
-
-def run_config_file(argument):
-  """Runs a config file.
-
-  Args:
-    argument: FILE.py, or FILE.py:VARIANT where its get_config takes one; NAME of one of the package.
-
-  Returns:
-    What get_config returns; a ConfigDict as a plain copy.
-
-  Raises:
-    BadInput: there is no such file, or it raises whatever it raises.
-  """
-  path, *words = find_config(argument)
-  try:
-    get_config = _load(path).get_config
-    if words and not _takes_a_word(get_config):
-      raise BadInput(f'the config file {path} has no variants, and so no {words[0]!r}: give --config={path}')
-    config = get_config(*words)
-    if isinstance(config, ml_collections.ConfigDict):  # a plain copy: this one may be frozen
-      config = ml_collections.ConfigDict(config.to_dict())
-    return config
-  except BadInput:
-    raise
-  except OSError as error:
-    raise BadInput(f'the config file {path} cannot be read: {_one_line(error)}') from error
-  except (Exception, SystemExit) as error:  # it is the user's program: whatever it raises is about that file
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
-    where = f' in line {lines[-1]}' if lines else ''
-    raise BadInput(f'the config file {path} raised {type(error).__name__}{where}: {_one_line(error)}') from error
-
-
-def _takes_a_word(function):
-  """Whether a function can be called with one argument; True where that cannot be told."""
-  try:
-    inspect.signature(function).bind('')
-  except TypeError:
-    return not callable(function)
-  except ValueError:
-    pass
-  return True
-
-
-def _load(path):
-  """Runs a file from its source. Python's own loader takes a compilation that it kept for an edit of the same size in
-  the same second, and leaves __pycache__ beside the user's file."""
-  with open(path, 'rb') as file:
-    source = file.read()
-  module = types.ModuleType('daas_jax_config')
-  module.__file__ = path
-  sys.modules[module.__name__] = module  # dataclasses look themselves up there
-  exec(compile(source, path, 'exec'), module.__dict__)
-  return module
+        config_file.run(match[1])
 
 
 class _ConfigFile(flags.ArgumentParser):
@@ -191,10 +86,10 @@ class _ConfigFile(flags.ArgumentParser):
     self._overrides = overrides
 
   def parse(self, argument):
-    config = run_config_file(argument)
+    config = config_file.run(argument)
     if not isinstance(config, ml_collections.ConfigDict):
-      raise BadInput(f"get_config() of the config file {find_config(argument)[0]} must return a ConfigDict, such as "
-                     f'that of daas_jax.config.search_config(), not {_one_line(repr(config))[:60]}')
+      raise BadInput(f"get_config() of the config file {config_file.find(argument)[0]} must return a ConfigDict, such as "
+                     f'that of daas_jax.config.search_config(), not {config_file.one_line(repr(config))[:60]}')
     for name in self._overrides:
       config_lib.refuse_foreign(name, config)
     config.lock()
@@ -238,12 +133,12 @@ def parse(kind, arguments, define=lambda values: None):
     rest = values([f'daas_jax.{kind}', *arguments])[1:]
   except flags.IllegalFlagValueError as error:
     wrong = re.match(r'flag --config\.([\w.]+)=(.*?): ', str(error), re.DOTALL)
-    raise BadInput(config_lib.wrong_type(wrong[1], wrong[2], schema) if wrong else _one_line(error)) from error
+    raise BadInput(config_lib.wrong_type(wrong[1], wrong[2], schema) if wrong else config_file.one_line(error)) from error
   except KeyError as error:  # an override in a room that the config file's config has not
     raise BadInput(f'the config file sets no {error.args[0]}: start its config from '
                    f'daas_jax.config.{kind}_config()') from error
   except (flags.Error, AttributeError, TypeError, ValueError) as error:
-    raise BadInput(_one_line(error)) from error
+    raise BadInput(config_file.one_line(error)) from error
   if values.help:
     return values
   if rest:
@@ -316,13 +211,13 @@ def _run(kind, main, arguments, define, asked):
   except BadInput as error:
     return processes.end(2, ' '.join([f'daas_jax.{kind}:', *str(error).splitlines()]))
   except OSError as error:  # such as a full disk: what is wrong is outside of this program
-    return processes.end(2, f'daas_jax.{kind}: {_one_line(error)}: when that is mended, the same command goes on from '
+    return processes.end(2, f'daas_jax.{kind}: {config_file.one_line(error)}: when that is mended, the same command goes on from '
                          'the last checkpoint')
   except Exception as error:
     if not processes.several():
       raise
     if isinstance(error, jax.errors.JaxRuntimeError) and not _OWN.match(str(error)):  # a collective without its peer
-      processes.lost(_one_line(error))
+      processes.lost(config_file.one_line(error))
     return processes.end(1, traceback.format_exc())  # the others would wait for this one
   except KeyboardInterrupt:
     return processes.end(130, f'daas_jax.{kind}: interrupted; the same command goes on from what it kept')

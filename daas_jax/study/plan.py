@@ -30,9 +30,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from daas_jax.config import schema as config_lib
-from daas_jax.runtime import cli
-from daas_jax.config import installed
+from daas_jax.config import file as config_file, installed, schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.policies import baselines
 
@@ -129,8 +127,8 @@ def load(argument):
   Raises:
     BadInput: no such file, or something in it that cannot be run; one line that says what.
   """
-  path = cli.find_config(argument, what='study', example='studies/vs_random')[0]
-  data = cli.run_config_file(argument)
+  path = config_file.find(argument, what='study', example='studies/vs_random')[0]
+  data = config_file.run(argument)
   if not isinstance(data, dict):
     raise BadInput(f'{path} is no study: its get_config() returns a {type(data).__name__}, not a dict as those '
                    'of studies/ (a config of a single run is for daas_jax.search or daas_jax.train)')
@@ -214,7 +212,7 @@ def _check_links(searches, trainings, seeds):
 
 
 def _config_path(asked, folder):
-  path, *variant = cli.find_config(asked, folder)
+  path, *variant = config_file.find(asked, folder)
   path = os.path.normpath(path)
   return ':'.join([path, *variant])
 
@@ -231,7 +229,7 @@ def resolved(run, loaded):
   """
   schema = config_lib.every(run.kind)
   if run.config not in loaded:
-    loaded[run.config] = cli.run_config_file(run.config)
+    loaded[run.config] = config_file.run(run.config)
     if not isinstance(loaded[run.config], ml_collections.ConfigDict):
       raise BadInput(f'get_config() of {run.config} must return the ConfigDict of a {run.kind}')
     config_lib.check(loaded[run.config], run.kind)

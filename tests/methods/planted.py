@@ -6,7 +6,7 @@ import numpy as np
 
 from daas_jax import config as config_lib
 from daas_jax.methods import problem as problem_lib
-from daas_jax.runtime import cli
+from daas_jax.config import file as config_file
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data import batches as batches_lib, sources
 from daas_jax.methods import registry as build
@@ -123,7 +123,7 @@ def rotate_found(state, ops=ROTATE):
 
 def joint_rotate_config():
   """The same check for the joint search, which undoes a turn: configs/joint_faa_rotate90.py."""
-  return cli.run_config_file(str(ROOT / 'configs' / 'joint_faa_rotate90.py'))
+  return config_file.run(str(ROOT / 'configs' / 'joint_faa_rotate90.py'))
 
 
 def embedded():
@@ -132,7 +132,7 @@ def embedded():
 
 def ddas_rotate_config():
   """The same check for DDAS: configs/ddas_rotate90.py."""
-  return cli.run_config_file(str(ROOT / 'configs' / 'ddas_rotate90.py'))
+  return config_file.run(str(ROOT / 'configs' / 'ddas_rotate90.py'))
 
 
 def ddas_rotate_found(state):

@@ -64,7 +64,7 @@ def test_the_page_shows_what_is_printed(printed):
 def test_a_row_by_hand():
   """n_arch (n_aug + 2) + n_w passes: 80 of 16 and 16, 5 a device of 16; 30 of the paper's 5 and 10."""
   machine = estimate.Machine('m', 1, 16, 1, 1e12, 0.1, 1e12, 1e9, 1e-3, 0.0, 0.0)
-  config = estimate.cli.run_config_file(str(ROOT / 'configs' / 'daas_cifar10.py'))
+  config = estimate.config_file.run(str(ROOT / 'configs' / 'daas_cifar10.py'))
   cost = estimate.Cost(products=5e8, normalisations=9)  # 10 ms
   counted = estimate.Counts(1_000_000, 0, config, {64: cost, 4: cost}, (32, 32, 3), 50_000)
   row = estimate.estimate(counted, machine, 'samples', 16, (16, 16), 64)

@@ -14,6 +14,7 @@ import pytest
 
 import daas_jax
 from daas_jax import config as config_lib
+from daas_jax.config import file as config_file
 from daas_jax.runtime import cli, processes
 from daas_jax.search import command as search
 from daas_jax.train import command as train
@@ -501,7 +502,8 @@ def test_what_one_of_several_processes_did_wrong_is_not_blamed_on_another(comman
 QUICK = """
     import sys, time
     import jax.numpy as jnp
-    from daas_jax import cli, loop, search
+    from daas_jax.runtime import cli, loop
+    from daas_jax.search import command as search
 
     def step(state, batch):
       time.sleep(0.01)
@@ -570,5 +572,5 @@ def test_an_edit_of_the_same_size_in_the_same_second_is_seen(tmp_path):
     path.write_text(f'from daas_jax.config import search_config\ndef get_config():\n  config = search_config()\n'
                     f'  config.seed = {seed}\n  return config\n')
     os.utime(path, (1e9, 1e9))
-    assert cli.run_config_file(str(path)).seed == seed
+    assert config_file.run(str(path)).seed == seed
   assert [p.name for p in tmp_path.iterdir()] == ['config.py']

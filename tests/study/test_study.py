@@ -15,6 +15,7 @@ import pytest
 from scipy import stats
 
 from daas_jax import config as config_lib
+from daas_jax.config import file as config_file
 from daas_jax.runtime import cli
 from daas_jax.search import command as search
 from daas_jax.study import command as study_command
@@ -123,7 +124,7 @@ def test_amended_darts_is_trained_as_of_several_epochs_of_each_search():
 @pytest.mark.parametrize('given', [{'genotype': 'eta_0', 'epoch': -1}, {'genotype': 'eta_0', 'epoch': '5'},
                                    {'genotype': 'random', 'epoch': 5}, {'epoch': 5}])
 def test_an_epoch_of_no_search_is_bad_input(given):
-  data = cli.run_config_file(f"{ROOT / 'configs' / 'studies' / 'amended.py'}:smoke")
+  data = config_file.run(f"{ROOT / 'configs' / 'studies' / 'amended.py'}:smoke")
   data['trainings']['eta_0_1'] = {'policy': 'standard'} | given
   with pytest.raises(BadInput, match="'epoch'"):
     plan._check_shape(data)
