@@ -9,7 +9,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
-from daas_jax.estimators import gumbel, score
+from daas_jax.estimators import dsnas as dsnas_lib, gumbel, score
 
 RULES = ('all', 'sampled', 'ones')
 
@@ -78,5 +78,4 @@ def dsnas(loss, key, alpha):
   as if L were linear in Z: biased.
   """
   Z = sample(key, alpha)
-  reward = lax.stop_gradient(jnp.sum(jax.grad(loss)(Z) * Z, -1))
-  return jax.grad(lambda alpha: jnp.vdot(reward, jnp.sum(jax.nn.log_softmax(alpha) * Z, -1)))(alpha)
+  return dsnas_lib.gradient(alpha, jnp.argmax(Z, -1), jnp.sum(jax.grad(loss)(Z) * Z, -1))

@@ -7,7 +7,36 @@ one; how parameters give P(D_l) is the caller's function.
 import jax
 import jax.numpy as jnp
 
-from daas_jax import trees
+from daas_jax.estimators import unrolled
+
+
+def drawn_weights(p, p_tp):
+  """w_l = p_tp P(phi_l) / Z with Z = sum_l P(phi_l), of drawn policies: [L] (DDAS Eq. 12).
+
+  Args:
+    p: [L], P(phi_l).
+    p_tp: [], total probability.
+  """
+  return p_tp * p / jnp.sum(p)
+
+
+def expected_gradient(weights, gradients):
+  """sum_l w_l g_l over the clean batch and the augmented ones, the gradient of Eq. 5-6.
+
+  Args:
+    weights: [1 + L], the clean batch's first.
+    gradients: a pytree with a leading axis [1 + L].
+  """
+  return jax.tree.map(lambda g: jnp.tensordot(weights, g, 1), gradients)
+
+
+def differences(dots):
+  """a_l = g_val . (g_0 - g_l): [L] (DDAS Eq. 9), from dots [1 + L], g_val . g_0 first and then g_val . g_l."""
+  return dots[0] - dots[1:]
+
+
+def _with_clean(g_0, gradients):
+  return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), g_0, gradients)
 
 
 def theta_prime(theta, g_0, gradients, weights, eta):
@@ -19,14 +48,13 @@ def theta_prime(theta, g_0, gradients, weights, eta):
     weights: [L], P(D_l), or P(D_l) / Z over drawn policies.
     eta: learning rate.
   """
-  def leaf(t, g_0, g):
-    return t - eta * (jnp.tensordot(weights, g, 1) + (1 - jnp.sum(weights)) * g_0)
-  return jax.tree.map(leaf, theta, g_0, gradients)
+  weights = jnp.concatenate([1 - jnp.sum(weights, keepdims=True), weights])
+  return unrolled.inner_step(theta, expected_gradient(weights, _with_clean(g_0, gradients)), eta)
 
 
 def alignments(g_val, g_0, gradients):
-  """g_val . (g_0 - g_l) for every l: [L] (DDAS Eq. 9)."""
-  return jax.vmap(lambda g: trees.dot(g_val, g_0) - trees.dot(g_val, g))(gradients)
+  """g_val . (g_0 - g_l) for every l: [L] (DDAS Eq. 9); arguments as of `theta_prime`."""
+  return differences(unrolled.alignments(g_val, _with_clean(g_0, gradients)))
 
 
 def gradient(probability, gamma, candidates, a, eta, Z=1.0, normalise=False):

@@ -13,6 +13,7 @@ from jax import lax
 import jax.numpy as jnp
 
 from daas_jax import trees
+from daas_jax.estimators import unrolled
 
 
 class Passes(NamedTuple):
@@ -80,8 +81,7 @@ def run(gradient, theta, passes, count=None, point=linear, unroll=False):
     this = row(p)
     out, g = gradient(point(theta, this.point, registers), this.inputs)
     outputs = jax.tree.map(lambda a, o: a.at[p].set(o), outputs, out)
-    dots = dots.at[p].set(jnp.stack([trees.dot(g, jax.tree.map(lambda a, r=r: a[r], registers))
-                                     for r in range(n_registers)]) if n_registers else jnp.zeros(0))
+    dots = dots.at[p].set(unrolled.alignments(g, registers))
     registers = jax.tree.map(lambda r, a: r.at[this.store].set(a, mode='drop'), registers, g)
     return p + 1, registers, outputs, dots, trees.axpy(this.weight, g, total)
 

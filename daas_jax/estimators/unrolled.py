@@ -5,6 +5,7 @@ Everything takes and returns arrays; a loss is any function of (theta, ...) and 
 
 import jax
 from jax import lax
+import jax.numpy as jnp
 
 from daas_jax import trees
 from daas_jax.arrays import foreign
@@ -53,9 +54,11 @@ def alignments(g_val, train_gradients):
     train_gradients: the same pytree with a leading axis [n], gradients of the training loss at theta, a policy each.
 
   Returns:
-    [n].
+    [n]; of none, [0].
   """
-  return jax.vmap(trees.dot, (None, 0))(g_val, train_gradients)
+  n = len(jax.tree.leaves(train_gradients)[0])
+  rows = [trees.dot(g_val, jax.tree.map(lambda g, j=j: g[j], train_gradients)) for j in range(n)]
+  return jnp.stack(rows) if rows else jnp.zeros(0)
 
 
 def finite_difference(f, theta, v, r=0.01):

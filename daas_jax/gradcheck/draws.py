@@ -109,11 +109,10 @@ def uniform(point, key):
   nothing = np.asarray(jnp.all(point.policies.y == 0, -1))
   index = np.asarray(jax.random.choice(key, np.flatnonzero(~nothing), (point.n_aug,)))
   p_tp = p[~nothing].sum()
-  Z = p[index].sum() / p_tp
-  clean = point.gradients[0]
-  theta = ddas.theta_prime(point.theta, clean, _gradients(point, index), jnp.asarray(p[index] / Z), point.xi)
+  clean, weights = point.gradients[0], ddas.drawn_weights(jnp.asarray(p[index] / p_tp), p_tp)
+  theta = ddas.theta_prime(point.theta, clean, _gradients(point, index), weights, point.xi)
   a = ddas.alignments(point.val(theta)[1], clean, _gradients(point, index))
-  return {'index': index, 'a': np.asarray(a), 'Z': Z}
+  return {'index': index, 'a': np.asarray(a), 'Z': p[index].sum() / p_tp}
 
 
 def straight_through(point, key):

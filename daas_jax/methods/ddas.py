@@ -143,11 +143,11 @@ def make(problem, settings):
     p, p_tp = jax.vmap(phi, (None, 0))(state.gamma, searched), problem.policies.total_probability(state.gamma)
     Z = jnp.sum(p)
     # Eq. 12; the clean pass, which every device runs, counts once.
-    weights = jnp.concatenate([(1 - p_tp[None]) / settings.devices, _own(settings, p_tp * p / Z)])
+    weights = jnp.concatenate([(1 - p_tp[None]) / settings.devices, _own(settings, ddas.drawn_weights(p, p_tp))])
 
     def theta_prime(theta, weights, registers):  # Eq. 6; rows of no weight are at theta
       def moved():
-        expected = trees.psum(jax.tree.map(lambda g: jnp.tensordot(weights, g, 1), registers), axis)
+        expected = trees.psum(ddas.expected_gradient(weights, registers), axis)
         return update(optimizers['theta'], expected, state.opt_theta, theta)[0]
 
       weigh = trees.psum(jnp.any(weights != 0).astype(jnp.float32), axis)  # all devices have to go the same way
@@ -156,7 +156,7 @@ def make(problem, settings):
     ran = passes.run(_gradient(problem, batch, run, key_image, z, key_network), state.theta,
                      schedule(n_policies, settings.val_batches, weights), point=theta_prime, unroll=settings.unroll)
     dots = jnp.mean(ran.dots[1 + n_policies :], 0)
-    a = trees.all_gather(dots[0] - dots[1:], axis).reshape(-1)  # Eq. 9, of all devices' policies
+    a = trees.all_gather(ddas.differences(dots), axis).reshape(-1)  # Eq. 9, of all devices' policies
     lr = settings.lr(state.step)
     probability = lambda gamma, policy: problem.policies.total_probability(gamma) * phi(gamma, policy)
     g_gamma = ddas.gradient(probability, state.gamma, searched, a, lr, Z, settings.normalise)  # Eq. 16-17
