@@ -1,39 +1,75 @@
 """Differentiable joint search of neural architectures and augmentation policies (DAAS), in JAX.
 
-`load_policy(FILE)` and `load_genotype(FILE)` make what a search found usable in anyone's own training;
-`load(WORKDIR)` gives the trained network that a DiffAutoML search ended with.
+Every name here is imported when it is first used: `import daas_jax as dx` itself imports nothing, JAX included.
+
+Use what a search found
+  load_policy, load_genotype, load           a policy, a pair of cells, a network, from their files
+  DerivedNet                                 the network of a pair of cells, a linen module
+
+Search with functions of your own, no config and no workdir
+  Problem, Architectures, Batch              what a method searches over, made of plain functions
+  SearchState, Method                        what it goes on with: init(key) and step(state, batch)
+  daas, ddas, darts, joint_faa, diffautoml, faster_aa     (problem, settings) -> Method
+  DaasSettings, DdasSettings, DartsSettings, JointFaaSettings, DiffAutoMLSettings, FasterAASettings
+  CategoricalSpace, categorical_policies, categorical_augment     DAAS's policies
+  CandidateSpace, Candidate, candidate_policies, candidate_augment   DDAS's
+  make_optimizer                             an optimizer by its name
+
+Search by a config, on a network or by a method of your own
+  search_config, train_config, gradcheck_config, load_config, check_config, Key
+  register_network                           a linen module as a network of searches and trainings
+  register_method, MethodRow                 a method
+  register_space, PolicySpace                a space of policies
+  methods, networks, policy_spaces, operations    what there is
+
+Gradients
+  estimators                                 every estimator, and the exact gradients that they are held against
+
+Errors
+  BadInput, Diverged, Terminated, Interrupted
+
+The commands are `python -m daas_jax.search`, `.train`, `.study`, `.report`, `.gradcheck`, `.benchmark` and `.prepare`.
 """
 
+import importlib
+from typing import Any
 
-def load_policy(path, smoothing=1):
-  """A found policy as an augmentation: (key, images [B, H, W, C], progress=1.0) -> images, usable under jit.
+__version__ = '0.1.0'
 
-  See `daas_jax.policies.found.load_policy`.
+_NAMES = {
+    'Architectures': 'types', 'Batch': 'types', 'Method': 'types', 'Problem': 'types', 'SearchState': 'types',
+    'BadInput': 'errors', 'Diverged': 'errors', 'Interrupted': 'errors', 'Terminated': 'errors',
+    'CandidateSpace': 'policies.candidates:Space', 'Candidate': 'policies.candidates',
+    'candidate_policies': 'policies.total:policies', 'candidate_augment': 'policies.total:augment',
+    'CategoricalSpace': 'policies.categorical:Space', 'categorical_policies': 'policies.categorical:policies',
+    'categorical_augment': 'policies.categorical:augment',
+    'DerivedNet': 'nets.cells.derived', 'Key': 'config.key', 'MethodRow': 'methods.registry:Row',
+    'PolicySpace': 'policies.registry', 'check_config': 'config.schema:check', 'load_config': 'config.file:load',
+    'gradcheck_config': 'config.schema', 'search_config': 'config.schema', 'train_config': 'config.schema',
+    'daas': 'methods.daas:make', 'DaasSettings': 'methods.daas:Settings',
+    'ddas': 'methods.ddas:make', 'DdasSettings': 'methods.ddas:Settings',
+    'darts': 'methods.amended_darts:make', 'DartsSettings': 'methods.amended_darts:Settings',
+    'joint_faa': 'methods.joint_faa:make', 'JointFaaSettings': 'methods.joint_faa:Settings',
+    'diffautoml': 'methods.diffautoml:make', 'DiffAutoMLSettings': 'methods.diffautoml:Settings',
+    'faster_aa': 'methods.faster_aa:make', 'FasterAASettings': 'methods.faster_aa:Settings',
+    'estimators': 'estimators:', 'load': 'methods.export', 'load_genotype': 'nets.cells.genotype:load',
+    'load_policy': 'policies.found', 'make_optimizer': 'methods.optimizers:make', 'methods': 'methods.registry',
+    'networks': 'nets.registry', 'operations': 'augment.ops:OPS', 'policy_spaces': 'policies.registry:spaces',
+    'register_method': 'methods.registry:register', 'register_network': 'nets.linen',
+    'register_space': 'policies.registry:register',
+}
+"""{public name: 'module', or 'module:name' where it is called otherwise there; 'module:' is the module itself}."""
 
-  Raises:
-    daas_jax.errors.BadInput: if the file is not a policy file, or smoothing not an odd number from 1 on.
-  """
-  from daas_jax.policies import found  # not at the top: `import daas_jax` should not import JAX
-  return found.load_policy(path, smoothing)
+__all__ = sorted(_NAMES)
 
 
-def load(workdir):
-  """The network that a DiffAutoML search ended with, ready to use: (apply, params, class_names).
-
-  See `daas_jax.methods.export.load`.
-
-  Raises:
-    daas_jax.errors.BadInput: if the folder holds no such network.
-  """
-  from daas_jax.methods import export
-  return export.load(workdir)
+def __getattr__(name: str) -> Any:
+  if name not in _NAMES:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  module, _, attribute = _NAMES[name].partition(':')
+  found = importlib.import_module(f'daas_jax.{module}')
+  return found if _NAMES[name].endswith(':') else getattr(found, attribute or name)
 
 
-def load_genotype(path):
-  """A found pair of cells as a `daas_jax.nets.cells.genotype.Genotype`, which `daas_jax.nets.cells.derived.DerivedNet` takes.
-
-  Raises:
-    daas_jax.errors.BadInput: if the file is not a genotype file.
-  """
-  from daas_jax.nets.cells import genotype
-  return genotype.load(path)
+def __dir__() -> list[str]:
+  return [*globals(), *__all__]

@@ -32,14 +32,19 @@ class Registry(Generic[Row]):
           importlib.import_module(module.name)
     return self._rows
 
-  def register(self, name: str, row: Row) -> None:
+  def register(self, name: str, row: Row, users: bool = False) -> None:
     """Adds a row; the same name again replaces what was registered before.
+
+    Args:
+      name: the row's name.
+      row: the row.
+      users: whether the package registers it for somebody else.
 
     Raises:
       BadInput: somebody else gives a row of the package another meaning.
     """
     # The package's modules register while they are imported, whoever was the first to import them.
-    if sys._getframe(1).f_globals.get('__name__', '').startswith('daas_jax.'):
+    if sys._getframe(1).f_globals.get('__name__', '').startswith('daas_jax.') and not users:
       self._own.add(name)
     elif name in self.rows() and name in self._own:
       raise BadInput(f'{name!r} is a {self._what} of the package: give the new one another name')

@@ -20,7 +20,7 @@ class TrainState(NamedTuple):
   Attributes:
     step: int32 [].
     key: PRNG key of the whole training; step n uses fold_in(key, n).
-    variables: {'params', 'batch_stats'} of the network.
+    variables: {'params'} and what else the network keeps, 'batch_stats' where it has them.
     opt: the optimizer's state.
     average: moving average of `variables`, {} where `train.ema` is 0.
     best: {'variables', 'accuracy' [], 'epoch' int32 []}: the epoch with the best validation accuracy so far.
@@ -93,24 +93,25 @@ def make_step(config, net, tx, lr, train_input, total_steps):
   """
   train = config.train
 
-  def loss_of(params, batch_stats, images, labels, drop_path, key):
+  def loss_of(params, kept, images, labels, drop_path, key):
     (logits, auxiliary), changed = net.apply(
-        {'params': params, 'batch_stats': batch_stats}, images, True, drop_path if train.drop_path else 0.0,
-        mutable=['batch_stats'], rngs={'drop_path': key})
+        {'params': params} | kept, images, True, drop_path if train.drop_path else 0.0, mutable=list(kept),
+        rngs={'drop_path': key})
     loss = cross_entropy(logits, labels, train.label_smoothing)
     if auxiliary is not None:
       loss += train.auxiliary * cross_entropy(auxiliary, labels, train.label_smoothing)
-    return loss, (accuracy_of(logits, labels), changed['batch_stats'])
+    return loss, (accuracy_of(logits, labels), dict(changed))
 
   def step(state, batch):
     images, labels = batch
     key_input, key_drop = jax.random.split(jax.random.fold_in(state.key, state.step))
     progress = state.step / total_steps
-    (loss, (accuracy, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-        state.variables['params'], state.variables['batch_stats'], train_input(images, progress, key_input), labels,
+    kept = {name: x for name, x in state.variables.items() if name != 'params'}  # running averages
+    (loss, (accuracy, kept)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+        state.variables['params'], kept, train_input(images, progress, key_input), labels,
         train.drop_path * progress, key_drop)
     params, opt = update(tx, gradient, state.opt, state.variables['params'])
-    variables = {'params': params, 'batch_stats': batch_stats}
+    variables = {'params': params} | kept
     metrics = {'train_loss': loss, 'train_accuracy': accuracy, 'lr': lr(state.step), 'grad_norm': trees.norm(gradient)}
     average = averaged(state.average, variables, state.step + 1, train.ema) if train.ema else {}
     return state._replace(step=state.step + 1, variables=variables, opt=opt, average=average), metrics

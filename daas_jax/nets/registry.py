@@ -172,3 +172,21 @@ def check(flat: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
       raise BadInput(f'config key {key!r} is for network.name={whose}: set it to {keys[key].default!r}, not '
                      f'{flat[key]!r}')
   networks()[name].check(flat)
+
+
+def no_cells(flat: Mapping[str, Any], what: str = 'a fixed network', genotype: str | None = 'none') -> None:
+  """Refuses what a training config asks of cells where the network has none.
+
+  Args:
+    flat: {'group.key': value}.
+    what: what the network is, for the line.
+    genotype: the word that `genotype` has to be; None where it may be any.
+  """
+  nothing: dict[str, Any] = {'train.auxiliary': 0.0, 'train.drop_path': 0.0}
+  if genotype:
+    nothing = {'genotype': genotype} | nothing
+  asked = [key for key, value in nothing.items() if flat.get(key, value) != value]
+  if asked:
+    raise BadInput(f"{flat['network.name']} is {what} and takes no {asked[0]}={flat[asked[0]]}: set "
+                   + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
+                   + (' and give no --genotype' if 'genotype' in asked else ''))

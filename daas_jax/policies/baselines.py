@@ -1,6 +1,6 @@
 """Policies that need no search: what every result is held against.
 
-An augmenter is a function (key, images [B, H, W, C]) -> images, as `table.contract` describes it. Operations
+An augmenter is a function (key, images [B, H, W, C]) -> images, as `contract.of` describes it. Operations
 and ranges are this package's own (`daas_jax.augment.ops`). Compared with the public code of TrivialAugment,
 its space RA and its space Wide:
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from daas_jax.augment.apply import apply_each
 from daas_jax.augment.ops import OPS
-from daas_jax.policies.table import contract
+from daas_jax.policies import contract
 
 # The 14 operations of RandAugment, and of TrivialAugment's space RA.
 RAND_AUGMENT_OPS = (
@@ -50,7 +50,7 @@ class Fixed(NamedTuple):
 
 def identity():
   """The augmenter that changes nothing."""
-  return contract(lambda key, images: images)
+  return contract.of(lambda key, images: images)
 
 
 def trivial_augment():
@@ -62,7 +62,7 @@ def trivial_augment():
     key_u, key = jax.random.split(key)
     u = jax.random.choice(key_u, np.linspace(0, 1, 31), (images.shape[0], 1))
     return _random_operations(key, images, u)
-  return contract(augment)
+  return contract.of(augment)
 
 
 def rand_augment(n=2, m=9):
@@ -77,7 +77,7 @@ def rand_augment(n=2, m=9):
   """
   if n != int(n) or n < 1 or not 0 <= m <= 10:
     raise ValueError(f'n must be a whole number from 1 on and m in [0, 10], got {n} and {m}')
-  return contract(lambda key, images: _random_operations(key, images, jnp.full((images.shape[0], int(n)), m / 10)))
+  return contract.of(lambda key, images: _random_operations(key, images, jnp.full((images.shape[0], int(n)), m / 10)))
 
 
 def _random_operations(key, images, u):

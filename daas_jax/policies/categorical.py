@@ -16,8 +16,7 @@ import numpy as np
 from daas_jax.augment import apply, inputs
 from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.config.key import all_of, between, Key, one_of
-from daas_jax.files import metrics as metrics_lib
-from daas_jax.policies import registry, table as policy_table
+from daas_jax.policies import contract, registry, table as policy_table
 
 SHARES = ('policy', 'slot', 'op')
 
@@ -292,34 +291,34 @@ class Policies(NamedTuple):
   expected_features: Callable | None = None
 
 
-def not_applied(policy):
-  """A policy (of any space with a y) with nothing applied."""
-  return policy._replace(y=jnp.zeros_like(policy.y))
-
-
 def _space(config):
   group = config.policy
   return Space(tuple(group.ops), group.K, group.levels, group.share)
 
 
-def _distribution(config, space):
-  scored = {'event': log_prob, 'outcome': outcome_log_prob}[config.search.score]
+def policies(space: Space, p0: float = 0.5, scored: str = 'event') -> Policies:
+  """The `Policies` of a space.
+
+  Args:
+    space: the policy space.
+    p0: application probability at the start, in (0, 1).
+    scored: what `log_prob` is of: the 'event' (DAAS Eq. 4), or its 'outcome'.
+  """
+  of = {'event': log_prob, 'outcome': outcome_log_prob}[scored]
   return Policies(
-      functools.partial(init, space=space, p0=config.policy.p0), functools.partial(sample, space=space),
-      functools.partial(scored, space=space), not_applied, n_features(space),
+      functools.partial(init, space=space, p0=p0), functools.partial(sample, space=space),
+      functools.partial(of, space=space), registry.not_applied, n_features(space),
       functools.partial(features, space=space), functools.partial(expected_features, space=space))
+
+
+def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> jax.Array:
+  """Applies one policy to a batch: images float [B, H, W, C] in [0, 1] -> the same."""
+  return apply.apply_policy(images, policy.o, policy.y, strength(policy.m, space), key, ops=space.ops, per='batch')
 
 
 def _train_input(config, data, space, given):
   del given
-  return inputs.make_input(config, data, lambda images, policy, key: apply.apply_policy(
-      images, policy.o, policy.y, strength(policy.m, space), key, ops=space.ops, per='batch'))
-
-
-def _record(gamma, space):
-  found = {name: metrics_lib.plain(x) for name, x in marginals(gamma, space).items()}
-  return {'candidates': list(space.ops)} | found | {
-      'strength': policy_table.graded_only(found['strength'], space.ops)}
+  return inputs.make_input(config, data, functools.partial(augment, space=space))
 
 
 def _write(path, gamma, space, records):
@@ -329,12 +328,10 @@ def _write(path, gamma, space, records):
   return policy_table.describe(found, space)
 
 
-K_KEY = Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)')
-
 registry.register('categorical', registry.PolicySpace(
     'policies of K operations with levels',
     keys={
-        'policy.K': K_KEY,
+        'policy.K': registry.K_KEY,
         'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
         'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
         'policy.share': Key('policy', one_of(*SHARES), 'which operations share p and delta (DAAS 3.2)'),
@@ -342,6 +339,7 @@ registry.register('categorical', registry.PolicySpace(
         'search.score': Key('event', one_of('event', 'outcome'),
                             "what is scored: Eq. 4's event, or its outcome, whatever was not applied summed out"),
     },
-    space=_space, distribution=_distribution, train_input=_train_input,
+    space=_space,
+    distribution=lambda config, space: policies(space, config.policy.p0, config.search.score), train_input=_train_input,
     measures=lambda gamma, space: {f'entropy_pi_{k}': float(h) for k, h in enumerate(entropy_pi(gamma))},
-    record=_record, write=_write))
+    record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops), write=_write))

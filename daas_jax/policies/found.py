@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from daas_jax.policies import registry, table as policy_table
+from daas_jax.policies import contract, registry, table as policy_table
 
 
 def _load(path):
@@ -47,6 +47,6 @@ def load_policy(path: str, smoothing: int = 1) -> Callable:
   Raises:
     BadInput: the file is missing or malformed, or `smoothing` is another number.
   """
-  policy_table.check_smoothing(smoothing)  # whatever the file holds
+  contract.check_smoothing(smoothing)  # whatever the file holds
   row, found = _load(path)
   return row.augmenter(found, smoothing)

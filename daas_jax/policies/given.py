@@ -13,7 +13,7 @@ class Given(NamedTuple):
   """A policy that is given.
 
   Attributes:
-    augment: (key, images, progress) -> images, see `daas_jax.policies.table.contract`.
+    augment: (key, images, progress) -> images, see `daas_jax.policies.contract.of`.
     standard: whether crop and flip come before it.
   """
   augment: Callable

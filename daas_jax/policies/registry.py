@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from daas_jax.config.key import Key
+import jax.numpy as jnp
+
+from daas_jax.config.key import Key, between
 from daas_jax.registry import Registry
 
 
@@ -38,7 +40,7 @@ class Format(NamedTuple):
 
   Attributes:
     read: (content, path) -> what it holds; raises BadInput where it is malformed.
-    augmenter: (what it holds, smoothing) -> the policy as a function, see `daas_jax.policies.table.contract`.
+    augmenter: (what it holds, smoothing) -> the policy as a function, see `daas_jax.policies.contract.of`.
     table: what it holds -> the likeliest policies as a `daas_jax.policies.table.PolicyTable`.
   """
   read: Callable[[Any, str], Any]
@@ -50,3 +52,11 @@ SPACES: Registry[PolicySpace] = Registry('space of policies', 'daas_jax.policies
 FORMATS: Registry[Format] = Registry('form of policy.json', 'daas_jax.policies')
 register, spaces = SPACES.register, SPACES.rows
 register_format, formats = FORMATS.register, FORMATS.rows
+
+K_KEY = Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)')
+"""Of every space whose policies are sequences."""
+
+
+def not_applied(policy: Any) -> Any:
+  """A policy (of any space with a y) with nothing applied."""
+  return policy._replace(y=jnp.zeros_like(policy.y))

@@ -36,8 +36,7 @@ from daas_jax.arrays import wide_type
 from daas_jax.augment.preprocess import check as check_images
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
-from daas_jax.files import metrics as metrics_lib
-from daas_jax.policies import registry, table as policy_table
+from daas_jax.policies import contract, registry, table as policy_table
 
 OPERATIONS = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'AutoContrast', 'HorizontalFlip', 'Invert',
               'Equalize', 'Solarize', 'Posterize', 'Contrast', 'Color', 'Brightness', 'Sharpness', 'SamplePairing')
@@ -261,12 +260,6 @@ class Policies(NamedTuple):
   project: Callable
 
 
-def _record(gamma, space):
-  found = {name: metrics_lib.plain(x) for name, x in marginals(gamma, space).items()}
-  return {'candidates': list(space.ops)} | found | {
-      'strength': policy_table.graded_only(found['strength'], space.ops)}
-
-
 def _write(path, gamma, space, records):
   del records
   found, header = table(gamma, space), table_space(space)
@@ -289,4 +282,4 @@ registry.register('relaxed', registry.PolicySpace(
                                                 project),
     train_input=lambda config, data, space, given: inputs.make_input(
         config, data, lambda images, gamma, key: apply(gamma, space, images, key)),
-    measures=measures, record=_record, write=_write))
+    measures=measures, record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops), write=_write))

@@ -20,13 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.files import atomic, storage
-from daas_jax.arrays import wide
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude, OPS
-from daas_jax.augment.preprocess import to_float
-from daas_jax.augment.preprocess import check
 from daas_jax.errors import BadInput
-from daas_jax.policies import registry
+from daas_jax.policies import contract, registry
 
 FORMAT = 'daas_jax.policy'
 VERSION = 1
@@ -257,7 +254,7 @@ def augmenter(table):
     table: `PolicyTable`.
 
   Returns:
-    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `contract`.
+    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `contract.of`.
   """
   # A switch compiles all its branches: only those that some policy takes.
   used, o = np.unique(table.o, return_inverse=True)
@@ -274,62 +271,7 @@ def augmenter(table):
     return apply_policy(images, jnp.asarray(o)[i], y, jnp.asarray(table.strength)[i], key_apply, ops=ops,
                         per='image')
 
-  return contract(augment)
-
-
-def contract(augment, scheduled=False):
-  """augment(key, float images) -> float images, for uint8 images too and with its input checked.
-
-  Args:
-    augment: the function; where `scheduled`, it takes a third argument, the progress.
-    scheduled: whether it changes in the course of a training.
-
-  Returns:
-    The function (key, images [B, H, W, C], progress=1.0) -> images of the same shape and dtype, C = 1 or 3: floating
-    in [0, 1], or uint8 0 to 255, which is divided by 255 and at the end multiplied and rounded. progress [] in [0, 1]
-    is the share of the training that is done. It raises TypeError for another dtype and ValueError for another shape or
-    other values, as far as `check` sees them.
-  """
-  def changed(key, images, progress):
-    return augment(key, images, progress) if scheduled else augment(key, images)
-
-  def checked(key, images, progress=1.0):
-    images = check(images, uint8=True)
-    if images.dtype != jnp.uint8:
-      return changed(key, images, progress)
-    return jnp.round(changed(key, to_float(images), progress) * 255).astype(jnp.uint8)
-
-  return checked
-
-
-def check_smoothing(width):
-  """Refuses the width of a mean filter that is not an odd whole number from 1 on.
-
-  Raises:
-    BadInput: it is not.
-  """
-  if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or width < 1 or width % 2 == 0:
-    raise BadInput(f'smoothing must be an odd whole number of epochs, 1 for none, not {reprlib.repr(width)}')
-
-
-def epoch_at(progress, epochs):
-  """The epoch of the search whose policy a training uses: nearest neighbour (DDAS 3.5.4).
-
-  Args:
-    progress: [] share of the training that is done, in [0, 1]; may be traced.
-    epochs: T.
-
-  Returns:
-    int32 [] in [0, T).
-  """
-  progress = jnp.asarray(progress)
-  progress = wide(progress) if jnp.issubdtype(progress.dtype, jnp.floating) else progress.astype(jnp.float32)
-  return jnp.clip(jnp.floor(progress * epochs), 0, epochs - 1).astype(jnp.int32)
-
-
-def graded_only(strengths, ops):
-  """Strengths [K, N] as a record has them: None where the operation has no magnitude."""
-  return [[x if OPS[op].graded else None for op, x in zip(ops, row)] for row in strengths]
+  return contract.of(augment)
 
 
 def describe(table, space, top=10):
@@ -347,16 +289,9 @@ def describe(table, space, top=10):
   cells = [('probability', 'operations', 'applied', 'magnitude')]
   for row in to_json({key: values[:top] for key, values in table.items()}, space)['policies']:
     cells.append((f'{row["probability"]:.4f}', ', '.join(row['ops']), ', '.join(f'{p:.2f}' for p in row['p']),
-                  ', '.join(map(shown, row['ops'], row['magnitude']))))
+                  ', '.join(map(contract.shown, row['ops'], row['magnitude']))))
   widths = [max(map(len, column)) for column in zip(*cells)]
   return '\n'.join('  '.join(map(str.ljust, line, widths)).rstrip() for line in cells)
-
-
-def shown(name, value):
-  """A magnitude in the operation's own unit as text: '+-' before one with a random sign, '-' where there is none."""
-  if not OPS[name].graded:
-    return '-'
-  return f'+-{abs(value):.3g}' if OPS[name].signed else f'{value:.3g}'
 
 
 registry.register_format(FORMAT, registry.Format(from_json, lambda found, smoothing: augmenter(found),

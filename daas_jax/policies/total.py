@@ -29,7 +29,7 @@ from daas_jax.augment.apply import apply_policy
 from daas_jax.config.key import between, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
-from daas_jax.policies import categorical, registry, table as policy_table
+from daas_jax.policies import contract, registry, table as policy_table
 from daas_jax.policies.candidates import parse, published, Space, values
 
 class Policy(NamedTuple):
@@ -172,7 +172,7 @@ def smoothed(p_tp, width):
   Raises:
     BadInput: another width.
   """
-  policy_table.check_smoothing(width)
+  contract.check_smoothing(width)
   sums = lambda x: np.convolve(x, np.ones(width), 'same')[:len(x)] if width <= len(x) else np.array(
       [np.sum(x[max(0, t - width // 2):t + width // 2 + 1]) for t in range(len(x))])
   return sums(np.asarray(p_tp, np.float64)) / sums(np.ones(len(p_tp)))
@@ -188,7 +188,7 @@ def augmenter(schedule, smoothing=1):
     smoothing: width of the mean filter over p_tp, odd; 1 is none.
 
   Returns:
-    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `policy_table.contract`.
+    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `contract.of`.
   """
   space, epochs = schedule.space, len(schedule.p_tp)
   p_tp = smoothed(schedule.p_tp, smoothing)
@@ -197,13 +197,13 @@ def augmenter(schedule, smoothing=1):
 
   def augment(key, images, progress):
     key_policy, key_y, key_apply = jax.random.split(key, 3)
-    t = policy_table.epoch_at(progress, epochs)
+    t = contract.epoch_at(progress, epochs)
     o, strength = space.operations(jax.random.categorical(key_policy, jnp.asarray(log_p_o)[t], shape=(space.K,)))
     y = jax.random.bernoulli(key_y, jnp.asarray(p_tp)[t], (images.shape[0], 1))
     return apply_policy(images, o, jnp.broadcast_to(y, (images.shape[0], space.K)), strength, key_apply, ops=space.ops,
                         per='image')
 
-  return policy_table.contract(augment, scheduled=True)
+  return contract.of(augment, scheduled=True)
 
 
 def table(schedule):
@@ -243,7 +243,7 @@ class Policies(NamedTuple):
 def policies(space: Space, p_tp: float) -> Policies:
   """The `Policies` of a space that start at a total probability."""
   return Policies(functools.partial(init, space=space, p_tp=p_tp), lambda key, gamma: sample(key, space), log_prob,
-                  categorical.not_applied, total_probability)
+                  registry.not_applied, total_probability)
 
 
 def _measures(gamma, space):
@@ -273,7 +273,7 @@ def _describe(found, top=10):
   for i in np.argsort(-found.p_o[-1], kind='stable')[:top]:
     c = found.space.candidates[i]
     value = values(c)
-    lines.append(f'{found.p_o[-1][i]:<13.4f} {c.op:16} {"-" if value is None else policy_table.shown(c.op, value)}')
+    lines.append(f'{found.p_o[-1][i]:<13.4f} {c.op:16} {"-" if value is None else contract.shown(c.op, value)}')
   shown = found.p_tp if len(found.p_tp) <= 8 else found.p_tp[np.linspace(0, len(found.p_tp) - 1, 8).astype(int)]
   numbers = ' '.join(f'{p:.3f}' for p in shown)
   return '\n'.join([*lines, '', f'p_tp at {len(shown)} of {len(found.p_tp)} epochs: {numbers}'])
@@ -291,7 +291,7 @@ registry.register_format(FORMAT, registry.Format(from_json, augmenter, table))
 registry.register('total', registry.PolicySpace(
     'candidates and a total probability',
     keys={
-        'policy.K': categorical.K_KEY,
+        'policy.K': registry.K_KEY,
         'policy.candidates': Key((), _some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
                                  "...); () is the published list of 52"),
         'policy.p_tp': Key(0.35, between(0, 1, True, True), 'total probability at the start (DDAS 4.2)'),

@@ -26,7 +26,7 @@ from daas_jax.augment import apply, inputs
 from daas_jax.augment.ops import OPS
 from daas_jax.config.key import all_of, Key
 from daas_jax.errors import BadInput
-from daas_jax.policies import categorical, registry, table as policy_table
+from daas_jax.policies import contract, registry, table as policy_table
 
 FORMAT = 'daas_jax.policy_transformations'
 VERSION = 1
@@ -142,7 +142,7 @@ def augmenter(found):
     found: `Transformations`.
 
   Returns:
-    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `policy_table.contract`.
+    augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `contract.of`.
   """
   epochs = len(found.probability)
   with np.errstate(divide='ignore'):
@@ -150,10 +150,10 @@ def augmenter(found):
 
   def changed(key, images, progress):
     key_draw, key_apply = jax.random.split(key)
-    drawn = sample(key_draw, jnp.asarray(log_p)[policy_table.epoch_at(progress, epochs)], images.shape[0], found.space)
+    drawn = sample(key_draw, jnp.asarray(log_p)[contract.epoch_at(progress, epochs)], images.shape[0], found.space)
     return augment(images, drawn, key_apply, found.space)
 
-  return policy_table.contract(changed, scheduled=True)
+  return contract.of(changed, scheduled=True)
 
 
 def table(found):
@@ -214,7 +214,7 @@ registry.register_format(FORMAT, registry.Format(from_json, lambda found, smooth
 registry.register('transformations', registry.PolicySpace(
     'transformations of two operations',
     keys={
-        'policy.K': categorical.K_KEY,
+        'policy.K': registry.K_KEY,
         'policy.ops': Key(OPERATIONS, all_of(OPS), 'candidate image operations: 14, or the 4 of Table 3'),
     },
     space=lambda config: Space(tuple(config.policy.ops), config.policy.K),

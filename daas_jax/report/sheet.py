@@ -7,7 +7,7 @@ import numpy as np
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude
 from daas_jax.augment.preprocess import to_float
-from daas_jax.policies import table as policy_table
+from daas_jax.policies import contract
 from daas_jax.report import figures
 
 IMAGES, POLICIES = 8, 10
@@ -57,7 +57,7 @@ def augmented(table, images):
 def lines(table, i):
   """[(operation, application probability, magnitude)] of policy i, as text."""
   names = [table.ops[o] for o in table.o[i]]
-  return [(name, f'{p:.2f}', policy_table.shown(name, magnitude(name, strength)))
+  return [(name, f'{p:.2f}', contract.shown(name, magnitude(name, strength)))
           for name, p, strength in zip(names, table.p[i], table.strength[i])]
 
 

@@ -38,7 +38,7 @@ def size_text(config, genotype):
   net = training.network(config, genotype, config.data.classes or classes)
   params = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))['params']
   bare, whole = (count.parameters(params, auxiliary) for auxiliary in (False, True))
-  lines = [f"{nets.of(config).title(config)}, {' x '.join(map(str, shape))} images, {net.num_classes} classes",
+  lines = [f"{nets.of(config).title(config)}, {' x '.join(map(str, shape))} images, {config.data.classes or classes} classes",
            f'parameters                      {bare:>14,}']
   if whole != bare:
     lines.append(f'  with the auxiliary head       {whole:>14,}')

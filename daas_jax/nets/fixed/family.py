@@ -1,6 +1,6 @@
 """What the fixed networks have in common as rows of the table: sizes, keys, and their form in a search."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -76,24 +76,6 @@ class InSearch(NamedTuple):
     return self.net.apply(variables, images, True, rngs=None if key is None else {'drop_path': key})[0]
 
 
-def no_cells(flat: Mapping[str, Any], what: str = 'a fixed network', genotype: str | None = 'none') -> None:
-  """Refuses what a training config asks of cells where the network has none.
-
-  Args:
-    flat: {'group.key': value}.
-    what: what the network is, for the line.
-    genotype: the word that `genotype` has to be; None where it may be any.
-  """
-  nothing: dict[str, Any] = {'train.auxiliary': 0.0, 'train.drop_path': 0.0}
-  if genotype:
-    nothing = {'genotype': genotype} | nothing
-  asked = [key for key, value in nothing.items() if flat.get(key, value) != value]
-  if asked:
-    raise BadInput(f"{flat['network.name']} is {what} and takes no {asked[0]}={flat[asked[0]]}: set "
-                   + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
-                   + (' and give no --genotype' if 'genotype' in asked else ''))
-
-
 def _sized(name):
   """(config, num_classes, kernels) -> the module of a row, as the config sizes it."""
   return lambda config, num_classes, kernels: make(name, num_classes, config.network.depth, config.network.width,
@@ -108,7 +90,7 @@ def _title(config):
 def _check(name):
   def check(flat):
     make(name, 2, flat['network.depth'], flat['network.width'])
-    no_cells(flat)
+    registry.no_cells(flat)
   return check
 
 

@@ -14,7 +14,6 @@ from daas_jax.estimators import dsnas
 from daas_jax.files import found as found_files, metrics as metrics_lib
 from daas_jax.nets import kernels as k, registry
 from daas_jax.nets.cells.architecture import entropies
-from daas_jax.nets.fixed.family import no_cells
 from daas_jax.nets.shuffle import blocks as blocks_lib, costs as costs_lib, supernet
 
 
@@ -135,7 +134,7 @@ def _check(flat):
   if 'arch.constraint' in flat and (flat['arch.constraint'] == 'none') != (flat['arch.max_multiply_adds'] == 0):
     raise BadInput("config keys 'arch.constraint' and 'arch.max_multiply_adds' belong together: set both, or "
                    "'none' and 0")
-  no_cells(flat, 'a path of its own', genotype=None)
+  registry.no_cells(flat, 'a path of its own', genotype=None)
 
 
 def _check_description(found, where):
