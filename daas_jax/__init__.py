@@ -20,7 +20,7 @@ Search by a config, on a network or by a method of your own
   register_network                           a linen module as a network of searches and trainings
   register_method, MethodRow                 a method
   register_space, PolicySpace                a space of policies
-  methods, networks, policy_spaces, operations    what there is
+  all_methods, all_networks, all_spaces, all_operations     what there is
 
 Gradients
   estimators                                 every estimator, and the exact gradients that they are held against
@@ -53,8 +53,9 @@ _NAMES = {
     'diffautoml': 'methods.diffautoml:make', 'DiffAutoMLSettings': 'methods.diffautoml:Settings',
     'faster_aa': 'methods.faster_aa:make', 'FasterAASettings': 'methods.faster_aa:Settings',
     'estimators': 'estimators:', 'load': 'methods.export', 'load_genotype': 'nets.cells.genotype:load',
-    'load_policy': 'policies.found', 'make_optimizer': 'methods.optimizers:make', 'methods': 'methods.registry',
-    'networks': 'nets.registry', 'operations': 'augment.ops:OPS', 'policy_spaces': 'policies.registry:spaces',
+    'load_policy': 'policies.found', 'make_optimizer': 'methods.optimizers:make',
+    'all_methods': 'methods.registry:methods', 'all_networks': 'nets.registry:networks',
+    'all_operations': 'augment.ops:OPS', 'all_spaces': 'policies.registry:spaces',
     'register_method': 'methods.registry:register', 'register_network': 'nets.linen',
     'register_space': 'policies.registry:register',
 }

@@ -28,7 +28,7 @@ from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
 from daas_jax.methods.optimizers import update
 from daas_jax.nets.cells.primitives import DARTS_PRIMITIVES, some_primitives
 from daas_jax.nets.registry import CELLS
-from daas_jax.types import Method, SearchState
+from daas_jax.types import Method, Problem, SearchState
 
 SECOND_TERMS = {'amended': curvature.amended_gradient, 'darts': curvature.second_order_gradient}
 """{name: (val_loss, train_loss, theta, alpha, coefficient, has_aux) -> (gradient of alpha, its second-order part,
@@ -52,7 +52,7 @@ class Settings(NamedTuple):
   coefficient: float | None = 0.1
 
 
-def make(problem, settings):
+def make(problem: Problem, settings: Settings) -> Method:
   """Builds the search.
 
   Args:

@@ -25,7 +25,7 @@ from daas_jax.errors import BadInput
 from daas_jax.estimators import control, gumbel, passes, score, unrolled
 from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
 from daas_jax.methods.optimizers import update
-from daas_jax.types import Method, SearchState
+from daas_jax.types import Method, Problem, SearchState
 
 
 class Settings(NamedTuple):
@@ -37,20 +37,20 @@ class Settings(NamedTuple):
     lr: step -> learning rate of theta, which is also xi where `xi` is None.
     xi: step of the inner update (Eq. 10), or None.
     tau: step -> temperature.
-    optimizers: {'theta', 'arch', 'gamma'}: optax transformations.
+    optimizers: {'theta', 'arch', 'gamma'}: optax transformations; None: `optimizers.defaults` at `lr`.
     baseline: 'none', 'leave_one_out', 'step_mean' or 'moving_average'.
     control: 'none', or 'additive': a control variate learned from past alignments (`daas_jax.estimators.control`).
     accumulate: 'mean' or 'sum' over the n_w gradients of Eq. 14.
     devices, axis: number of devices that share the samples, and the name of pmap's axis over them (None for one).
   """
-  n_arch: int
-  n_aug: int
-  n_w: int
-  warmup_steps: int
-  lr: Callable
-  xi: Any
-  tau: Callable
-  optimizers: dict
+  n_arch: int = 5
+  n_aug: int = 2
+  n_w: int = 10
+  warmup_steps: int = 0
+  lr: Callable = lambda step: 0.025
+  xi: Any = None
+  tau: Callable = lambda step: 1.0
+  optimizers: dict | None = None
   baseline: str = 'leave_one_out'
   accumulate: str = 'mean'
   control: str = 'none'
@@ -179,7 +179,7 @@ def _policy_gradient(problem, settings, state, policies, s, xi):
   return gradient, baseline
 
 
-def make(problem, settings):
+def make(problem: Problem, settings: Settings = Settings()) -> Method:
   """Builds DAAS.
 
   Args:
@@ -196,7 +196,7 @@ def make(problem, settings):
   for name in ('n_arch', 'n_w'):
     if getattr(settings, name) % settings.devices:
       raise ValueError(f'{name}={getattr(settings, name)} is no multiple of the {settings.devices} devices')
-  optimizers = settings.optimizers
+  optimizers = settings.optimizers or optimizers_lib.defaults(settings.lr)
 
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)

@@ -25,7 +25,7 @@ from daas_jax.estimators import ddas, passes
 from daas_jax.methods import optimizers as optimizers_lib, registry
 from daas_jax.nets import registry as nets
 from daas_jax.methods.optimizers import update
-from daas_jax.types import Method, SearchState
+from daas_jax.types import Method, Problem, SearchState
 
 
 class Settings(NamedTuple):
@@ -35,16 +35,16 @@ class Settings(NamedTuple):
     n_policies: L^, policies a step, >= 1.
     val_batches: validation batches a step, >= 1, each of as many images as the training batch: g_val is their mean.
     lr: step -> learning rate of theta, eta of Eq. 6.
-    optimizers: {'theta', 'gamma'}: optax transformations.
+    optimizers: {'theta', 'gamma'}: optax transformations; None: `optimizers.defaults` at `lr`.
     normalise: whether Eq. 15's Z_g divides the gradient.
     unroll: see `passes.run`.
     devices, axis: number of devices that share the policies (a divisor of n_policies), and the name of pmap's axis over
       them (None for one).
   """
-  n_policies: int
-  val_batches: int
-  lr: Callable
-  optimizers: dict
+  n_policies: int = 3
+  val_batches: int = 1
+  lr: Callable = lambda step: 0.025
+  optimizers: dict | None = None
   normalise: bool = True
   unroll: bool = False
   devices: int = 1
@@ -114,7 +114,7 @@ def _own(settings, rows):
   return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(settings.axis) * n, n)
 
 
-def make(problem, settings):
+def make(problem: Problem, settings: Settings = Settings()) -> Method:
   """Builds DDAS.
 
   Args:
@@ -124,7 +124,7 @@ def make(problem, settings):
   Returns:
     A `daas_jax.types.Method` whose step is one turn of Alg. 1's inner loop; its metrics are scalars.
   """
-  optimizers, axis = settings.optimizers, settings.axis
+  optimizers, axis = settings.optimizers or optimizers_lib.defaults(settings.lr), settings.axis
   n_policies = settings.n_policies // settings.devices  # of this device
 
   def init(key):

@@ -34,7 +34,7 @@ from daas_jax.methods.optimizers import update
 from daas_jax.nets import registry as nets
 from daas_jax.nets.registry import BLOCKS, NOTHING
 from daas_jax.policies import transformations
-from daas_jax.types import Method, SearchState
+from daas_jax.types import Method, Problem, SearchState
 
 
 class Settings(NamedTuple):
@@ -86,7 +86,7 @@ def _alpha_gradient(alpha, z, g_z, penalty):
   return g if penalty is None else g + jax.grad(penalty)(alpha)
 
 
-def make(problem, settings):
+def make(problem: Problem, settings: Settings) -> Method:
   """Builds DiffAutoML.
 
   Args:

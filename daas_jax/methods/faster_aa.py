@@ -109,7 +109,7 @@ def policy_loss(problem, settings, gamma, theta, images, labels, key_augment, ke
       'augmented_loss': classification, 'augmented_accuracy': accuracy(logits, labels)}
 
 
-def make(problem, settings):
+def make(problem: CriticProblem, settings: Settings) -> Method:
   """Builds Faster AutoAugment.
 
   Args:

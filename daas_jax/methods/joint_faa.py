@@ -24,7 +24,7 @@ from daas_jax.config.key import Key
 from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
 from daas_jax.methods.optimizers import update
 from daas_jax.nets.cells.primitives import DARTS_PRIMITIVES, some_primitives
-from daas_jax.types import Method, SearchState
+from daas_jax.types import Method, Problem, SearchState
 
 
 class Settings(NamedTuple):
@@ -40,7 +40,7 @@ class Settings(NamedTuple):
   augment_validation: bool = True
 
 
-def make(problem, settings):
+def make(problem: Problem, settings: Settings) -> Method:
   """Builds the joint search.
 
   Args:

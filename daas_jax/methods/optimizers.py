@@ -70,6 +70,18 @@ def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: An
     return optax.apply_updates(parameters, updates), opt_state
 
 
+def defaults(lr: float | Schedule) -> dict[str, optax.GradientTransformation]:
+  """The optimizers of a search that names none: DARTS's for theta, alpha and beta, DADA's for gamma.
+
+  Args:
+    lr: learning rate of theta, or its schedule.
+
+  Returns:
+    {'theta': SGD with momentum 0.9, 'arch', 'gamma': Adam (0.5, 0.999) at 3e-4 and 5e-3}.
+  """
+  return {'theta': make('sgd', lr), 'arch': make('adam', 3e-4, b1=0.5), 'gamma': make('adam', 5e-3, b1=0.5)}
+
+
 # --- out of a config ------------------------------------------------------------------------------------------
 
 
