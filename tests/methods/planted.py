@@ -5,13 +5,12 @@ import jax
 import numpy as np
 
 from daas_jax import config as config_lib
-from daas_jax.methods import problem as problem_lib
-from daas_jax.runtime import cli
 from daas_jax.augment.ops import DAAS_OPS
-from daas_jax.data import batches as batches_lib, sources
-from daas_jax.methods import build
+from daas_jax.data import sources, streaming
+from daas_jax.methods import problem as problem_lib, registry
 from daas_jax.nets.cells import architecture
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+from daas_jax.runtime import cli
 
 ROTATE = (*DAAS_OPS, 'Rotate90')
 
@@ -71,10 +70,11 @@ def quartered(data):
 
 def programs(config, data):
   """(compiled init, compiled step, seed -> batches, steps of a whole search) of a config."""
-  batches = lambda seed: batches_lib.SearchBatches(
-      data, seed, config.search.batch, config.data.val_fraction, config.search.get('val_batches', 1))
+  batches = lambda seed: streaming.search_batches(
+      data, seed, config.search.batch, config.data.val_fraction, config.search.get('val_batches', 1),
+      turns=config.data.validation_turns)
   sizes = batches(0).steps_per_epoch
-  method = build.build(config, problem_lib.build(config, data), sizes)
+  method = registry.build(config, problem_lib.build(config, data), sizes)
   return jax.jit(method.init), jax.jit(method.step, donate_argnums=0), batches, config.search.epochs * sizes
 
 
