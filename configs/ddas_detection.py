@@ -23,11 +23,9 @@ def get_config(variant=''):
   config.network.width = 32           # channels
   config.search.epochs = 30
   config.search.batch = 10            # scenes of D_train a step, and as many of D_val
-  config.search.n_policies = 3
   config.theta.lr = 0.03
   config.gamma.lr = 0.01              # a short search: larger steps than the published 0.005 and 0.001
   config.gamma.lr_total = 0.005
-  config.log.every_steps = 50
   if variant == 'smoke':
     config.data.n_train = 24
     config.data.n_test = 8

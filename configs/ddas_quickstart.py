@@ -12,7 +12,6 @@ def get_config():
   config.network.width = 1
   config.search.epochs = 5
   config.search.batch = 32            # images of D_train a step, and as many of D_val
-  config.search.n_policies = 3
   config.theta.lr = 0.1
   config.gamma.lr = 0.05              # a short search: larger steps than the paper's 0.005 and 0.001
   config.gamma.lr_total = 0.02

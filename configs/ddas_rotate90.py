@@ -5,7 +5,7 @@ turns would be one of 180 degrees. The figure is that of `python -m daas_jax.rep
 """
 
 from daas_jax.config import search_config
-from daas_jax.policies import total
+from daas_jax.policies import candidates as candidates_lib
 
 LEVEL = 10  # of 0, 2, 10 and 14 in DDAS's list
 
@@ -17,12 +17,11 @@ def get_config():
   config.network.name = 'small_cnn'
   config.network.channels = 8
   config.policy.candidates = tuple(dict.fromkeys(
-      str(c._replace(strength=total.strength_of(c.op, LEVEL))) for c in total.published() if c.op != 'Rotate'
+      str(c._replace(strength=candidates_lib.strength_of(c.op, LEVEL))) for c in candidates_lib.published() if c.op != 'Rotate'
   )) + ('Rotate90',)
   config.policy.K = 1
   config.search.epochs = 10
   config.search.batch = 32
-  config.search.n_policies = 3
   config.theta.lr = 0.05
   config.theta.lr_min = 0.05
   config.gamma.lr = 0.03

@@ -13,7 +13,6 @@ def get_config():
   config.search.warmup_epochs = 2
   config.search.batch = 32           # images of D_train and of D_val
   config.search.n_arch = 2
-  config.search.n_aug = 2            # policies a draw
   config.search.n_w = 2
   config.theta.lr = 0.05
   config.arch.lr = 0.01
@@ -24,5 +23,4 @@ def get_config():
   config.policy.levels = 3
   config.lab.step = 62               # of 248: one of the two epochs of warm-up
   config.lab.draws = 32              # of every estimator
-  config.lab.history = 50            # earlier steps, on other batches, that learned baselines know of
   return config

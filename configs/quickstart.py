@@ -13,7 +13,6 @@ def get_config():
   config.search.warmup_epochs = 2
   config.search.batch = 32           # images of D_train and of D_val a step
   config.search.n_arch = 2           # architectures in Eq. 9 and 13
-  config.search.n_aug = 2            # policies an architecture
   config.search.n_w = 2              # architectures in Eq. 14
   config.theta.lr = 0.05             # a short search: larger steps throughout
   config.arch.lr = 0.01

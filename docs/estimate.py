@@ -156,8 +156,9 @@ def counts(name, batches):
     mean, std, train_labels, name = (0.5,) * 3, (0.25,) * 3, np.zeros(1, np.int32), 'none'
 
   problem, key = problem_lib.build(config, Data()), jax.random.key(0)
-  theta, arch, gamma = (jax.eval_shape(f, key) for f in (problem.init_theta, problem.init_arch, problem.init_gamma))
-  z = jax.eval_shape(problem.sample_arch, key, arch, 1.0)
+  inits = problem.init_theta, problem.arch.init, problem.policies.init
+  theta, arch, gamma = (jax.eval_shape(f, key) for f in inits)
+  z = jax.eval_shape(problem.arch.sample, key, arch, 1.0)
   gradient = jax.value_and_grad(problem.loss, argnums=(0, 1), has_aux=True)
   passes = {}
   for batch in batches:

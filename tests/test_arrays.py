@@ -17,14 +17,7 @@ from daas_jax.detection import anchors, detector, suppression
 from daas_jax.estimators import exact
 from daas_jax.nets.cells.derived import DerivedNet
 from daas_jax.nets.cells.genotype import random_genotype
-from daas_jax.policies import (
-    baselines as fixed,
-    relaxed,
-    schedule,
-    table as files,
-    total,
-    transformations,
-)
+from daas_jax.policies import baselines as fixed, candidates, relaxed, table as files, total, transformations
 
 OPS = tuple(ops.OPS)
 KEY = jax.random.key(0)
@@ -43,17 +36,17 @@ def _table():
 
 
 def _schedule():
-  space = total.Space(total.published(), 2)
+  space = candidates.Space(candidates.published(), 2)
   n = len(space.candidates)
-  return schedule.Schedule(space, np.full(3, 0.5), np.full((3, n), 1 / n))
+  return total.Schedule(space, np.full(3, 0.5), np.full((3, n), 1 / n))
 
 
 AUGMENTERS = {
     'table': lambda: files.augmenter(_table()),
-    'schedule': lambda: schedule.augmenter(_schedule(), 3),
+    'schedule': lambda: total.augmenter(_schedule(), 3),
     'transformations': lambda: transformations.augmenter(
         transformations.Transformations(transformations.Space(OPS, 1), np.full((2, len(OPS)), 1 / len(OPS)))),
-    **{name: row.make for name, row in fixed.FIXED.items()},
+    **{name: row.make for name, row in fixed.BASELINES.items()},
 }
 
 

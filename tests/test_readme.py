@@ -6,22 +6,21 @@ import re
 import commands
 from conftest import ROOT
 
-from daas_jax import config as config_lib
+from daas_jax.methods import registry
 from daas_jax.runtime import cli
 from daas_jax.search import command as search
-from daas_jax.methods import registry as build
 
 
 def _gdas():
   blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'README.md').read_text(encoding='utf-8'), re.DOTALL)
-  return next(block for block in blocks if "build.register('gdas'" in block)
+  return next(block for block in blocks if "registry.register('gdas'" in block)
 
 
 def test_the_method_of_one_file_searches_architectures(tmp_path, monkeypatch, capsys):
   """Through the command, with a key of its own on the command line, and smaller so as to compile in seconds."""
   (tmp_path / 'gdas.py').write_text(_gdas(), encoding='utf-8')
-  monkeypatch.setattr(config_lib, 'METHODS', dict(config_lib.METHODS))  # what is registered here ends here
-  monkeypatch.setattr(build, 'METHODS', dict(build.METHODS))
+  # What is registered here ends here.
+  monkeypatch.setattr(registry.METHODS, '_rows', dict(registry.METHODS.rows()))
   words = [f'--config={tmp_path / "gdas.py"}', f'--workdir={tmp_path / "run"}', '--config.search.tau_end=0.5',
            '--config.data.n_train=64', '--config.search.batch=16', '--config.search.epochs=2',
            "--config.network.primitives=('skip_connect','max_pool_3x3')", '--config.network.channels=2']
@@ -48,6 +47,6 @@ def test_the_figure_of_the_amended_study_has_its_table():
 def test_the_catalogue_names_what_there_is(capsys):
   assert cli.run('search', search.main, ['--list'], search.define_flags) == 0
   said = capsys.readouterr().out
-  for name in (*config_lib.METHODS, 'supernet', 'shuffle', 'wrn_40_2', 'sep_conv_3x3', 'TranslateX', 'trivial_augment',
+  for name in (*registry.methods(), 'supernet', 'shuffle', 'wrn_40_2', 'sep_conv_3x3', 'TranslateX', 'trivial_augment',
                'embedded', 'tfds:NAME'):
     assert name in said, name

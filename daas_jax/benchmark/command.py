@@ -1,6 +1,6 @@
 """`python -m daas_jax.benchmark [--only=NAME,...] [--batch=16,...] [--json=FILE]`: seconds to compile, milliseconds a
 step and memory of every program that matters, at the paper's size, and which bars they hold. Each case runs in a
-process of its own. With --public=FOLDER public PyTorch code is measured in the same run (see bench/public.py)."""
+process of its own. With --public=FOLDER public PyTorch code is measured in the same run (see benchmark/public.py)."""
 
 import fnmatch
 import json
@@ -64,7 +64,7 @@ def measure(name, batch, args):
   """The row of one case, from a fresh process; a row with an 'error' where that failed."""
   command = [sys.executable, '-m', 'daas_jax.benchmark.measure', name, str(batch), args.dtype]
   if name in PUBLIC:
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bench', 'public.py')
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'public.py')
     command = [args.torch, script, name, str(batch), args.public]
   try:
     done = subprocess.run(command, capture_output=True, encoding='utf-8', errors='replace',

@@ -1,4 +1,4 @@
-"""`python -m daas_jax.bench.measure CASE BATCH DTYPE`: a row of the benchmark, as a line of JSON.
+"""`python -m daas_jax.benchmark.measure CASE BATCH DTYPE`: a row of the benchmark, as a line of JSON.
 
 A process of its own, so that its peak memory is the case's and nothing is compiled yet.
 """

@@ -75,7 +75,7 @@ CASES = {
 
 
 def _milliseconds(call, least=5, most=30, budget=8.0):
-  """As `bench.measure.step_milliseconds`."""
+  """As `benchmark.measure.step_milliseconds`."""
   for _ in range(2):
     call()
   times, begun = [], time.perf_counter()

@@ -1,7 +1,7 @@
 """One draw of each kind: which policies, and the alignments that passes through the network gave them.
 
-Estimators that need the same passes share a draw (`daas_jax.gradcheck.estimators`). A kind is a function (point, key) ->
-dict of arrays; gradients of L_train at theta are looked up in the point's table, all other passes are run.
+Estimators that need the same passes share a draw (`daas_jax.gradcheck.estimators`). A kind is a function (point, key)
+-> dict of arrays; gradients of L_train at theta are looked up in the point's table, all other passes are run.
 """
 
 import jax
@@ -35,7 +35,8 @@ def systematic_policies(key, gamma, space, n):
 
   Args:
     key: PRNG key.
-    gamma, space: as above.
+    gamma: as `categorical.init` returns.
+    space: the policy space.
     n: policies.
 
   Returns:

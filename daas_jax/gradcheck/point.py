@@ -111,7 +111,8 @@ def _walk(state, method, batches, config, reporter):
 
 
 def _batches(config, data):
-  return batches_lib.SearchBatches(data, config.seed, config.search.batch, config.data.val_fraction)
+  batches = batches_lib.SearchBatches(data, config.seed, config.search.batch, config.data.val_fraction)
+  return batches_lib.Turned(batches, config.data.validation_turns)
 
 
 def check(config, data):

@@ -245,4 +245,4 @@ def _phase(config, epoch):
 
 registry.register('diffautoml', registry.Row(
     from_config, __doc__.splitlines()[0], KEYS, policy='transformations', searches=(BLOCKS, NOTHING), check=check,
-    phase=_phase, finish=export.write, last='results.json'))
+    phase=_phase, finish=export.write, exports=True, last='results.json'))

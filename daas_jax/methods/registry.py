@@ -30,6 +30,7 @@ class Row(NamedTuple):
       `daas_jax.types.Problem`; see `daas_jax.methods.problem.build`.
     finish: (workdir, state, config, data, batches) -> what is said at the end, ''; writes what the method leaves besides
       architecture and policy. batches: () -> the search's batches, step number -> `daas_jax.types.Batch`.
+    exports: whether `finish` keeps the network, ready to be used: it takes those alone that can be (`Network.export`).
     last: the file that a finished search writes last.
     default: whether it is the method of a config that names none.
   """
@@ -44,6 +45,7 @@ class Row(NamedTuple):
   images: Callable = lambda config: 2 * config.search.batch
   problem: Callable | None = None
   finish: Callable = lambda workdir, state, config, data, batches: ''
+  exports: bool = False
   last: str = 'policy.json'
   default: bool = False
 

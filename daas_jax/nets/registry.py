@@ -168,9 +168,10 @@ def check(flat: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
   name = flat['network.name']
   for key in sorted({key for row in networks().values() for key in row.only} & set(flat)):
     if key not in networks()[name].only and flat[key] != keys[key].default:
-      whose = ' and '.join(other for other, row in networks().items() if key in row.only)
-      raise BadInput(f'config key {key!r} is for network.name={whose}: set it to {keys[key].default!r}, not '
-                     f'{flat[key]!r}')
+      whose = [other for other, row in networks().items() if key in row.only]
+      which = (f'the networks {" and ".join(whose)}' if whose[1:] else
+               f'the {whose[0]} alone and needs network.name={whose[0]!r}')
+      raise BadInput(f'config key {key!r} is for {which}: set it to {keys[key].default!r}, not {flat[key]!r}')
   networks()[name].check(flat)
 
 

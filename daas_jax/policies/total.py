@@ -32,6 +32,7 @@ from daas_jax.files import atomic, metrics as metrics_lib
 from daas_jax.policies import contract, registry, table as policy_table
 from daas_jax.policies.candidates import parse, published, Space, values
 
+
 class Policy(NamedTuple):
   """One policy: phi int32 [K] in [0, N), and whether it is applied, y int32 [] in {0, 1}."""
   phi: jax.Array

@@ -35,6 +35,7 @@ OPERATIONS = ('AutoContrast', 'Equalize', 'Rotate', 'Posterize', 'Solarize', 'Co
               'Sharpness', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Identity')
 """The 14 of DiffAutoML 4.1."""
 
+
 class Space(NamedTuple):
   """A space of transformations: names of the N operations, and K of them in sequence."""
   ops: tuple = OPERATIONS

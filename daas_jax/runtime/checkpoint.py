@@ -30,11 +30,16 @@ def _like(host, state):
   return jax.tree.map(lambda h, x: jax.random.wrap_key_data(h) if _is_key(x) else jax.numpy.asarray(h), host, state)
 
 
+class _OtherFields(ValueError):
+  """A checkpoint is of a state with other fields: another version of this program saved it."""
+
+
 def _form(tree):
-  """{path: (shape, dtype)} of a tree of host arrays, or of what orbax knows about a saved one."""
+  """(names of the fields, {path: (shape, dtype)}) of a tree of host arrays, or of what orbax knows of a saved one."""
   # Empty nodes hold the places of a list and are no leaves.
   leaves = ocp.tree.to_flat_dict(ocp.tree.serialize_tree(tree, keep_empty_nodes=True), keep_empty_nodes=True)
-  return {'.'.join(path): (tuple(x.shape), np.dtype(x.dtype)) for path, x in leaves.items() if hasattr(x, 'shape')}
+  return {path[0] for path in leaves}, {
+      '.'.join(path): (tuple(x.shape), np.dtype(x.dtype)) for path, x in leaves.items() if hasattr(x, 'shape')}
 
 
 def told(step, state):
@@ -174,26 +179,35 @@ class Checkpoints:
       (step, state), or (0, `state` as given) where there is no checkpoint.
 
     Raises:
-      BadInput: if there are checkpoints and none of them can be read.
+      BadInput: if there are checkpoints and none of them can be read, or all are of another version's states.
     """
     target, steps = _to_host(state), sorted(self._manager.all_steps(), reverse=True)
+    failed, found = {}, (0, state)
     for i, step in enumerate(steps):
       try:
         require(step)
         self._check_form(step, target)
         host = self._manager.restore(step, args=ocp.args.StandardRestore(target))
         self._damaged = steps[:i]
-        return step, _like(host, state)
+        found = step, _like(host, state)
+        break
       except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint; none is swallowed
-        reason = self._named(str(error).strip().split('\n')[0])[:200]
-        warn(f'warning: checkpoint {step} cannot be read ({type(error).__name__}: {reason}); trying the one before')
-    if steps:
+        failed[step] = error
+    if steps and all(isinstance(failed.get(step), _OtherFields) for step in steps):
+      raise BadInput(f'the checkpoints in {self.folder} are of another version of daas_jax: each holds '
+                     f'{failed[steps[0]]}. Finish the run with that version, or choose another --workdir')
+    for step, error in failed.items():
+      reason = self._named(str(error).strip().split('\n')[0])[:200]
+      warn(f'warning: checkpoint {step} cannot be read ({type(error).__name__}: {reason}); trying the one before')
+    if len(failed) == len(steps) > 0:
       raise BadInput(f'none of the checkpoints in {self.folder} can be read: move the folder away to start again')
-    return 0, state
+    return found
 
   def _check_form(self, step, target):
     """Refuses what is not of this form: orbax itself casts to the type that it is asked for."""
-    saved, wanted = _form(self._manager.item_metadata(step)), _form(target)
+    (has, saved), (fields, wanted) = _form(self._manager.item_metadata(step)), _form(target)
+    if has != fields:
+      raise _OtherFields(f'{_names(has - fields)} where {_names(fields - has)} belongs')
     for name in sorted(saved.keys() | wanted.keys()):
       if saved.get(name) != wanted.get(name):
         raise ValueError(f'it holds {_text(saved.get(name))} as {name}, where {_text(wanted.get(name))} belongs')
@@ -203,6 +217,10 @@ class Checkpoints:
     with self._until_closed:
       self.wait()
       self._manager.close()
+
+
+def _names(fields):
+  return ' and '.join(sorted(fields)) or 'nothing'
 
 
 def _text(form):

@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import reprlib
 
 try:
   import fcntl
 except ImportError:  # native Windows: what only reads needs no lock
   fcntl = None
 
+from daas_jax.config.schema import flatten
 from daas_jax.files import atomic, remote, storage
 from daas_jax.errors import BadInput, Terminated
 
@@ -199,6 +201,19 @@ def _is_run_of(path, config_json):
     return False
 
 
+def _other_keys(path, config_json):
+  """The keys that only one of a config.json and a config of the same command and method has: every config of a version
+  has all of its keys. [] where it is no config of those."""
+  try:
+    found, wanted = storage.read_json(path), json.loads(config_json)
+  except ValueError:
+    return []
+  of = lambda config: [config.get(name) for name in ('kind', 'method')] if isinstance(config, dict) else None
+  if not of(wanted) or of(found) != of(wanted) or not wanted.get('kind'):
+    return []
+  return sorted(flatten(found).keys() ^ flatten(wanted).keys())
+
+
 def _what(config):
   """A config, as JSON gives it, without what `_HOW` lists."""
   for room, key in _HOW:
@@ -212,8 +227,11 @@ def holds(path, config_json):
   found = os.listdir(path) if os.path.lexists(path) else []
   if 'config.json' in found:
     if not _is_run_of(os.path.join(path, 'config.json'), config_json):
-      raise BadInput(f'the workdir {path} holds a run of another config (see its config.json): '
-                     'choose another --workdir, or give the same config to resume it')
+      other = _other_keys(os.path.join(path, 'config.json'), config_json)
+      raise BadInput(f'the workdir {path} holds a run of another config ' + (
+          f'with other keys than this daas_jax has ({reprlib.repr(other[0])} for one), so another version wrote it: '
+          'finish it with that one, or choose another --workdir' if other else
+          '(see its config.json): choose another --workdir, or give the same config to resume it'))
     return True
   foreign = [name for name in _RUN if name in found]
   if foreign:

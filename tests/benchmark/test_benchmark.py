@@ -1,6 +1,9 @@
 """The benchmark command: which cases, which ratios, files, bad input."""
 
+import argparse
 import json
+import pathlib
+import subprocess
 
 import pytest
 
@@ -42,6 +45,17 @@ def test_public_code_that_cannot_run_is_a_row_with_its_error(tmp_path, capsys):
   arguments = ['--only=public:gdas_weight', '--batch=2', f'--public={tmp_path}']
   assert benchmark.main([*arguments, '--torch=/no/such/python']) == 1
   assert 'No such file' in capsys.readouterr().out
+
+
+def test_public_code_is_run_by_a_script_that_is_there(tmp_path, monkeypatch):
+  ran = []
+  done = subprocess.CompletedProcess((), 0, stdout='{}', stderr='')
+  monkeypatch.setattr(subprocess, 'run', lambda command, **options: ran.append(command) or done)
+  args = argparse.Namespace(torch='/a/python', public=str(tmp_path), dtype='float32')
+  assert benchmark.measure('public:gdas_weight', 2, args) == {}
+  (interpreter, script, *rest), = ran
+  assert interpreter == '/a/python' and rest == ['public:gdas_weight', '2', str(tmp_path)]
+  assert 'public:gdas_weight' in pathlib.Path(script).read_text()
 
 
 def test_a_dtype_that_a_case_has_not_is_its_error(capsys):

@@ -14,7 +14,7 @@ from daas_jax.runtime import cli
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data import splits
 from daas_jax.detection import networks as detectors
-from daas_jax.nets.fixed.family import table as fixed
+from daas_jax.nets.fixed import family as fixed
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, DARTS_PRIMITIVES
 from daas_jax.policies import relaxed, transformations
 

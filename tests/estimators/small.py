@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from daas_jax.methods import problem as problem_lib
 from daas_jax.augment import apply
 from daas_jax.estimators import exact, summary
+from daas_jax.nets.losses import cross_entropy
 from daas_jax.policies import categorical
 
 OPS = ('Rotate', 'Invert', 'Brightness')
@@ -31,9 +31,9 @@ def losses(logits_of, space=SPACE):
   def train_loss(theta, policy):
     images = apply.apply_policy(train[0], policy.o, policy.y, categorical.strength(policy.m, space),
                                 jax.random.key(7), ops=space.ops)
-    return problem_lib.cross_entropy(logits_of(theta, images), train[1])
+    return cross_entropy(logits_of(theta, images), train[1])
 
-  return train_loss, lambda theta: problem_lib.cross_entropy(logits_of(theta, val[0]), val[1])
+  return train_loss, lambda theta: cross_entropy(logits_of(theta, val[0]), val[1])
 
 
 def gamma_of(space, seed=0):

@@ -6,7 +6,7 @@ import numpy as np
 import small
 
 from daas_jax.estimators import control, score, unrolled
-from daas_jax.policies import outcomes
+from daas_jax.policies import categorical
 
 
 def test_it_is_ridge_regression_on_centred_rows_with_discount(x64):
@@ -30,7 +30,7 @@ def test_before_the_first_step_it_is_nothing():
 
 def test_additive_alignments_are_learned_exactly_up_to_a_constant(x64):
   known, rng = small.enumerated(), np.random.default_rng(1)
-  phi = jax.vmap(lambda policy: outcomes.features(policy, small.SPACE))(known.policies)
+  phi = jax.vmap(lambda policy: categorical.features(policy, small.SPACE))(known.policies)
   true = phi @ jnp.asarray(rng.normal(size=phi.shape[1]))
   past = control.update(control.init(phi.shape[1]), phi[None], true[None] + 7.0)
   left = true - phi @ control.coefficients(past, ridge=1e-9)
@@ -38,7 +38,7 @@ def test_additive_alignments_are_learned_exactly_up_to_a_constant(x64):
 
 
 def _past(known):
-  phi = jax.vmap(lambda policy: outcomes.features(policy, small.SPACE))(known.policies)
+  phi = jax.vmap(lambda policy: categorical.features(policy, small.SPACE))(known.policies)
   past, key = control.init(phi.shape[1]), jax.random.key(11)
   for k in jax.random.split(key, 40):  # 40 steps of 4 policies, before the draws that are judged
     i = known.draw(k, 4)
@@ -46,22 +46,22 @@ def _past(known):
   return phi, control.coefficients(past)
 
 
-def _estimate(known, phi, w, module, baseline, n=4, factor=1.0):
-  log_prob = lambda gamma, policy: module.log_prob(gamma, policy, small.SPACE)
+def _estimate(known, phi, w, baseline, n=4, factor=1.0):
+  log_prob = lambda gamma, policy: categorical.outcome_log_prob(gamma, policy, small.SPACE)
   def one(key):
     i = known.draw(key, n // 2, (2,))
     left = known.s[i] - phi[i] @ w
     gradient = unrolled.policy_gradient(log_prob, known.gamma, known.pick(i), left, baseline(left), small.XI)
     return small.flat(control.add_expectation(
-        gradient, lambda gamma: factor * outcomes.expected(gamma, w, small.SPACE), known.gamma, small.XI))
+        gradient, lambda gamma: factor * categorical.expected_features(gamma, w, small.SPACE), known.gamma, small.XI))
   return one
 
 
 def test_the_controlled_estimator_is_unbiased_and_varies_less(x64):
   known = small.enumerated()
   phi, w = _past(known)
-  controlled = small.repeat(_estimate(known, phi, w, outcomes, score.leave_one_out), 8000)
-  plain = small.repeat(_estimate(known, phi, jnp.zeros_like(w), outcomes, score.leave_one_out), 8000)
+  controlled = small.repeat(_estimate(known, phi, w, score.leave_one_out), 8000)
+  plain = small.repeat(_estimate(known, phi, jnp.zeros_like(w), score.leave_one_out), 8000)
   assert small.worst_z(controlled, known.exact) < small.THRESHOLD
   assert controlled.var(0).sum() < 0.5 * plain.var(0).sum()
 
@@ -70,9 +70,9 @@ def test_what_it_needs_to_be_unbiased_is_seen_by_the_check(x64):
   """The expectation left out; a mean that a sample is part of, in place of the others' mean."""
   known = small.enumerated()
   phi, w = _past(known)
-  forgotten = small.repeat(_estimate(known, phi, w, outcomes, score.leave_one_out, factor=0.0), 8000)
+  forgotten = small.repeat(_estimate(known, phi, w, score.leave_one_out, factor=0.0), 8000)
   assert small.worst_z(forgotten, known.exact) > small.THRESHOLD
   plain = jnp.zeros_like(w)
-  shrunk = small.repeat(_estimate(known, phi, plain, outcomes, score.step_mean), 20_000)
+  shrunk = small.repeat(_estimate(known, phi, plain, score.step_mean), 20_000)
   assert small.worst_z(shrunk, known.exact) > small.THRESHOLD
   assert small.worst_z(shrunk, 0.75 * known.exact) < small.THRESHOLD  # (n - 1) / n of the remainder's part, n = 4

@@ -87,7 +87,7 @@ def jump():
 def child(request):
   """The process itself; returns its exit status."""
   from daas_jax.runtime import cli, signals
-  module = importlib.import_module(f"daas_jax.{request['run']}")
+  module = importlib.import_module(f"daas_jax.{request['run']}.command")
   output = os.open(request['output'], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
   os.dup2(output, 1)
   os.dup2(output, 2)

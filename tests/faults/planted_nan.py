@@ -16,10 +16,11 @@ import numpy as np
 
 import several
 from daas_jax import errors
+from daas_jax.data import order, select, splits
 from daas_jax.methods import problem
 from daas_jax.nets import devices
 from daas_jax.runtime import loop, progress
-from daas_jax.data import order, select, splits
+from daas_jax.search import job as job_lib
 
 
 @jax.custom_vjp
@@ -57,7 +58,7 @@ def main(folder, over, when, step, row):
   images[rows[int(row)]] = 255 * (np.indices(images.shape[1:]).sum(0) % 2)  # no policy makes such a one
   right = problem.network
   problem.network = _planted(right, over)
-  job = several.search.job(config, data._replace(train_images=images))
+  job = job_lib.of(config, data._replace(train_images=images))
   run_step, done = job.step, []
 
   def stepped(state, batch):

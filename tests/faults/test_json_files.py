@@ -19,7 +19,7 @@ from daas_jax import config as config_lib
 from daas_jax.files import storage
 from daas_jax.runtime import workdir
 from daas_jax.search import results
-from daas_jax.search.command import export as ready
+from daas_jax.methods import export as ready
 from daas_jax.train import command as train
 from daas_jax.augment.ops import OPS
 from daas_jax.data import select

@@ -24,8 +24,9 @@ import daas_jax
 from daas_jax.files import metrics, remote, storage
 from daas_jax.report import command as report
 from daas_jax.runtime import cli, workdir
-from daas_jax.search import command as search, results
-from daas_jax.search.command import export as ready
+from daas_jax.nets.cells import space
+from daas_jax.search import command as search
+from daas_jax.methods import export as ready
 from daas_jax.study import command as study
 from daas_jax.train import command as train
 from daas_jax.errors import BadInput, Terminated
@@ -341,7 +342,7 @@ def test_what_reads_a_workdir_reads_one_in_a_store(straight, tmp_path, monkeypat
   assert _plain((straight / 'metrics.jsonl').read_text()) == [
       {k: v for k, v in row.items() if k != 'images_per_second'} for row in metrics.read(f'{url}/metrics.jsonl')]
   with pytest.raises(BadInput, match='holds no architecture'):
-    results.genotype_at(url, 1)
+    space.at_epoch(url, 1)
   with pytest.raises(BadInput, match='store://b/none/network.json cannot be read'):
     daas_jax.load('store://b/none')
   monkeypatch.setattr(figures, 'png', lambda size, plot: b'')

@@ -224,7 +224,7 @@ def test_the_second_kills_a_run(server, straight_of, tmp_path, fault):
 
 def test_the_second_kills_within_one_call_of_c():
   """As a compilation is one, in which Python hears nothing."""
-  code = ('import hashlib\nfrom daas_jax import signals\nwith signals.termination():\n  print("in", flush=True)\n'
+  code = ('import hashlib\nfrom daas_jax.runtime import signals\nwith signals.termination():\n  print("in", flush=True)\n'
           '  hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)\n')
   with subprocess.Popen([sys.executable, '-c', code], cwd=ROOT, stdout=subprocess.PIPE,
                         env=commands.environment(PYTHONPATH=str(ROOT))) as process:

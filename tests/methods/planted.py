@@ -8,8 +8,9 @@ from daas_jax import config as config_lib
 from daas_jax.methods import problem as problem_lib
 from daas_jax.config import file as config_file
 from daas_jax.augment.ops import DAAS_OPS
-from daas_jax.data import batches as batches_lib, sources
-from daas_jax.methods import registry as build
+from daas_jax.data import sources
+from daas_jax.data import streaming
+from daas_jax.methods import registry
 from daas_jax.nets.cells import architecture
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 
@@ -71,10 +72,11 @@ def quartered(data):
 
 def programs(config, data):
   """(compiled init, compiled step, seed -> batches, steps of a whole search) of a config."""
-  batches = lambda seed: batches_lib.SearchBatches(
-      data, seed, config.search.batch, config.data.val_fraction, config.search.get('val_batches', 1))
+  batches = lambda seed: streaming.search_batches(
+      data, seed, config.search.batch, config.data.val_fraction, config.search.get('val_batches', 1),
+      turns=config.data.validation_turns)
   sizes = batches(0).steps_per_epoch
-  method = build.build(config, problem_lib.build(config, data), sizes)
+  method = registry.build(config, problem_lib.build(config, data), sizes)
   return jax.jit(method.init), jax.jit(method.step, donate_argnums=0), batches, config.search.epochs * sizes
 
 

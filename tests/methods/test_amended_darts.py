@@ -7,7 +7,8 @@ import optax
 import pytest
 
 from daas_jax.methods import amended_darts
-from daas_jax.types import Batch, Problem
+from daas_jax.policies import given
+from daas_jax.types import Architectures, Batch, Problem
 
 PENALTY = 0.25  # as progress is float32: products that are exact in it
 
@@ -31,11 +32,11 @@ def _train_loss(theta, z, images, labels, key, progress):
 
 PROBLEM = Problem(
     init_theta=lambda key: {'v': jax.random.normal(key, (4, 3)) / 2, 'w': jax.random.normal(key, (2, 3, 2))},
-    init_arch=lambda key: {'alpha': jax.random.normal(key, (2,))},
-    sample_arch=lambda key, arch, tau: {'A': jax.nn.softmax(arch['alpha'])}, loss=_loss,
-    init_gamma=lambda key: {}, sample_policy=None, log_prob=None, identity=None,
+    arch=Architectures(lambda key: {'alpha': jax.random.normal(key, (2,))},
+                       lambda key, arch, tau: {'A': jax.nn.softmax(arch['alpha'])}),
+    loss=_loss, policies=given.Policies(),
     train_input=lambda images, progress, key: images + 0.25 * progress, val_input=lambda images: images,
-    train_loss=_train_loss)
+    regularised_loss=_train_loss)
 
 
 @pytest.fixture(name='batch')

@@ -11,8 +11,8 @@ import pytest
 from daas_jax import trees
 from daas_jax.estimators import control, gumbel, score
 from daas_jax.methods import daas
-from daas_jax.policies import categorical, outcomes
-from daas_jax.types import Batch, Problem
+from daas_jax.policies import categorical
+from daas_jax.types import Architectures, Batch, Problem
 
 SPACE = categorical.Space(('Rotate', 'Invert', 'Color'), K=2, levels=3)
 N_ARCH, N_AUG, N_W, WARMUP = 3, 2, 4, 2
@@ -33,13 +33,14 @@ def _train_input(images, policy, key):
 
 PROBLEM = Problem(
     init_theta=lambda key: {'v': jax.random.normal(key, (4, 5)) / 2, 'w': jax.random.normal(key, (3, 5, 3)) / 2},
-    init_arch=lambda key: {'alpha': jax.random.normal(key, (3,))},
-    sample_arch=lambda key, arch, tau: {'A': gumbel.one_hot(key, arch['alpha'], tau)},
+    arch=Architectures(lambda key: {'alpha': jax.random.normal(key, (3,))},
+                       lambda key, arch, tau: {'A': gumbel.one_hot(key, arch['alpha'], tau)}),
     loss=_loss,
-    init_gamma=functools.partial(categorical.init, space=SPACE),
-    sample_policy=functools.partial(categorical.sample, space=SPACE),
-    log_prob=functools.partial(categorical.log_prob, space=SPACE),
-    identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
+    policies=categorical.Policies(
+        init=functools.partial(categorical.init, space=SPACE),
+        sample=functools.partial(categorical.sample, space=SPACE),
+        log_prob=functools.partial(categorical.log_prob, space=SPACE),
+        identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y))),
     train_input=_train_input,
     val_input=lambda images: images.astype(jnp.float32))
 
@@ -86,7 +87,7 @@ def _written_out(settings, state, batch, joint, xi=0.3):
   total = jax.tree.map(jnp.zeros_like, state.gamma)
   for i in range(N_ARCH):
     for j in range(N_AUG):
-      d_log_p = jax.grad(PROBLEM.log_prob)(state.gamma, pick(policies, i * N_AUG + j))
+      d_log_p = jax.grad(PROBLEM.policies.log_prob)(state.gamma, pick(policies, i * N_AUG + j))
       total = trees.axpy(-xi * (s[i, j] - b[i, j]) / s.size, d_log_p, total)
   out['gamma'] = total
   weights = [g_theta(state.theta, N_ARCH + i, train(N_ARCH * N_AUG)) for i in range(N_W)]
@@ -116,8 +117,8 @@ def test_warm_up_leaves_gamma_alone_and_applies_no_policy(batch):
   settings = _settings(optimizers={name: optax.adam(0.1) for name in ('theta', 'arch', 'gamma')})
   state = _state(settings, WARMUP - 1)
   new, metrics = jax.jit(daas.make(PROBLEM, settings).step)(state, batch)
-  jax.tree.map(np.testing.assert_array_equal, (new.gamma, new.opt_gamma, new.baseline),
-               (state.gamma, state.opt_gamma, state.baseline))
+  jax.tree.map(np.testing.assert_array_equal, (new.gamma, new.opt_gamma, new.extra),
+               (state.gamma, state.opt_gamma, state.extra))
   assert float(metrics['grad_norm_gamma']) == 0
   plain = _settings()
   expected, _ = _written_out(plain, state, batch, False)
@@ -142,15 +143,15 @@ def test_moving_average_baseline_is_the_past_and_not_the_present(batch):
   first, metrics = step(state, batch)
   none, _ = jax.jit(daas.make(PROBLEM, _settings(baseline='none')).step)(state, batch)
   _assert_same(first.gamma, none.gamma)  # no past yet: baseline 0
-  assert float(score.moving_average_value(**first.baseline)) == pytest.approx(float(metrics['alignment']), rel=1e-5)
+  assert float(score.moving_average_value(**first.extra)) == pytest.approx(float(metrics['alignment']), rel=1e-5)
 
 
 def _additive(**changes):
   """The settings and problem of a search with outcome scores and the learned control variate."""
-  problem = PROBLEM._replace(
-      log_prob=functools.partial(outcomes.log_prob, space=SPACE), n_features=outcomes.size(SPACE),
-      features=functools.partial(outcomes.features, space=SPACE),
-      expected_features=functools.partial(outcomes.expected, space=SPACE))
+  problem = PROBLEM._replace(policies=PROBLEM.policies._replace(
+      log_prob=functools.partial(categorical.outcome_log_prob, space=SPACE), n_features=categorical.n_features(SPACE),
+      features=functools.partial(categorical.features, space=SPACE),
+      expected_features=functools.partial(categorical.expected_features, space=SPACE)))
   return problem, _settings(control='additive', **changes)
 
 
@@ -158,33 +159,33 @@ def _additive(**changes):
 def test_the_additive_control_variate_is_its_formula_and_learns_from_the_step(batch, baseline):
   problem, settings = _additive(baseline=baseline)
   rng = np.random.default_rng(4)
-  phi = jnp.asarray(rng.normal(size=(1, 60, problem.n_features)), jnp.float32)
-  learned = control.update(control.init(problem.n_features), phi, jnp.asarray(rng.normal(size=(1, 60)), jnp.float32))
+  phi = jnp.asarray(rng.normal(size=(1, 60, problem.policies.n_features)), jnp.float32)
+  learned = control.update(control.init(problem.policies.n_features), phi, jnp.asarray(rng.normal(size=(1, 60)), jnp.float32))
   state = _state(settings, WARMUP)
-  state = state._replace(baseline={'average': jnp.zeros(()), 'count': jnp.zeros(()), 'past': learned})
+  state = state._replace(extra={'average': jnp.zeros(()), 'count': jnp.zeros(()), 'past': learned})
   new, _ = jax.jit(daas.make(problem, settings).step)(state, batch)
 
   _, s = _written_out(_settings(), state, batch, True)
   policies = daas._sample(problem, settings, state, 0.7, jax.random.fold_in(state.key, state.step), True).policies
   searched = jax.tree.map(lambda a: a[: N_ARCH * N_AUG], policies)
   w = control.coefficients(learned)
-  phi = jax.vmap(problem.features)(searched).reshape(N_ARCH, N_AUG, -1)
+  phi = jax.vmap(problem.policies.features)(searched).reshape(N_ARCH, N_AUG, -1)
   left = s - phi @ w
   b = {'leave_one_out': score.leave_one_out, 'step_mean': score.step_mean}[baseline](left)
 
   def surrogate(gamma):
-    log_p = jax.vmap(lambda p: problem.log_prob(gamma, p))(searched).reshape(N_ARCH, N_AUG)
-    return -0.3 * (jnp.mean((left - b) * log_p) + problem.expected_features(gamma, w))
+    log_p = jax.vmap(lambda p: problem.policies.log_prob(gamma, p))(searched).reshape(N_ARCH, N_AUG)
+    return -0.3 * (jnp.mean((left - b) * log_p) + problem.policies.expected_features(gamma, w))
 
   _assert_same(jax.tree.map(jnp.subtract, state.gamma, new.gamma), jax.grad(surrogate)(state.gamma))
-  _assert_same(new.baseline['past'], control.update(learned, phi, jnp.asarray(s, jnp.float32)))
+  _assert_same(new.extra['past'], control.update(learned, phi, jnp.asarray(s, jnp.float32)))
 
 
 def test_the_control_variate_does_not_learn_in_warm_up(batch):
   problem, settings = _additive()
   state = daas.make(problem, settings).init(jax.random.key(0))
   new, _ = jax.jit(daas.make(problem, settings).step)(state, batch)
-  jax.tree.map(np.testing.assert_array_equal, new.baseline, state.baseline)
+  jax.tree.map(np.testing.assert_array_equal, new.extra, state.extra)
 
 
 def test_both_phases_are_one_program_and_samples_do_not_repeat(batch):

@@ -10,10 +10,10 @@ import pytest
 
 from daas_jax import trees
 from daas_jax.methods import ddas
-from daas_jax.policies import total
+from daas_jax.policies import candidates, total
 from daas_jax.types import Batch, Problem
 
-SPACE = total.Space(tuple(total.Candidate('Rotate', s) for s in (0.2, 0.4, 0.9)), K=2)
+SPACE = candidates.Space(tuple(candidates.Candidate('Rotate', s) for s in (0.2, 0.4, 0.9)), K=2)
 LR, N = 0.3, 4
 
 
@@ -30,10 +30,12 @@ def _train_input(images, policy, key):
 
 PROBLEM = Problem(
     init_theta=lambda key: {'v': jax.random.normal(key, (4, 5)) / 2, 'w': jax.random.normal(key, (5, 3)) / 2},
-    init_arch=lambda key: {}, sample_arch=lambda key, arch, tau: {}, loss=_loss,
-    init_gamma=functools.partial(total.init, space=SPACE), sample_policy=lambda key, gamma: total.sample(key, SPACE),
-    log_prob=total.log_prob, identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
-    train_input=_train_input, val_input=lambda images: images, total_probability=total.total_probability)
+    loss=_loss,
+    policies=total.Policies(
+        init=functools.partial(total.init, space=SPACE), sample=lambda key, gamma: total.sample(key, SPACE),
+        log_prob=total.log_prob, identity=lambda policy: policy._replace(y=jnp.zeros_like(policy.y)),
+        total_probability=total.total_probability),
+    train_input=_train_input, val_input=lambda images: images)
 
 
 def _settings(**changes):

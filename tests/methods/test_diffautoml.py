@@ -7,11 +7,12 @@ import optax
 import pytest
 
 from daas_jax import config as config_lib
-from daas_jax.methods import problem as problem_lib
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas
-from daas_jax.methods import diffautoml, registry as build
+from daas_jax.methods import diffautoml
+from daas_jax.methods import problem as problem_lib, registry
+from daas_jax.nets.shuffle import space as shuffle_space
 from daas_jax.policies import transformations
 from daas_jax.types import Batch, Problem
 
@@ -32,9 +33,12 @@ def _each(theta, z, images, labels, key):
   return optax.softmax_cross_entropy_with_integer_labels(_forward(theta, Z, images), labels)
 
 
-def _sample_arch(key, arch, tuning):
-  choice = jnp.where(tuning, arch['path'], dsnas.sample(key, arch['alpha'], dsnas.decided(arch['alpha'], 0.3)))
-  return {'choice': choice, 'gate': jnp.ones(B), 'cost': jnp.float64(0)}
+def _draw(key, arch):
+  return dsnas.sample(key, arch['alpha'], dsnas.decided(arch['alpha'], 0.3))
+
+
+def _at(path):
+  return {'choice': path, 'gate': jnp.ones(B), 'cost': jnp.float64(0)}
 
 
 def _train_input(images, drawn, key):
@@ -43,9 +47,13 @@ def _train_input(images, drawn, key):
 
 PROBLEM = Problem(
     init_theta=lambda key: {'w': jax.random.normal(key, (B, N, 4, 4)), 'v': jax.random.normal(key, (4, 3))},
-    init_arch=lambda key: {'alpha': jnp.array([[0.1, 0.2, -0.1], [0.0, 0.3, 0.2]]), 'path': jnp.array([2, 1])},
-    sample_arch=_sample_arch, init_gamma=lambda key: jnp.array([0.1, -0.3, 0.2, 0.4]),
-    sample_policy=lambda key, tau: transformations.sample(key, tau, IMAGES, SPACE), log_prob=None, identity=None,
+    arch=shuffle_space.Paths(
+        init=lambda key: {'alpha': jnp.array([[0.1, 0.2, -0.1], [0.0, 0.3, 0.2]]), 'path': jnp.array([2, 1])},
+        sample=lambda key, arch, tau: _at(_draw(key, arch)), draw=_draw, at=_at, budget=None),
+    policies=transformations.Policies(
+        init=lambda key: jnp.array([0.1, -0.3, 0.2, 0.4]),
+        sample=lambda key, tau: transformations.sample(key, tau, IMAGES, SPACE),
+        probability=transformations.probability),
     train_input=_train_input, val_input=lambda images: images,
     loss=lambda *a: (jnp.mean(_each(*a)), jnp.float64(0)), losses=lambda *a: (_each(*a), jnp.float64(0)))
 
@@ -76,8 +84,8 @@ def test_a_step_is_algorithm_1(batch):
   method, state = diffautoml.make(PROBLEM, settings), _start(settings)
   new, metrics = jax.jit(method.step)(state, batch)
   key_tau, key_z, key_image, _, _ = jax.random.split(jax.random.fold_in(state.key, 0), 5)
-  drawn = PROBLEM.sample_policy(key_tau, state.gamma)
-  path = _sample_arch(key_z, state.arch, False)['choice']
+  drawn = PROBLEM.policies.sample(key_tau, state.gamma)
+  path = _draw(key_z, state.arch)
   images = _train_input(batch.train_images, drawn, key_image)
 
   def each(theta, Z):
@@ -97,13 +105,13 @@ def test_a_step_is_algorithm_1(batch):
   g = jax.grad(lambda theta: jnp.mean(each(theta, Z)))(state.theta)
   after = lambda eta: jax.tree.map(
       lambda t, g: t - 0.5 * jnp.exp(eta['lr']) * (g + jnp.exp(eta['weight_decay']) * t), state.theta, g)
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8), new.theta, after(state.hyper))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8), new.theta, after(state.extra['eta']))
   val = lambda eta: jnp.mean(optax.softmax_cross_entropy_with_integer_labels(
       _forward(after(eta), Z, batch.val_images), batch.val_labels))
-  g_eta = jax.grad(val)(state.hyper)
+  g_eta = jax.grad(val)(state.extra['eta'])
   for name in ('lr', 'weight_decay'):
     np.testing.assert_allclose(metrics[f'grad_log_{name}'], g_eta[name], rtol=1e-4, atol=1e-7)
-    np.testing.assert_allclose(new.hyper[name], state.hyper[name] - g_eta[name], rtol=1e-4)
+    np.testing.assert_allclose(new.extra['eta'][name], state.extra['eta'][name] - g_eta[name], rtol=1e-4)
   np.testing.assert_allclose([metrics['lr'], metrics['lr_scale'], metrics['weight_decay']], [0.1, 0.2, 0.03], rtol=1e-6)
 
 
@@ -156,7 +164,7 @@ def test_in_the_tuning_phase_path_and_alpha_stay_and_the_rest_goes_on(batch):
   for _ in range(2):
     old, (state, _) = state, step(state, batch)
     assert np.array_equal(state.arch['alpha'], old.arch['alpha'])
-    assert np.any(state.gamma != old.gamma) and state.hyper['lr'] != old.hyper['lr']
+    assert np.any(state.gamma != old.gamma) and state.extra['eta']['lr'] != old.extra['eta']['lr']
     unused = sorted(set(range(N)) - {int(state.arch['path'][0])})
     moved = np.abs(state.theta['w'][0] - old.theta['w'][0]).max((1, 2))
     assert moved.max() == moved[int(state.arch['path'][0])] and moved[unused].max() < moved.max()
@@ -203,30 +211,30 @@ def _config(**changes):
 
 def test_every_path_of_a_search_by_rejection_is_within_the_budget():
   data = _data()
-  costs = problem_lib.build(_config(), data).budget
+  costs = problem_lib.build(_config(), data).arch.budget
   total = lambda path: int(costs.costs[np.arange(6), path].sum()) + costs.rest
   limit = total(costs.costs.argmin(-1)) + 300_000
   config = _config(constraint='rejection', max_multiply_adds=limit)
   config_lib.check(config, 'search')
   problem = problem_lib.build(config, data)
-  arch = problem.init_arch(jax.random.key(0)) | {'alpha': jnp.asarray(costs.costs / 1e5, jnp.float32)}  # of the dearest
+  arch = problem.arch.init(jax.random.key(0)) | {'alpha': jnp.asarray(costs.costs / 1e5, jnp.float32)}  # of the dearest
   assert total(arch['path']) <= limit
-  z = jax.jit(jax.vmap(lambda key: problem.sample_arch(key, arch, False)))(jax.random.split(jax.random.key(1), 300))
+  z = jax.jit(jax.vmap(lambda key: problem.arch.sample(key, arch, 1.0)))(jax.random.split(jax.random.key(1), 300))
   spent = np.array([total(path) for path in np.asarray(z['choice'])])
   np.testing.assert_allclose(z['cost'], spent, rtol=1e-6)
   assert spent.max() <= limit < max(total(p) for p in np.asarray(jax.vmap(
       lambda key: dsnas.sample(key, arch['alpha'], jnp.zeros(6, bool)))(jax.random.split(jax.random.key(1), 300))))
-  found = dsnas.likeliest_path(arch['alpha'], problem.budget.costs, problem.budget.left)
+  found = dsnas.likeliest_path(arch['alpha'], problem.arch.budget.costs, problem.arch.budget.left)
   assert total(found) <= limit
 
 
 def test_a_penalty_out_of_a_config_is_of_the_whole_path(monkeypatch):
   data, built = _data(), []
-  budget = problem_lib.build(_config(), data).budget
+  budget = problem_lib.build(_config(), data).arch.budget
   limit = budget.rest + int(budget.costs.min(-1).sum()) + 300_000
   config = _config(constraint='penalty', max_multiply_adds=limit, penalty=2.0)
   monkeypatch.setattr(diffautoml, 'make', lambda problem, settings: built.append(settings))
-  build.build(config, problem_lib.build(config, data), 10)
+  registry.build(config, problem_lib.build(config, data), 10)
   mean = budget.rest + budget.costs.mean(-1).sum()  # of paths that are all alike
   np.testing.assert_allclose(built[0].penalty(jnp.zeros(budget.costs.shape)), 2 * (mean / limit - 1), rtol=1e-4)
 
@@ -251,4 +259,4 @@ def test_a_wrong_config_is_one_line(room, key, value, word):
 
 def test_it_has_no_samples_to_share():
   with pytest.raises(BadInput, match='one sample a step'):
-    build.build(_config(), problem_lib.build(_config(), _data()), 10, devices=2, axis='devices')
+    registry.build(_config(), problem_lib.build(_config(), _data()), 10, devices=2, axis='devices')

@@ -9,7 +9,6 @@ import optax
 import pytest
 
 from daas_jax import trees
-from daas_jax.methods import problem as problem_lib
 from daas_jax.augment import preprocess
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
@@ -17,7 +16,7 @@ from daas_jax.methods import faster_aa
 from daas_jax.nets import kernels as k
 from daas_jax.nets.fixed.small_cnn import SmallCNN
 from daas_jax.policies import relaxed
-from daas_jax.types import Batch, CriticProblem
+from daas_jax.types import Batch
 
 SHAPE = (4, 4, 1)
 CLASSES = 3
@@ -26,7 +25,7 @@ SGD = {'theta': optax.sgd(1.0), 'gamma': optax.sgd(1.0)}  # so that an update is
 
 def _critic(theta, images, key):
   del key
-  return problem_lib.two_heads(jnp.tanh(images.reshape(len(images), -1) @ theta['v']) @ theta['w'])
+  return faster_aa.two_heads(jnp.tanh(images.reshape(len(images), -1) @ theta['v']) @ theta['w'])
 
 
 def _problem(space, shape=SHAPE, **changes):
@@ -35,7 +34,7 @@ def _problem(space, shape=SHAPE, **changes):
   scale = {'v': (size, 6), 'w': (6, CLASSES + 1)}
   def init_theta(key):
     return {name: 0.5 * jax.random.normal(k, s) for (name, s), k in zip(scale.items(), jax.random.split(key))}
-  base = CriticProblem(
+  base = faster_aa.CriticProblem(
       init_theta=init_theta,
       init_gamma=functools.partial(relaxed.init, space=space),
       critic=_critic,
@@ -99,7 +98,7 @@ def test_a_step_is_the_algorithm():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6), moved, gradient)
     assert all(np.abs(leaf).max() > 1e-4 for leaf in jax.tree.leaves(gradient)), name
     np.testing.assert_allclose(metrics[f'grad_norm_{name}'], trees.norm(gradient), rtol=1e-4)
-  assert new.step == 1 and new.arch == {} and new.baseline == {}
+  assert new.step == 1 and new.arch == {} and new.extra == {}
   assert all(np.shape(value) == () and np.isfinite(value) for value in metrics.values())
   assert {'train_loss', 'train_accuracy', 'val_loss', 'val_accuracy', 'distance', 'penalty'} <= set(metrics)
 
@@ -148,7 +147,7 @@ def test_on_a_network_of_the_house():
   problem = _problem(
       space, shape,
       init_theta=lambda key: net.init(key, {}, jnp.zeros((1, *shape)))['params'],
-      critic=lambda theta, images, key: problem_lib.two_heads(net.apply({'params': theta}, {}, images)))
+      critic=lambda theta, images, key: faster_aa.two_heads(net.apply({'params': theta}, {}, images)))
   adam = optax.adam(1e-3, 0.0, 0.999)
   method = faster_aa.make(problem, faster_aa.Settings({'theta': adam, 'gamma': adam}))
   state = jax.jit(method.init)(jax.random.key(2))
@@ -178,7 +177,7 @@ def test_the_penalty_differentiates_the_fast_kernels_twice(x64):
 
 
 def test_two_heads():
-  d, logits = problem_lib.two_heads(jnp.arange(8.0).reshape(2, 4))
+  d, logits = faster_aa.two_heads(jnp.arange(8.0).reshape(2, 4))
   np.testing.assert_array_equal(d, [3, 7])
   np.testing.assert_array_equal(logits, [[0, 1, 2], [4, 5, 6]])
 

@@ -10,7 +10,7 @@ from daas_jax import trees
 from daas_jax.methods import joint_faa
 from daas_jax.nets.cells import architecture
 from daas_jax.policies import relaxed
-from daas_jax.types import Batch, Problem
+from daas_jax.types import Architectures, Batch, Problem
 
 SPACE = relaxed.Space(('Rotate', 'Invert', 'Brightness'), K=2, L=2)
 
@@ -29,10 +29,10 @@ def _train_input(images, gamma, key):
 
 PROBLEM = Problem(
     init_theta=lambda key: {'v': jax.random.normal(key, (36, 5)) / 3, 'w': jax.random.normal(key, (3, 5, 3)) / 2},
-    init_arch=lambda key: {'alpha': jax.random.normal(key, (3,))},
-    sample_arch=lambda key, arch, tau: {'A': jax.nn.softmax(arch['alpha'])}, loss=_loss,
-    init_gamma=lambda key: relaxed.init(key, SPACE), sample_policy=None, log_prob=None, identity=None,
-    train_input=_train_input, val_input=lambda images: images, project=relaxed.project)
+    arch=Architectures(lambda key: {'alpha': jax.random.normal(key, (3,))},
+                       lambda key, arch, tau: {'A': jax.nn.softmax(arch['alpha'])}),
+    loss=_loss, policies=relaxed.Policies(lambda key: relaxed.init(key, SPACE), None, relaxed.project),
+    train_input=_train_input, val_input=lambda images: images)
 
 
 @pytest.fixture

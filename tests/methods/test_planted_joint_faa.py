@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import planted
-from daas_jax.methods import problem, spaces
+from daas_jax.data import batches as batches_lib
+from daas_jax.methods import problem
 from daas_jax.policies import relaxed
 
 CONFIG = planted.joint_rotate_config()
@@ -28,7 +29,7 @@ def search():
 
 def _rotate90(state):
   """(selection, application probability) of Rotate90 in each sub-policy: [L] each."""
-  selection = relaxed.selection(state.gamma, spaces.policy_space(CONFIG))
+  selection = relaxed.selection(state.gamma, problem.policy_space(CONFIG))
   return np.asarray(selection)[:, 0, -1], np.asarray(state.gamma['p'])[:, 0, -1]
 
 
@@ -100,9 +101,8 @@ def test_a_half_turn_is_less_strange_than_a_quarter_turn(trained):
   """Why one quarter turn is no control: Rotate90 makes it a half turn, and upright digits are half like that."""
   data, config, loss = planted.embedded(), planted.joint_rotate_config(), []
   for turns in range(4):
-    config.data.validation_turns = turns
     built = problem.build(config, data)
-    images = built.val_input(data.test_images[:500])
+    images = built.val_input(batches_lib.turned(data.test_images[:500], turns))
     loss.append(float(built.loss(trained, {}, images, data.test_labels[:500], None)[0]))
   print('loss by quarter turns:', np.round(loss, 2))
   assert loss[0] < loss[2] < 0.5 * min(loss[1], loss[3])

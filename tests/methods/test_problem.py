@@ -7,11 +7,13 @@ import pytest
 
 from daas_jax import config as config_lib
 from daas_jax.augment import inputs
-from daas_jax.methods import problem
 from daas_jax.data import sources
 from daas_jax.errors import BadInput
+from daas_jax.gradcheck import point
+from daas_jax.methods import problem
 from daas_jax.nets.cells import cell as cells, genotype as genotype_lib
 from daas_jax.policies.categorical import Policy
+from daas_jax.search import job
 
 
 @pytest.fixture(scope='module')
@@ -29,14 +31,20 @@ def _config():
   return config
 
 
-def test_validation_images_are_normalised_and_turned_when_asked(data):
+@pytest.mark.parametrize('batches_of', [job.batches_of, point._batches])
+def test_validation_images_are_normalised_and_turned_when_asked(data, batches_of):
   config = _config()
-  plain = problem.build(config, data).val_input(data.train_images)
-  np.testing.assert_allclose(np.mean(plain, (0, 1, 2)), 0, atol=1e-5)
-  np.testing.assert_allclose(np.std(plain, (0, 1, 2)), 1, atol=1e-4)
+  config.search.batch = 4
+  built = problem.build(config, data)
+  whole = built.val_input(data.train_images)
+  np.testing.assert_allclose(np.mean(whole, (0, 1, 2)), 0, atol=1e-5)
+  np.testing.assert_allclose(np.std(whole, (0, 1, 2)), 1, atol=1e-4)
+  upright = batches_of(config, data)(0)
   config.data.validation_turns = 1
-  turned = problem.build(config, data).val_input(data.train_images)
+  batch = batches_of(config, data)(0)
+  plain, turned = built.val_input(upright.val_images), built.val_input(batch.val_images)
   np.testing.assert_allclose(turned, np.rot90(plain, 1, (1, 2)), atol=1e-6)
+  np.testing.assert_array_equal(batch.train_images, upright.train_images)
 
 
 def test_training_input_without_policy_and_preprocessing_is_the_validation_input(data):
@@ -56,12 +64,12 @@ def test_training_input_applies_the_policy(data):
   once = Policy(jnp.array([invert, 0]), jnp.array([1, 0]), jnp.array([0, 0]))
   inverted = built.val_input(255 - data.train_images)
   np.testing.assert_allclose(built.train_input(data.train_images, once, jax.random.key(0)), inverted, atol=1e-5)
-  assert int(jnp.sum(built.identity(once).y)) == 0
+  assert int(jnp.sum(built.policies.identity(once).y)) == 0
 
 
 def test_a_fixed_network_has_no_architecture(data):
   built = problem.build(_config(), data)
-  assert built.init_arch(jax.random.key(0)) == {} and built.sample_arch(jax.random.key(0), {}, 1.0) == {}
+  assert built.arch.init(jax.random.key(0)) == {} and built.arch.sample(jax.random.key(0), {}, 1.0) == {}
   theta = built.init_theta(jax.random.key(0))
   loss, accuracy = built.loss(theta, {}, built.val_input(data.train_images), data.train_labels, jax.random.key(1))
   assert np.isfinite(loss) and 0 <= accuracy <= 1
@@ -81,8 +89,8 @@ def test_a_genotype_held_fixed_is_every_sample(data):
   primitives = tuple(config.network.primitives)
   genotype = genotype_lib.random_genotype(3, primitives)
   built = problem.build(config, data, genotype)
-  assert built.init_arch(jax.random.key(0)) == {}
-  z = built.sample_arch(jax.random.key(1), {}, 1.0)
+  assert built.arch.init(jax.random.key(0)) == {}
+  z = built.arch.sample(jax.random.key(1), {}, 1.0)
   assert genotype_lib.derive(z['A'], z['B'], primitives) == genotype  # so the argmax of A and the two of B are its own
   np.testing.assert_array_equal(z['A'].sum(-1), 1)
   np.testing.assert_array_equal([[z['B'][k, list(e)].sum() for e in cells.NODE_EDGES] for k in range(2)], 2)
@@ -101,8 +109,8 @@ def test_a_policy_search_on_the_supernet_draws_architectures_uniformly(data):
   config = config_lib.search_config('ddas')
   config.network.layers, config.network.channels = 3, 2
   built = problem.build(config, data)
-  arch = built.init_arch(jax.random.key(0))
-  z = jax.vmap(lambda key: built.sample_arch(key, arch, 1.0))(jax.random.split(jax.random.key(0), 500))
+  arch = built.arch.init(jax.random.key(0))
+  z = jax.vmap(lambda key: built.arch.sample(key, arch, 1.0))(jax.random.split(jax.random.key(0), 500))
   assert arch == {}
   np.testing.assert_array_equal(np.sort(z['A'], -1)[..., -2:], np.broadcast_to([0, 1], (500, 2, 14, 2)))
   assert np.abs(np.mean(z['A'], (0, 1, 2)) * 7 - 1).max() < 0.1
@@ -116,21 +124,23 @@ def test_the_joint_search_sees_turned_validation_images_through_its_policy(data,
   config.network.name, config.network.channels = 'small_cnn', 2
   config.policy.ops, config.policy.K, config.policy.L = ('Rotate90',), 1, 1
   config.preprocess.padding, config.preprocess.flip = 0, False
-  config.data.validation_turns = turns
-  built = problem.build(config, data)
+  config.data.validation_turns, config.search.batch = turns, 4
+  built, batch = problem.build(config, data), job.batches_of(config, data)(0)
+  config.data.validation_turns = 0
+  upright = job.batches_of(config, data)(0)
   gamma = {name: jnp.ones((1, 1, 1)) for name in ('z', 'p', 'mu')}
-  plain = (data.train_images / np.float32(255) - data.mean) / data.std
-  for function, whole in ((built.augmented_val_input, turns + 1), (built.train_input, 1)):
-    found = function(data.train_images, gamma, jax.random.key(0))
+  for name, whole in (('val_images', turns + 1), ('train_images', 1)):
+    plain = (np.asarray(getattr(upright, name)) / np.float32(255) - data.mean) / data.std
+    found = built.train_input(getattr(batch, name), gamma, jax.random.key(0))
     np.testing.assert_allclose(found, np.rot90(plain, whole, (1, 2)), atol=1e-5)
-  assert built.init_arch(jax.random.key(0)) == {}  # small_cnn: the policy alone is searched
+  assert built.arch.init(jax.random.key(0)) == {}  # small_cnn: the policy alone is searched
 
 
 def test_a_dense_search_mixes_every_operation(data):
   config = config_lib.search_config('joint_faa')
   built = problem.build(config, data)
-  arch = built.init_arch(jax.random.key(0))
+  arch = built.arch.init(jax.random.key(0))
   assert set(arch) == {'alpha'} and arch['alpha'].shape == (2, 14, 8)
-  z = built.sample_arch(jax.random.key(1), arch, 1.0)
+  z = built.arch.sample(jax.random.key(1), arch, 1.0)
   np.testing.assert_allclose(z['A'], 1 / 8, atol=1e-3)
   assert problem.network(config, 10).dense and not problem.network(config_lib.search_config(), 10).dense

@@ -14,13 +14,11 @@ import jax
 import numpy as np
 
 from daas_jax import config as config_lib
-from daas_jax.nets import devices
-from daas_jax.search import command as search
-from daas_jax.train import command as train
-from daas_jax.data import select
-from daas_jax.detection import select as detection_select
-from daas_jax.methods import ddas
+from daas_jax.methods import ddas, registry
 from daas_jax.methods.optimizers import update
+from daas_jax.nets import devices
+from daas_jax.policies import given as given_lib
+from daas_jax.search import command as search, job as job_lib
 
 STEPS = 3
 CELLS = ('sep_conv_3x3', 'noise')
@@ -62,7 +60,7 @@ BUGS = {'product_before_averaging': [(devices, 'shared', _as_it_is), (ddas, 'upd
 
 def config_of(case, over='samples', count=1):
   """A search config of one of `CASES`, small enough to compile in seconds."""
-  config = config_lib.search_config(case if case in config_lib.METHODS else case.split('_')[0])
+  config = config_lib.search_config(case if case in registry.methods() else case.split('_')[0])
   values = {'data.name': 'embedded', 'data.n_train': 96, 'data.n_test': 50, 'search.batch': 8, 'search.epochs': 2,
             'network.layers': 3, 'network.channels': 2, 'network.width': 2, 'network.primitives': CELLS,
             'policy.ops': OPS,
@@ -76,9 +74,8 @@ def config_of(case, over='samples', count=1):
 
 def job_of(config):
   """The `loop.Job` of a config."""
-  data = (detection_select if config.network.name == 'anchor_free' else select).from_config(config)
   given = config.policy.get('name')
-  return search.job(config, data, None, train.find_policy(given, None) if given else None)
+  return job_lib.of(config, search.load(config), None, given_lib.find(given, None) if given else None)
 
 
 def run(job):

@@ -5,12 +5,12 @@ import pytest
 
 import compared
 import several
-from daas_jax import config as config_lib
+from daas_jax.methods import registry
 
 
 @pytest.mark.parametrize('case', several.CASES)
 def test_devices_give_the_numbers_of_one(case, tmp_path):
-  plans = ['data:2'] + (['data:4'] if case in config_lib.METHODS else [])
+  plans = ['data:2'] + (['data:4'] if case in registry.methods() else [])
   plans += ['samples:2', 'samples:4'] if case in compared.SHARING else []
   compared.end(compared.start(tmp_path, case, 'samples:1', *plans))
   for plan in plans:

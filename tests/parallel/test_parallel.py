@@ -9,11 +9,11 @@ import pytest
 
 import commands
 import several
+from daas_jax.errors import BadInput
+from daas_jax.methods import registry
 from daas_jax.nets import devices
 from daas_jax.runtime import loop, parallel
 from daas_jax.search import command as search, results
-from daas_jax.search.command import export as ready
-from daas_jax.errors import BadInput
 
 
 @pytest.mark.parametrize('processes, local', [(1, 4), (2, 2), (3, 1), (2, 4)])
@@ -41,8 +41,9 @@ def test_the_network_that_a_search_leaves_is_made_of_whole_batches(monkeypatch, 
   monkeypatch.setattr(loop, 'run', lambda job, *rest: (shapes.append(job.batches(0).train_images.shape)
                                                        or jax.eval_shape(job.init), []))
   monkeypatch.setattr(results, 'write', lambda *words: '')
-  monkeypatch.setattr(ready, 'write', lambda folder, state, config, data, batches:
-                      shapes.append(batches(0).train_images.shape) or '')
+  finish = lambda folder, state, config, data, batches: shapes.append(batches()(0).train_images.shape) or ''
+  rows = registry.methods()
+  monkeypatch.setitem(registry.METHODS.rows(), 'diffautoml', rows['diffautoml']._replace(finish=finish))
   options = types.SimpleNamespace(config=config, workdir=str(tmp_path / 'run'), search=None, list=False,
                                   distributed='off', coordinator=None, process_count=None, process_index=None)
   search.main(options)

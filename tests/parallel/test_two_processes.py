@@ -7,11 +7,11 @@ import pytest
 import commands
 import compared
 import several
-from daas_jax import config as config_lib
+from daas_jax.methods import registry
 
 
 # Backwards: the other worker begins with test_numbers.py, and leaves the programs of one device in the cache.
-@pytest.mark.parametrize('case', [case for case in reversed(several.CASES) if case in config_lib.METHODS])
+@pytest.mark.parametrize('case', [case for case in reversed(several.CASES) if case in registry.methods()])
 def test_two_processes_give_the_numbers_of_one(case, tmp_path):
   plans = ['data:1'] + (['samples:1'] if case in compared.SHARING else [])
   compared.end(compared.start(tmp_path, case, 'samples:1'))

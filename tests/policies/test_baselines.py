@@ -9,8 +9,8 @@ import pytest
 
 from daas_jax.augment.apply import apply_each
 from daas_jax.augment.ops import magnitude
-from daas_jax.policies import baselines as fixed
-from daas_jax.policies.baselines import FIXED, outward, RAND_AUGMENT_OPS
+from daas_jax.policies import baselines
+from daas_jax.policies.baselines import BASELINES, outward, RAND_AUGMENT_OPS
 
 BATCH = 14
 NO_MAGNITUDE = ('Identity', 'AutoContrast', 'Equalize')
@@ -76,7 +76,7 @@ def drawn_fixture(monkeypatch):
       seen.extend((o, y, strength))
       return images
 
-    monkeypatch.setattr(fixed, 'apply_each', record)
+    monkeypatch.setattr(baselines, 'apply_each', record)
     augment(jax.random.key(0), jnp.zeros((28_000, 1, 1, 1)))
     return seen
 
@@ -90,7 +90,7 @@ def _uniform(values, n):
 
 
 def test_trivial_augment_draws_one_operation_and_one_of_31_strengths(drawn):
-  o, y, strength = drawn(fixed.trivial_augment())
+  o, y, strength = drawn(baselines.trivial_augment())
   assert o.shape == (28_000, 1) and (y == 1).all() and _uniform(o, 14)
   level = strength[o == RAND_AUGMENT_OPS.index('Solarize')] * 30
   np.testing.assert_allclose(level, np.round(level), atol=1e-4)
@@ -101,23 +101,23 @@ def test_trivial_augment_draws_one_operation_and_one_of_31_strengths(drawn):
 
 
 def test_rand_augment_draws_n_operations_at_one_magnitude(drawn):
-  o, y, strength = drawn(fixed.rand_augment(3, 5))
+  o, y, strength = drawn(baselines.rand_augment(3, 5))
   assert o.shape == (28_000, 3) and (y == 1).all()
   assert all(_uniform(o[:, k], 14) for k in range(3)) and _uniform(o[:, 0] * 14 + o[:, 1], 196)
   np.testing.assert_allclose(np.unique(np.abs(strength[o == RAND_AUGMENT_OPS.index('Brightness')] - 0.5)), 0.25)
   np.testing.assert_allclose(strength[o == RAND_AUGMENT_OPS.index('Solarize')], 0.5)
-  assert drawn(fixed.rand_augment())[0].shape == (28_000, 2)
+  assert drawn(baselines.rand_augment())[0].shape == (28_000, 2)
 
 
 @pytest.mark.parametrize('n,m', ((0, 9), (1.5, 9), (2, -1), (2, 10.5), (2, float('nan'))))
 def test_rand_augment_refuses_other_numbers(n, m):
   with pytest.raises(ValueError, match='n must be a whole number'):
-    fixed.rand_augment(n, m)
+    baselines.rand_augment(n, m)
 
 
-@pytest.mark.parametrize('name', FIXED)
+@pytest.mark.parametrize('name', BASELINES)
 def test_every_row_keeps_to_the_contract(name):
-  augment = jax.jit(FIXED[name].make())
+  augment = jax.jit(BASELINES[name].make())
   results = [augment(jax.random.key(i), IMAGES / np.float32(255)) for i in (0, 0, 1)]
   for result in results:
     assert result.shape == IMAGES.shape and result.dtype == jnp.float32
@@ -132,10 +132,10 @@ def test_every_row_keeps_to_the_contract(name):
 
 def test_identity_keeps_every_byte():
   every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
-  result = fixed.identity()(jax.random.key(0), every)
+  result = baselines.identity()(jax.random.key(0), every)
   assert result.dtype == jnp.uint8
   np.testing.assert_array_equal(result, every)
 
 
 def test_only_none_goes_without_standard_preprocessing():
-  assert {name for name, row in FIXED.items() if not row.standard_preprocessing} == {'none'}
+  assert {name for name, row in BASELINES.items() if not row.standard_preprocessing} == {'none'}

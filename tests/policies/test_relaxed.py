@@ -11,7 +11,8 @@ import pytest
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
-from daas_jax.policies import categorical, relaxed, table as files
+from daas_jax.policies import relaxed
+from daas_jax.policies import table as policy_table
 
 # Kashima et al., Experiments: the names as the paper prints them.
 PRINTED = {'shear X': 'ShearX', 'shear Y': 'ShearY', 'translate X': 'TranslateX', 'translate Y': 'TranslateY',
@@ -218,8 +219,8 @@ def test_table_is_the_distribution_and_reloads(tmp_path):
   np.testing.assert_allclose(table['p'], pick('p'), rtol=1e-6)
   np.testing.assert_array_equal(table['m'], np.rint(1000 * pick('mu')))
   path = str(tmp_path / 'policy.json')
-  files.save(path, table, relaxed.table_space(SMALL))
-  loaded = files.load(path, SMALL.ops)
+  policy_table.save(path, table, relaxed.table_space(SMALL))
+  loaded = policy_table.load(path, SMALL.ops)
   assert loaded.ops == SMALL.ops and loaded.K == 2 and loaded.levels == 1001
   np.testing.assert_allclose(loaded.probability.sum(), 1, rtol=1e-12)
   np.testing.assert_allclose(loaded.strength, pick('mu'), atol=5.1e-4)
@@ -233,7 +234,7 @@ def test_table_of_the_paper_sums_to_one():
   assert 100 < len(table['probability']) <= 10 * 16 ** 2
   np.testing.assert_allclose(table['probability'].sum(), 1, rtol=1e-12)
   assert table['probability'].min() >= 1e-6 and (np.diff(table['probability']) <= 0).all()
-  assert isinstance(relaxed.table_space(space), categorical.Space)
+  assert isinstance(relaxed.table_space(space), policy_table.Header)
 
 
 def test_marginals_are_those_of_the_table():

@@ -9,7 +9,7 @@ import pytest
 
 from daas_jax.augment import apply
 from daas_jax.errors import BadInput
-from daas_jax.policies import found as found_lib, results, transformations
+from daas_jax.policies import found as found_lib, registry, transformations
 
 SPACE = transformations.Space(('Identity', 'Invert', 'Rotate'), 2)
 TAU = jnp.linspace(-1.0, 1.5, 9)
@@ -17,7 +17,6 @@ TAU = jnp.linspace(-1.0, 1.5, 9)
 
 def test_the_operations_are_the_papers():
   assert len(transformations.OPERATIONS) == len(set(transformations.OPERATIONS)) == 14
-  assert set(transformations.FOUR) < set(transformations.OPERATIONS) and len(transformations.FOUR) == 4
   assert len(transformations.init(jax.random.key(0), transformations.Space())) == 14**2
 
 
@@ -78,7 +77,7 @@ def test_the_training_s_progress_chooses_the_epoch(tmp_path):
 
 
 def test_a_search_s_results(tmp_path):
-  rows = results.of(SPACE)
+  rows = registry.spaces()['transformations']
   records = [rows.record(tau, SPACE) for tau in (0 * TAU, TAU)]
   assert json.loads(json.dumps(records[1])) == records[1]
   text = rows.write(tmp_path / 'policy.json', TAU, SPACE, records)

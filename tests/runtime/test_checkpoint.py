@@ -1,3 +1,4 @@
+import collections
 import errno
 import os
 import shutil
@@ -91,6 +92,27 @@ def test_warning_goes_to_stderr_by_default(tmp_path, capsys):
   assert checkpoints.restore(make_state(0))[0] == 2
   checkpoints.close()
   assert 'checkpoint 4' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('baseline', [{}, {'average': jnp.zeros(()), 'count': jnp.zeros(())}])
+def test_states_of_another_version_are_refused_in_one_line(tmp_path, capsys, baseline):
+  names = (*types.SearchState._fields[:-1], 'baseline', 'hyper', 'opt_hyper')
+  earlier = collections.namedtuple('SearchState', names)
+  checkpoints = Checkpoints(str(tmp_path / 'c'), 3)
+  for step in (2, 4):
+    checkpoints.save(step, earlier(*make_state(step)[:-1], baseline, (), ()))
+  checkpoints.close()
+  before = files_of(tmp_path / 'c')
+  with pytest.raises(BadInput, match='baseline and hyper and opt_hyper where extra belongs') as info:
+    restore(tmp_path / 'c', make_state(0)._replace(extra={}))
+  assert 'Finish the run with that version, or choose another --workdir' in str(info.value)
+  assert '\n' not in str(info.value) and capsys.readouterr().err == '' and files_of(tmp_path / 'c') == before
+  checkpoints = Checkpoints(str(tmp_path / 'c'), 3)  # one of this version beside them is taken
+  checkpoints.save(6, make_state(6))
+  checkpoints.save(7, earlier(*make_state(7)[:-1], baseline, (), ()))
+  checkpoints.close()
+  step, state, lines = restore(tmp_path / 'c')
+  assert step == 6 and bits(state) == bits(make_state(6)) and len(lines) == 1
 
 
 def test_file_in_place_of_the_folder(tmp_path):

@@ -16,12 +16,14 @@ import daas_jax
 from daas_jax import config as config_lib
 from daas_jax.config import file as config_file
 from daas_jax.runtime import cli, processes
+from daas_jax.runtime import workdir
 from daas_jax.search import command as search
 from daas_jax.train import command as train
 from daas_jax.data import sources
 from daas_jax.errors import BadInput, Diverged, EX_TEMPFAIL
-from daas_jax.nets.cells import genotype
+from daas_jax.nets.cells import genotype, space
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+from daas_jax.policies import given
 
 from conftest import CACHE
 
@@ -170,16 +172,15 @@ def test_files_in_the_home_folder_and_of_any_name(command, monkeypatch, name):
             'policies': [{'ops': ['Invert'], 'probability': 1, 'p': [1], 'level': [1]}]}
   genotype.save(f'~/{name}/genotype.json', wanted)
   (command.folder / name / 'policy.json').write_text(json.dumps(policy))
-  for found in (train.find_genotype('searched', f'~/{name}'),
-                train.find_genotype(f'~/{name}/genotype.json', None),
+  for found in (space.find('searched', f'~/{name}'), space.find(f'~/{name}/genotype.json', None),
                 daas_jax.load_genotype(f'~/{name}/genotype.json')):
     assert found == wanted
   images = np.zeros((1, 4, 4, 1), np.uint8)
-  for augment in (train.find_policy('searched', f'~/{name}')[0],
-                  train.find_policy(f'~/{name}/policy.json', None)[0],
+  for augment in (given.find('searched', f'~/{name}').augment,
+                  given.find(f'~/{name}/policy.json', None).augment,
                   daas_jax.load_policy(f'~/{name}/policy.json')):
     assert augment(jax.random.key(0), images).max() == 255
-  train.keep_policy(str(command.folder), f'~/{name}/policy.json', None)
+  workdir.keep_input(str(command.folder), 'policy.json', given.text(f'~/{name}/policy.json', None))
   assert json.loads((command.folder / 'policy.json').read_text()) == policy
   arrays(command.folder / f'{name}.npz')
   command.parsed('search', f'--config.data.name=arrays:~/{name}.npz', f'--search=~/{name}')
@@ -259,7 +260,8 @@ def test_words_that_mean_nothing(command, word, says):
     ('search.batch=21', 'larger than the 20 of D_train'), ('search.batch=' + '9' * 30, 'larger than'),
     ('data.n_train=5000', 'ask for fewer'), ('data.n_train=1', 'two classes'), ('data.n_test=100000', 'ask for fewer'),
     ('data.classes=11', 'at most 10'), ('data.n_train=-1', 'at least 0'), ('preprocess.cutout=29', '28 x 28'),
-    ('preprocess.padding=29', '28 x 28'), ('preprocess.padding=-1', 'at least 0'), ('network.stem=imagenet', '64 x 64'),
+    ('preprocess.padding=29', '28 x 28'), ('preprocess.padding=-1', 'at least 0'),
+    ('network.name=supernet network.stem=imagenet', '64 x 64'),
     ('data.name=', 'unknown data set'), ('data.name=embeded', 'nearest: embedded'),
     ('data.name=a\nb', 'unknown data set'),
     ('data.name=\udcff', 'unknown data set'), ('data.name=日本', 'unknown data set'),
@@ -268,7 +270,7 @@ def test_words_that_mean_nothing(command, word, says):
     ('data.name=arrays:a\nb', 'no file'), ('data.name=tfds:', 'unknown data set'),
 ])
 def test_values(command, setting, says):
-  line = command.refused('search', f'--config.{setting}')
+  line = command.refused('search', *(f'--config.{part}' for part in setting.split(' ')))
   assert any(part in line for part in says.split('|'))
 
 
@@ -450,6 +452,10 @@ def test_workdir_that_holds_something_else(command, kind):
   (command.folder / 'run').mkdir()
   command.write('run/config.json', '{}\n')
   assert 'another config' in command.refused(kind)
+  earlier = command.parsed(kind).config.to_dict()
+  del earlier['theta' if kind == 'search' else 'train']['optimizer']
+  command.write('run/config.json', json.dumps(earlier, default=list))
+  assert 'another version wrote it' in command.refused(kind)
   os.remove('run/config.json')
   command.write('run/policy.json', 'of someone')
   assert 'policy.json' in command.refused(kind)
@@ -503,17 +509,17 @@ QUICK = """
     import sys, time
     import jax.numpy as jnp
     from daas_jax.runtime import cli, loop
-    from daas_jax.search import command as search
+    from daas_jax.search import command, job
 
     def step(state, batch):
       time.sleep(0.01)
       loss = jnp.where(state['step'] == int(sys.argv[1]), jnp.nan, 1.0)
       return {'step': state['step'] + 1}, {'train_loss': loss}
 
-    search.job = lambda config, data, genotype, policy: loop.Job(
+    job.of = lambda config, data, genotype, policy: loop.Job(
         init=lambda: {'step': jnp.int32(0)}, step=step, batches=lambda number: None, total_steps=9999,
         steps_per_epoch=9999, images_per_step=1, phase=lambda epoch: 'joint')
-    sys.exit(cli.run('search', search.main, sys.argv[2:], search.define_flags))
+    sys.exit(cli.run('search', command.main, sys.argv[2:], command.define_flags))
 """
 RIGHT = ('--config=search.py', '--workdir=run', '--compilation_cache=off')
 

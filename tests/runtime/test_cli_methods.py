@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from daas_jax import config as config_lib
+from daas_jax.methods import registry
+from daas_jax.policies import candidates as candidates_lib, registry as policies, total
 from daas_jax.runtime import cli, parallel
-from daas_jax.policies import schedule, total
 from test_cli import Command
 
 SEARCH = """
@@ -16,7 +17,8 @@ SEARCH = """
     def get_config():
       config = search_config({method!r})
       config.data.name, config.data.n_train, config.data.n_test = 'embedded', 40, 20
-      config.network.name, config.network.channels = {network!r}, 2
+      config.network.name = {network!r}
+      if 'channels' in config.network: config.network.channels = 2
       config.search.epochs, config.search.batch = 1, 10
       config.data.val_fraction = 0.5
       if 'tuning_epochs' in config.search: config.search.tuning_epochs = 0
@@ -24,15 +26,18 @@ SEARCH = """
       return config
 """
 NETWORKS = {'ddas': 'small_cnn', 'joint_faa': 'small_cnn', 'faster_aa': 'small_cnn', 'amended_darts': 'supernet',
-            'diffautoml': 'shuffle'}
+            'darts': 'supernet', 'diffautoml': 'shuffle'}
 NEW = tuple(NETWORKS)
 
-_SGD = {'theta.lr': ('0', 'above 0'), 'theta.lr_min': ('1', 'at most theta.lr'), 'theta.momentum': ('1', '[0, 1)'),
+_OPTIMIZER = ('adm', 'nearest: adam')
+_SGD = {'theta.optimizer': _OPTIMIZER, 'theta.b1': ('1', '[0, 1)'), 'theta.b2': ('-0.1', '[0, 1)'),
+        'theta.lr': ('0', 'above 0'), 'theta.lr_min': ('1', 'at most theta.lr'), 'theta.momentum': ('1', '[0, 1)'),
         'theta.weight_decay': ('-1', 'at least 0'), 'theta.clip': ('0', 'above 0')}
-_ARCH = {'arch.lr': ('-0.1', 'above 0'), 'arch.weight_decay': ('nan', 'finite'),
-         'arch.eigenvalue_every': ('-1', 'at least 0'), 'arch.stop_skip': ('1.1', '[0, 1]'),
+_ARCH = {'arch.optimizer': _OPTIMIZER, 'arch.lr': ('-0.1', 'above 0'), 'arch.momentum': ('1', '[0, 1)'),
+         'arch.weight_decay': ('nan', 'finite'), 'arch.eigenvalue_every': ('-1', 'at least 0'), 'arch.stop_skip': ('1.1', '[0, 1]'),
          'arch.stop_eigenvalue': ('1', '[0, 1)')}
-_POLICY = {'policy.K': ('0', '[1, 3]'), 'gamma.lr': ('0', 'above 0'), 'gamma.weight_decay': ('-1', 'at least 0')}
+_POLICY = {'policy.K': ('0', '[1, 3]'), 'gamma.optimizer': _OPTIMIZER, 'gamma.lr': ('0', 'above 0'),
+           'gamma.momentum': ('1', '[0, 1)'), 'gamma.weight_decay': ('-1', 'at least 0')}
 _RELAXED = _POLICY | {
     'policy.ops': ("('Rotate','Rotat')", "'Rotat' (nearest: Rotate)"), 'policy.L': ('0', '[1, 100]'),
     'policy.selection_temperature': ('0', 'above 0'), 'policy.bernoulli_temperature': ('-0.1', 'above 0')}
@@ -44,10 +49,11 @@ WRONG = {
         'search.val_batches': ('0', '[1, 10000]'), 'search.normalise': ('2', 'True or False'),
         'gamma.lr_total': ('0', 'above 0')},
     'joint_faa': _SGD | _ARCH | _RELAXED | {
-        'network.name': ('wrn_40_2', 'supernet, small_cnn'), 'network.primitives': ("('none',)", "other than 'none'")},
+        'network.name': ('shuffle', 'must be one of supernet, '), 'network.primitives': ("('none',)", "other than 'none'")},
     'faster_aa': _RELAXED | {
-        'network.name': ('supernet', 'small_cnn, wrn_40_2'), 'search.penalty': ('-1', 'at least 0'),
-        'search.classification': ('-0.1', 'at least 0'), 'theta.lr': ('1e-400', 'above 0'),
+        'network.name': ('supernet', 'must be one of wrn_40_2, '), 'search.penalty': ('-1', 'at least 0'),
+        'search.classification': ('-0.1', 'at least 0'), 'theta.optimizer': _OPTIMIZER,
+        'theta.momentum': ('1', '[0, 1)'), 'theta.b1': ('1', '[0, 1)'), 'theta.b2': ('-0.1', '[0, 1)'), 'theta.lr': ('1e-400', 'above 0'),
         'theta.weight_decay': ('-1e-9', 'at least 0'), 'gamma.lr': ('0', 'above 0'), 'adam.b1': ('-0.1', '[0, 1)')},
     'amended_darts': _SGD | _ARCH | {
         'network.name': ('small_cnn', 'supernet'), 'network.primitives': ("('none',)", "other than 'none'"),
@@ -61,15 +67,20 @@ WRONG = {
         'network.size': ('mnist', 'cifar'), 'policy.ops': ("('Rotate','Rotat')", "'Rotat' (nearest: Rotate)"),
         'policy.K': ('4', '[1, 3]'), 'search.tuning_epochs': ('1', 'must be below search.epochs (1)'),
         'search.moment_batches': ('0', '[1, 10000]'), 'theta.lr_min': ('1', 'at most theta.lr'),
-        'theta.weight_decay': ('0', 'above 0'), 'arch.optimizer': ('rmsprop', 'sgd, adam'), 'arch.lr': ('0', 'above 0'),
+        'theta.weight_decay': ('0', 'above 0'), 'arch.optimizer': ('rmsprob', 'sgd, adam'), 'arch.lr': ('0', 'above 0'),
         'arch.momentum': ('1', '[0, 1)'), 'arch.weight_decay': ('-1', 'at least 0'),
         'arch.freeze_margin': ('1.1', '[0, 1]'), 'arch.constraint': ('penality', 'nearest: penalty'),
         'arch.max_multiply_adds': ('1000', 'belong together'), 'arch.penalty': ('-1', 'at least 0'),
-        'gamma.gradient': ('eq3', 'eq2, score'), 'gamma.optimizer': ('adamw', 'nearest: adam'), 'gamma.lr': ('0', 'above 0'), 'gamma.momentum': ('1', '[0, 1)'),
+        'gamma.gradient': ('eq3', 'eq2, score'), 'gamma.optimizer': _OPTIMIZER, 'gamma.lr': ('0', 'above 0'), 'gamma.momentum': ('1', '[0, 1)'),
         'gamma.weight_decay': ('-1', 'at least 0'), 'hyper.searched': ("('momentum',)", "'lr' or 'weight_decay'"),
         'hyper.lr': ('0', 'above 0'), 'adam.b1': ('1', '[0, 1)')},
 }
 """{method: {key: (a wrong value, what is said of it)}}, every key that the method has of its own."""
+WRONG['darts'] = WRONG['amended_darts']
+OF_NETWORKS = {'ddas': {'data.objects'}, 'joint_faa': {'network.name'}, 'faster_aa': {'network.name'},
+               'amended_darts': {'network.name'}, 'darts': {'network.name'},
+               'diffautoml': {'network.name', 'network.size', 'arch.freeze_margin', 'arch.constraint',
+                              'arch.max_multiply_adds', 'arch.penalty'}}
 
 
 @pytest.fixture
@@ -91,7 +102,8 @@ def refused(command, method, *words, line='pass'):
 
 def test_the_table_has_every_key():
   assert {method: set(keys) for method, keys in WRONG.items()} == {
-      method: set(config_lib.METHODS[method]) for method in NEW}
+      method: {*row.keys, *policies.spaces()[row.policy].keys, *OF_NETWORKS[method]}
+      for method, row in registry.methods().items() if method in NEW}
 
 
 @pytest.mark.parametrize('method', NEW)
@@ -112,15 +124,16 @@ def test_a_side_for_images_that_have_their_own(command, method):
   assert 'set it to 0' in refused(command, method, '--config.data.side=32')
 
 
-FOREIGN = [(method, key) for method in config_lib.METHODS
-           for key in config_lib.SEARCH if key not in config_lib.schema_of('search', method)]
+EVERY = config_lib.every('search')
+FOREIGN = [(method, key) for method in registry.methods()
+           for key in EVERY if key not in config_lib.schema_of('search', method)]
 
 
 @pytest.mark.parametrize('method, key', FOREIGN)
 def test_keys_of_another_method(command, method, key):
-  owners = [other for other, keys in config_lib.METHODS.items() if key in keys]
+  owners = [other for other in registry.methods() if key in config_lib.schema_of('search', other)]
   assert method not in owners
-  value = config_lib.SEARCH[key].default
+  value = EVERY[key].default
   overridden = refused(command, method, f'--config.{key}={value}')
   room, leaf = key.split('.')
   room = f'config.{room}' if any(k.startswith(f'{room}.') for k in config_lib.schema_of('search', method)) else None
@@ -149,7 +162,11 @@ def test_smoothing(command, value):
     ('amended_darts', ['--config.network.cells=own'], "network.edges='fixed'"),
     ('amended_darts', ['--config.network.genotype=random:0'], 'searches an architecture'),
     ('faster_aa', ['--config.search.batch=9'], 'must be even, not 9'),
-    ('faster_aa', ['--config.network.genotype=random:0'], "network.name='supernet'"),
+    ('faster_aa', ['--config.network.genotype=random:0'], "is not one of method 'faster_aa', but of daas"),
+    ('darts', ['--config.network.genotype=random:0'], "method 'darts' nothing to do, which searches an architecture"),
+    ('joint_faa', ['--config.network.name=retinanet'], "method 'joint_faa' does not search policies for retinanet"),
+    ('diffautoml', ['--config.network.name=small_cnn'], 'must be one of shuffle, wrn_40_2'),
+    ('diffautoml', ['--config.network.name=wrn_40_2', '--config.arch.max_multiply_adds=9'], 'shuffle alone'),
 ])
 def test_keys_against_each_other(command, method, words, says):
   assert says in refused(command, method, *words)
@@ -190,8 +207,8 @@ def test_candidates(command, candidates, says):
 
 def found(**changes):
   """A schedule of 2 epochs and 2 candidates as JSON text, changed at the top."""
-  space = total.Space(total.parse(('Rotate:0.6', 'Equalize')), 2)
-  text = schedule.to_text(schedule.Schedule(space, np.array([0.3, 0.4]), np.full((2, 2), 0.5)))
+  space = candidates_lib.Space(candidates_lib.parse(('Rotate:0.6', 'Equalize')), 2)
+  text = total.to_text(total.Schedule(space, np.array([0.3, 0.4]), np.full((2, 2), 0.5)))
   return json.dumps(json.loads(text) | changes) if changes else text
 
 

@@ -235,6 +235,16 @@ def test_unreadable_checkpoints_leave_the_metrics_alone(tmp_path):
   assert (tmp_path / 'run' / 'metrics.jsonl').read_bytes() == before
 
 
+def test_checkpoints_of_another_version_leave_the_run_alone(tmp_path):
+  run(tmp_path / 'run')
+  before = (tmp_path / 'run' / 'metrics.jsonl').read_bytes()
+  reporter = Silent()
+  with pytest.raises(BadInput, match='another version of daas_jax') as info:
+    loop.run(job()._replace(init=lambda: init() | {'extra': {}}), str(tmp_path / 'run'), config(), reporter)
+  assert '--workdir' in str(info.value) and reporter.warnings == reporter.notes == []
+  assert (tmp_path / 'run' / 'metrics.jsonl').read_bytes() == before
+
+
 def test_metrics_are_plain_json(tmp_path):
   run(tmp_path / 'run', job(on_epoch=remember))
   for line in (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines():

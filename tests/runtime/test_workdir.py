@@ -97,6 +97,22 @@ def test_other_config_is_refused(tmp_path, there):
   assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize('there, another_version', [
+    ({'kind': 'search', 'method': 'ddas', 'theta': {'lr': 2}}, True),
+    ({'kind': 'search', 'method': 'ddas', 'theta': {'lr': 1, 'optimizer': 'sgd', 'x' * 1000: 0}}, True),
+    ({'kind': 'search', 'method': 'ddas', 'theta': {'lr': 2, 'optimizer': 'sgd'}}, False),
+    ({'kind': 'search', 'method': 'daas', 'theta': {'lr': 1}}, False),
+    ({'kind': 'train', 'theta': {'lr': 1}}, False), ({}, False), ([], False)])
+def test_config_of_another_version_is_refused(tmp_path, there, another_version):
+  config = {'kind': 'search', 'method': 'ddas', 'theta': {'lr': 1, 'optimizer': 'sgd'}}
+  (tmp_path / 'config.json').write_text(json.dumps(there))
+  before = snapshot(tmp_path)
+  line = refused(tmp_path, json.dumps(config))
+  assert 'another config' in line and len(line) < 400
+  assert ('another version wrote it: finish it with that one' in line) == another_version
+  assert snapshot(tmp_path) == before
+
+
 @pytest.mark.parametrize('name', ['metrics.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json'])
 def test_results_of_something_else_are_not_overwritten(tmp_path, name):
   (tmp_path / name).write_text('of someone')

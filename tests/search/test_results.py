@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from daas_jax import config as config_lib
-from daas_jax.search import results
 from daas_jax.errors import BadInput
-from daas_jax.nets.cells import genotype as genotype_lib
+from daas_jax.nets.cells import genotype as genotype_lib, space as cell_space
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import categorical
+from daas_jax.search import results
 from daas_jax.types import SearchState
 
 
@@ -103,7 +103,7 @@ def test_the_genotype_of_an_epoch_is_what_the_search_would_have_written_then(
   found = _history(tmp_path, config)
   monkeypatch.setenv('HOME', str(tmp_path.parent))
   for folder in (str(tmp_path), f'~/{tmp_path.name}'):
-    assert [results.genotype_at(folder, epoch) for epoch in range(3)] == found
+    assert [cell_space.at_epoch(folder, epoch) for epoch in range(3)] == found
   assert found[0] != found[2]
 
 
@@ -114,7 +114,7 @@ def test_fixed_edges_and_own_cells_come_back_too(tmp_path):
   state = SearchState(0, None, None, {'alpha': jnp.asarray(alpha)}, {}, None, None, None, None)
   results.write(tmp_path, state, config)
   (tmp_path / 'history.jsonl').write_text(json.dumps({'step': 5, 'epoch': 1} | results.record(state, config)) + '\n')
-  found = results.genotype_at(str(tmp_path), 1)
+  found = cell_space.at_epoch(str(tmp_path), 1)
   assert isinstance(found, genotype_lib.NetworkGenotype)
   assert found == genotype_lib.load(tmp_path / 'genotype.json')
 
@@ -131,4 +131,4 @@ def test_a_history_without_that_epoch_is_bad_input(config, tmp_path, change, say
   change(rows)
   (tmp_path / 'history.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
   with pytest.raises(BadInput, match=says):
-    results.genotype_at(str(tmp_path), 1)
+    cell_space.at_epoch(str(tmp_path), 1)

@@ -11,10 +11,10 @@ import pytest
 import commands
 import daas_jax
 from daas_jax import config as config_lib
-from daas_jax.runtime import loop, progress
-from daas_jax.search import command as search
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.data import select
+from daas_jax.runtime import loop, progress
+from daas_jax.search import job as job_lib
 
 
 @pytest.fixture(scope='module')
@@ -117,7 +117,7 @@ def test_fifty_steps_compile_each_program_once(tmp_path):
   config.policy.ops, config.policy.share = ('Invert', 'Rotate'), 'slot'
   config.search.epochs, config.search.warmup_epochs, config.search.batch = 5, 2, 16
   config.search.n_arch, config.search.n_w, config.log.every_steps = 2, 2, 4
-  job = search.job(config, select.from_config(config))
+  job = job_lib.of(config, select.from_config(config))
   assert job.total_steps == 50
   programs, at_step = collections.Counter(), []
   def compiled(event, seconds, fun_name=None, **rest):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from daas_jax import config as config_lib
-from daas_jax.methods import problem as problem_lib
-from daas_jax.search import stability
 from daas_jax.data import sources, splits
+from daas_jax.methods import problem as problem_lib
+from daas_jax.policies.given import Given
+from daas_jax.search import stability
 from daas_jax.types import SearchState
 
 
@@ -32,9 +33,9 @@ def _config(method, **keys):
 def test_the_eigenvalue_is_that_of_the_whole_hessian(data, method):
   """In a space small enough for `jax.hessian`; for DAAS the relaxation has its beta, and theta is the single path's."""
   config = _config(method, eigenvalue_every=2)
-  policy = (lambda key, images, progress: images, True) if method == 'amended_darts' else None
+  policy = Given(lambda key, images, progress: images, True) if method == 'amended_darts' else None
   problem = problem_lib.build(config, data, None, policy)
-  theta, arch = problem.init_theta(jax.random.key(0)), problem.init_arch(jax.random.key(1))
+  theta, arch = problem.init_theta(jax.random.key(0)), problem.arch.init(jax.random.key(1))
   arch = jax.tree.map(lambda a: 1000 * a, arch)  # away from equal probabilities
   state = SearchState(None, None, theta, arch, None, None, None, None, None)
   measured = stability.measure(problem, config, data)
@@ -59,7 +60,7 @@ def _batch(config, data):
 
 def test_nothing_is_measured_where_nothing_is_searched_or_asked_for(data):
   config = _config('amended_darts')
-  problem = problem_lib.build(config, data, None, (lambda key, images, progress: images, True))
+  problem = problem_lib.build(config, data, None, Given(lambda key, images, progress: images, True))
   assert stability.measure(problem, config, data)(None, 0) == {}
   ddas = config_lib.search_config('ddas')
   assert stability.rule(ddas) is None

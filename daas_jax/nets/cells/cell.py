@@ -165,7 +165,7 @@ def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', 
   """The cell's definition: x_j = sum_i B_ij sum_o A^o_ij o(x_i), every operation computed.
 
   A slot an edge, in the order of their targets, so XLA compiles each operation once a stride and not once an edge.
-  (tests/nets/test_cells.py holds it against the sum written out.)
+  (tests/nets/cells/test_cell.py holds it against the sum written out.)
 
   Args:
     s0, s1: the two inputs [B, H, W, C].

@@ -155,7 +155,7 @@ registry.register('shuffle', registry.Network(
                                                                                  kernels),
     train=lambda config, found, num_classes, kernels: supernet.ShuffleNet(found.choices, num_classes, found.size,
                                                                           kernels),
-    keys=KEYS, only=('arch.constraint',), check=_check, space=SPACE,
+    keys=KEYS, only=('arch.constraint', 'arch.max_multiply_adds'), check=_check, space=SPACE,
     export=registry.Export(
         describe=_describe,
         parameters=lambda theta, found: supernet.path_parameters(theta, found['choices']),

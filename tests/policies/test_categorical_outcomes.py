@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from daas_jax.policies import categorical, outcomes
+from daas_jax.policies import categorical
 
 OPS = ('Rotate', 'Invert', 'Brightness')  # Invert has no magnitude
 SHARES = ('policy', 'slot', 'op')
@@ -37,7 +37,7 @@ def test_an_outcome_has_the_probability_of_all_its_events(x64, share):
   space = _space(share)
   gamma, policies = _gamma(space), categorical.enumerate_policies(space)
   event = np.exp(jax.vmap(lambda p: categorical.log_prob(gamma, p, space))(policies))
-  outcome = np.exp(jax.vmap(lambda p: outcomes.log_prob(gamma, p, space))(policies))
+  outcome = np.exp(jax.vmap(lambda p: categorical.outcome_log_prob(gamma, p, space))(policies))
   groups = _by_effect(policies)
   assert len(groups) == (1 + 2 + 1 + 2) ** 2
   for members in groups.values():
@@ -49,11 +49,11 @@ def test_its_score_is_the_mean_of_its_events_scores(x64, share):
   """Rao-Blackwell: E[grad log p(event) | outcome] = grad log p(outcome)."""
   space = _space(share)
   gamma, policies = _gamma(space), categorical.enumerate_policies(space)
-  def table(module):
-    scores = jax.jit(jax.vmap(lambda p: jax.grad(module.log_prob)(gamma, p, space)))(policies)
+  def table(log_prob):
+    scores = jax.jit(jax.vmap(lambda p: jax.grad(log_prob)(gamma, p, space)))(policies)
     return np.concatenate([np.asarray(a).reshape(len(policies.o), -1) for a in jax.tree.leaves(scores)], 1)
   p = np.exp(jax.vmap(lambda p: categorical.log_prob(gamma, p, space))(policies))
-  event, outcome = table(categorical), table(outcomes)
+  event, outcome = table(categorical.log_prob), table(categorical.outcome_log_prob)
   for members in _by_effect(policies).values():
     mean = p[members] @ event[members] / p[members].sum()
     np.testing.assert_allclose(outcome[members], np.broadcast_to(mean, outcome[members].shape), rtol=1e-8, atol=1e-12)
@@ -63,13 +63,13 @@ def test_its_score_is_the_mean_of_its_events_scores(x64, share):
 def test_features_tell_outcomes_apart_and_their_expectation_is_enumerated(x64, share):
   space = _space(share)
   gamma, policies = _gamma(space), categorical.enumerate_policies(space)
-  phi = np.asarray(jax.vmap(lambda p: outcomes.features(p, space))(policies))
-  assert phi.shape[1] == outcomes.size(space)
+  phi = np.asarray(jax.vmap(lambda p: categorical.features(p, space))(policies))
+  assert phi.shape[1] == categorical.n_features(space)
   assert len(np.unique(phi, axis=0)) == len(_by_effect(policies))
   w = jnp.asarray(np.random.default_rng(1).normal(size=phi.shape[1]))
   def enumerated(gamma):
     return jnp.vdot(jnp.exp(jax.vmap(lambda p: categorical.log_prob(gamma, p, space))(policies)), phi @ w)
-  value, gradient = jax.value_and_grad(outcomes.expected)(gamma, w, space)
+  value, gradient = jax.value_and_grad(categorical.expected_features)(gamma, w, space)
   np.testing.assert_allclose(value, enumerated(gamma), rtol=1e-10)
   same = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-12)
   jax.tree.map(same, gradient, jax.grad(enumerated)(gamma))
@@ -79,25 +79,5 @@ def test_certain_choices_have_finite_scores():
   space = _space('slot')
   gamma = jax.tree.map(jnp.zeros_like, _gamma(space)) | {'pi': jnp.array([[90.0, -90, -90], [-90, 90, -90]])}
   policy = categorical.Policy(*(jnp.array(a) for a in ([0, 1], [1, 0], [1, 0])))
-  assert all(np.isfinite(a).all() for a in jax.tree.leaves(jax.grad(outcomes.log_prob)(gamma, policy, space)))
-
-
-def test_systematic_policies_have_the_distribution_and_differ_more(x64):
-  space, n = _space('policy'), 4
-  gamma, policies = _gamma(space), categorical.enumerate_policies(space)
-  keys = jax.random.split(jax.random.key(3), 10_000)
-  one = lambda key: outcomes.systematic(key, gamma, space, n)
-  drawn = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=500))(keys)
-  drawn = jax.tree.map(lambda a: np.asarray(a).reshape(-1, n, 2), drawn)
-  code = lambda p: (((p.o * 2 + p.y) * 2 + p.m * p.y) @ np.array([12, 1]))
-  counts = np.bincount(code(drawn).reshape(-1), minlength=144) / len(keys)
-  p = np.exp(jax.vmap(lambda q: categorical.log_prob(gamma, q, space))(policies))
-  expected = np.bincount(code(jax.tree.map(np.asarray, policies)), p, 144) * n
-  # Policies of a step depend on each other: the variance of a count is taken from the draws.
-  hits = (code(drawn)[:, :, None] == np.arange(144)).sum(1)
-  error = hits.std(0) / np.sqrt(len(keys))
-  assert (np.abs(counts - expected) < 5 * error + 1e-9).all()
-  repeated = lambda c: np.mean([len(np.unique(row)) for row in c[:2000]])
-  independent = jax.vmap(lambda k: categorical.sample(k, gamma, space))(jax.random.split(jax.random.key(4), 8000))
-  alone = code(jax.tree.map(lambda a: np.asarray(a).reshape(-1, n, 2), independent))
-  assert repeated(code(drawn)) > repeated(alone)
+  score = jax.grad(categorical.outcome_log_prob)(gamma, policy, space)
+  assert all(np.isfinite(a).all() for a in jax.tree.leaves(score))

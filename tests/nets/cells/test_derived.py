@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from daas_jax.errors import BadInput
+from daas_jax.nets import count
 from daas_jax.nets.cells import derived
-from daas_jax.nets.cells.derived import count_parameters, DerivedNet, drop_path
+from daas_jax.nets.cells.derived import DerivedNet, drop_path
 from daas_jax.nets.cells.genotype import Genotype, NetworkGenotype, random_genotype
 from daas_jax.nets.kernels import conv3x3, conv_plain
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
@@ -85,9 +86,9 @@ def shapes_of(net, shape, training=False):
 
 def test_parameter_counts_of_the_darts_paper():
   _, cifar = shapes_of(DerivedNet(DARTS_V2, 10), (2, 32, 32, 3))
-  assert count_parameters(cifar['params']) == 3_349_342
+  assert count.parameters(cifar['params']) == 3_349_342
   _, imagenet = shapes_of(DerivedNet(DARTS_V2, 1000, 14, 48, stem='imagenet'), (2, 224, 224, 3))
-  assert count_parameters(imagenet['params']) == 4_718_752
+  assert count.parameters(imagenet['params']) == 4_718_752
 
 
 def test_parameter_count_of_the_auxiliary_head():
@@ -95,9 +96,9 @@ def test_parameter_count_of_the_auxiliary_head():
   for stem, norms in (('cifar', 2 * 128 + 2 * 768), ('imagenet', 2 * 128)):
     _, v = shapes_of(tiny(stem=stem), (2, 32, 32, 3))
     head = 64 * 128 + 4 * 128 * 768 + norms + 768 * 5 + 5
-    assert count_parameters(v['params'], auxiliary=True) - count_parameters(v['params']) == head
+    assert count.parameters(v['params'], auxiliary=True) - count.parameters(v['params']) == head
     _, without = shapes_of(tiny(stem=stem, auxiliary=False), (2, 32, 32, 3))
-    assert count_parameters(without['params'], True) == count_parameters(v['params'])
+    assert count.parameters(without['params'], True) == count.parameters(v['params'])
     assert set(v) == {'params', 'batch_stats'}
 
 

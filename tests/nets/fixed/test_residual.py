@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 
 from daas_jax import config as config_lib
-from daas_jax.methods import problem
 from daas_jax.data import sources
 from daas_jax.errors import BadInput
 from daas_jax.nets import count, kernels as k
 from daas_jax.nets.fixed import pyramidnet, residual, shake_shake
-from daas_jax.nets.fixed.family import table as fixed
-from daas_jax.nets.cells.derived import count_parameters, DerivedNet
+from daas_jax.nets.cells.derived import DerivedNet
+from daas_jax.methods import problem
+from daas_jax.nets import registry
+from daas_jax.nets.fixed import family
+from daas_jax.nets.losses import cross_entropy
 from test_derived import DARTS_V2, images
+
+registry.networks()  # fills FIXED
 
 TINY = {  # depth, width
     'wrn_40_2': (16, 2), 'shake_shake_26_2x32d': (14, 4), 'pyramidnet_272': (20, 9), 'resnet_18': (18, 2),
@@ -27,7 +31,7 @@ jit = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_lev
 
 
 def tiny(name):
-  return fixed.make(name, 5, *TINY[name])
+  return family.make(name, 5, *TINY[name])
 
 
 @functools.lru_cache(maxsize=None)
@@ -136,11 +140,11 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize('name', fixed.FIXED)
+@pytest.mark.parametrize('name', family.FIXED)
 def test_parameter_counts_of_the_public_code(name):
   published, by_hand = PARAMETERS[name]
-  (logits, auxiliary), v = shapes_of(fixed.make(name, 10), (2, 32, 32, 3))
-  assert count_parameters(v['params']) == count_parameters(v['params'], True) == published == by_hand
+  (logits, auxiliary), v = shapes_of(family.make(name, 10), (2, 32, 32, 3))
+  assert count.parameters(v['params']) == count.parameters(v['params'], True) == published == by_hand
   assert logits.shape == (2, 10) and auxiliary is None
   assert set(v) == {'params', 'batch_stats'}
 
@@ -158,7 +162,7 @@ def test_shapes_of_any_size(name, size, channels):
     ('shake_shake_26_2x32d', 0, 33, 'even')])
 def test_sizes_that_cannot_be(name, depth, width, says):
   with pytest.raises(BadInput, match=says):
-    fixed.make(name, 10, depth, width)
+    family.make(name, 10, depth, width)
 
 
 # Multiply-adds. The sums in osmr/imgclsmob's table (5,246.98M for WRN-28-10, 428.89M for Shake-Shake 26 2x32d) count
@@ -166,7 +170,7 @@ def test_sizes_that_cannot_be(name, depth, width, says):
 
 
 def test_multiply_adds_of_wide_resnets():
-  net = fixed.make('wrn_28_10', 10)
+  net = family.make('wrn_28_10', 10)
   found = count.multiply_adds(net, (32, 32, 3))
   c, total, side = 16, 32**2 * _conv(3, 16), 32
   for out in (160, 320, 640):
@@ -176,12 +180,12 @@ def test_multiply_adds_of_wide_resnets():
   assert found == total + 640 * 10 and round(found / 1e9, 1) == 5.2
   # Pooling, normalisation and sums make up the rest of the published numbers.
   for name, published in (('wrn_28_10', 5246.98e6), ('shake_shake_26_2x32d', 428.89e6)):
-    assert 0 < 1 - count.multiply_adds(fixed.make(name, 10), (32, 32, 3)) / published < 0.01
+    assert 0 < 1 - count.multiply_adds(family.make(name, 10), (32, 32, 3)) / published < 0.01
 
 
 def test_multiply_adds_of_resnet_18():
   """1.8 billion in He et al. 2016, Table 1; by hand 112^2 of the stem, 56^2 to 7^2 of four stages, the classifier."""
-  net = fixed.make('resnet_18_imagenet', 1000)
+  net = family.make('resnet_18_imagenet', 1000)
   stages = 4 * 56**2 * _conv(64, 64) + sum(
       side**2 * (_conv(c, 2 * c) + 3 * _conv(2 * c, 2 * c) + _conv(c, 2 * c, size=1))
       for side, c in ((28, 64), (14, 128), (7, 256)))
@@ -311,7 +315,7 @@ def test_network_is_the_published_one(name, training):
 
 
 def test_weights_start_by_what_goes_out():
-  net = fixed.make('wrn_40_2', 10, 16, 2)
+  net = family.make('wrn_40_2', 10, 16, 2)
   v = jit(lambda: net.init(jax.random.key(0), jnp.zeros((2, 8, 8, 3)), False))()
   for w, fan_out in ((v['params']['stage2']['conv1'], 9 * 128), (v['params']['stage1_first']['shortcut'], 64)):
     assert np.std(w) == pytest.approx(np.sqrt(2 / fan_out), rel=0.1)
@@ -414,13 +418,13 @@ def test_shake_shake_keeps_the_expectation_and_draws_by_image():
 def test_gradients_of_both_sets_of_kernels(name):
   """Finite, reach every weight, equal; images large enough for the convolution with a gradient of its own."""
   x, labels = images(shape=(4, 9, 9, 3)), jnp.arange(4)
-  row = fixed.FIXED[name]
-  net = fixed.make(name, 5, row.base + row.step, 2)  # one block a stage
+  row = family.FIXED[name]
+  net = family.make(name, 5, row.base + row.step, 2)  # one block a stage
   params = jit(lambda: net.init(jax.random.key(0), x, False))()['params']
 
   def loss(params, kernels):
     logits, _ = net.clone(kernels=kernels).apply({'params': params}, x, True, rngs={'drop_path': jax.random.key(0)})
-    return problem.cross_entropy(logits, labels)
+    return cross_entropy(logits, labels)
 
   fast, plain = (jit(functools.partial(jax.grad(loss), kernels=s))(params) for s in ('fast', 'plain'))
   for a, b in zip(jax.tree.leaves(fast), jax.tree.leaves(plain)):
@@ -453,7 +457,7 @@ def test_a_policy_search_has_weights_alone(name):
   built = problem.build(config, data)
   assert problem.takes_key(config) == (name == 'pyramidnet_272')
   theta = jit(built.init_theta)(jax.random.key(0))
-  assert built.init_arch(jax.random.key(0)) == {}
+  assert built.arch.init(jax.random.key(0)) == {}
   run = jit(jax.value_and_grad(built.loss, has_aux=True))
   (loss, accuracy), gradient = run(theta, {}, built.val_input(pictures), labels, jax.random.key(1))
   assert np.isfinite(loss) and 0 <= accuracy <= 1

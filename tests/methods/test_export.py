@@ -11,9 +11,9 @@ import pytest
 
 import daas_jax
 from daas_jax import config as config_lib
-from daas_jax.search.command import export as ready
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
+from daas_jax.methods import export
 from daas_jax.nets.shuffle import supernet as shuffle
 from daas_jax.types import Batch
 
@@ -43,7 +43,7 @@ def searched(tmp_path_factory, tiny):
   state = types.SimpleNamespace(theta=theta, arch={'path': path})
   batches = lambda i: Batch(jnp.asarray(images[10 * i : 10 * i + 10]), None, None, None)
   folder = tmp_path_factory.mktemp('search')
-  text = ready.write(str(folder), state, config, data, batches)
+  text = export.write(str(folder), state, config, data, lambda: batches)
   return folder, theta, path, data, text
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from daas_jax.augment.ops import OPS
 from daas_jax.errors import BadInput
-from daas_jax.policies import categorical, found, table as files
+from daas_jax.policies import categorical, found
+from daas_jax.policies import table as policy_table
 from daas_jax.policies.categorical import Space
 
 GOOD = {'format': 'daas_jax.policy', 'version': 1, 'ops': ['Rotate', 'Invert', 'Cutout'], 'K': 2, 'levels': 10,
@@ -41,8 +42,8 @@ def _write(tmp_path, content):
                                    Space(('Color',), 1, 1, 'op')), ids=('paper', 'slot', 'smallest'))
 def test_round_trip(tmp_path, space):
   table = _table(space)
-  files.save(tmp_path / 'policy.json', table, space)
-  loaded = files.load(tmp_path / 'policy.json', ops=space.ops)
+  policy_table.save(tmp_path / 'policy.json', table, space)
+  loaded = policy_table.load(tmp_path / 'policy.json', ops=space.ops)
   assert loaded[:3] == space[:3]
   np.testing.assert_array_equal(loaded.o, table['o'])
   np.testing.assert_allclose(loaded.probability, table['probability'], rtol=1e-8)
@@ -57,7 +58,7 @@ def test_the_bytes_of_a_file(tmp_path):
   table = {'o': np.array([[0], [1]]), 'probability': np.array([2 / 3, 1 / 3]), 'p': np.array([[0.5], [1e-12 / 3]]),
            'm': np.array([[4], [9]])}
   for _ in range(2):
-    files.save(str(tmp_path / 'policy.json'), table, space)
+    policy_table.save(str(tmp_path / 'policy.json'), table, space)
     assert (tmp_path / 'policy.json').read_bytes().decode() == '''{"format": "daas_jax.policy",
  "version": 1,
  "ops": ["Rotate", "Invert"],
@@ -74,34 +75,34 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
   path, space = _write(tmp_path, 'old'), Space(('Rotate',), 1, 2)
   table = _table(space)
   with pytest.raises(ValueError):
-    files.save(path, {**table, 'p': np.array([[np.nan]])}, space)
+    policy_table.save(path, {**table, 'p': np.array([[np.nan]])}, space)
 
   def fail(*_):
     raise OSError('disk full')
 
   monkeypatch.setattr(os, 'replace', fail)
   with pytest.raises(OSError, match='disk full'):
-    files.save(path, table, space)
+    policy_table.save(path, table, space)
   assert path.read_text() == 'old' and os.listdir(tmp_path) == ['policy.json']
 
 
 def test_a_file_written_by_hand(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  table = files.load(_write(tmp_path, GOOD).name)
+  table = policy_table.load(_write(tmp_path, GOOD).name)
   assert table[:3] == (('Rotate', 'Invert', 'Cutout'), 2, 10)
   assert table.o.tolist() == [[0, 1], [2, 2]] and table.p.tolist() == [[0.5, 0.61], [0, 1]]
   assert table.probability.tolist() == [0.75, 0.25]
   np.testing.assert_allclose(table.strength, [[1 / 3, 1], [0, 4 / 9]])
   save = json.loads(json.dumps(GOOD))
   save['policies'] = [{**GOOD['policies'][0], 'probability': 1 / 3 + 1e-4}] * 3  # rounded, and three times the same
-  np.testing.assert_allclose(files.load(_write(tmp_path, save)).probability, 1 / 3)
+  np.testing.assert_allclose(policy_table.load(_write(tmp_path, save)).probability, 1 / 3)
 
 
 def test_a_file_of_another_space(tmp_path):
   path = _write(tmp_path, GOOD)
-  assert files.load(path, ops=tuple(OPS)) is not None
+  assert policy_table.load(path, ops=tuple(OPS)) is not None
   with pytest.raises(BadInput, match="another space: 'Cutout' is not among the operations Rotate, Invert;"):
-    files.load(path, ops=('Rotate', 'Invert'))
+    policy_table.load(path, ops=('Rotate', 'Invert'))
 
 
 def _changed(*keys, value):
@@ -186,7 +187,7 @@ MALFORMED = [
 @pytest.mark.parametrize('content,message', MALFORMED, ids=range(len(MALFORMED)))
 def test_malformed_files(tmp_path, content, message):
   with pytest.raises(BadInput, match=message) as error:
-    files.load(_write(tmp_path, content))
+    policy_table.load(_write(tmp_path, content))
   text = str(error.value)
   assert '\n' not in text and len(text) < 500 and 'policy.json' in text
   assert ';' in text or 'must be' in text  # what to do
@@ -196,7 +197,7 @@ def test_files_that_cannot_be_read(tmp_path):
   (tmp_path / 'latin').write_bytes(json.dumps(GOOD).encode() + b'\xe9')
   for path in (tmp_path / 'none', tmp_path, 'nul\0', tmp_path / 'latin'):
     with pytest.raises(BadInput):
-      files.load(path)
+      policy_table.load(path)
 
 
 def test_whatever_a_file_holds_it_is_bad_input_or_a_table(tmp_path):
@@ -220,7 +221,7 @@ def test_whatever_a_file_holds_it_is_bad_input_or_a_table(tmp_path):
         end = min((mutant.find(c, i) for c in ',]}' if mutant.find(c, i) >= 0), default=i)
         mutant = mutant[:i] + rng.choice(values) + mutant[end:]
     try:
-      table = files.load(_write(tmp_path, mutant))
+      table = policy_table.load(_write(tmp_path, mutant))
     except BadInput as error:
       assert '\n' not in str(error)
       continue
@@ -236,7 +237,7 @@ def test_whatever_a_file_holds_it_is_bad_input_or_a_table(tmp_path):
 # --- its use ------------------------------------------------------------------------------------------------
 
 # Operations that show in the result which were applied. The last policy is never drawn.
-SHOWN = files.PolicyTable(
+SHOWN = policy_table.PolicyTable(
     ('Solarize', 'Invert', 'HorizontalFlip', 'Rotate90'), 2, 10,
     np.array([[1, 2], [3, 1], [3, 3], [1, 3]]), np.array([0.5, 0.3, 0.2, 0.]),
     np.array([[0.3, 0.8], [1., 0.], [1., 1.], [1., 1.]]), np.ones((4, 2)))
@@ -246,7 +247,7 @@ FLIPPED, QUARTER = IMAGES[:, :, ::-1], np.rot90(IMAGES, axes=(1, 2))
 OUTCOMES = np.stack([IMAGES, FLIPPED, 255 - IMAGES, 255 - FLIPPED, QUARTER, np.rot90(QUARTER, axes=(1, 2))])
 CALLS = 5000
 
-shown = jax.jit(files.augmenter(SHOWN))
+shown = jax.jit(policy_table.augmenter(SHOWN))
 
 
 def _within_five_deviations(count, n, probability):
@@ -259,7 +260,7 @@ def outcomes_fixture():
   """[CALLS, 3]: which of OUTCOMES each image of each call became."""
   keys = jax.random.split(jax.random.key(0), CALLS)
   images = jnp.asarray(IMAGES)
-  augment = files.augmenter(SHOWN)
+  augment = policy_table.augmenter(SHOWN)
   results = jax.jit(lambda keys: jax.lax.map(lambda key: augment(key, images), keys))(keys)
   same = (np.asarray(results)[:, None] == OUTCOMES).all(axis=(3, 4, 5))  # [CALLS, outcome, image]
   assert (same.sum(1) == 1).all()
@@ -283,9 +284,9 @@ def test_every_image_gets_an_operation_with_probability_p(outcomes):
 
 
 def test_every_image_has_a_sign_of_its_own():
-  table = files.PolicyTable(('TranslateX',), 1, 2, np.array([[0]]), np.ones(1), np.ones((1, 1)), np.ones((1, 1)))
+  table = policy_table.PolicyTable(('TranslateX',), 1, 2, np.array([[0]]), np.ones(1), np.ones((1, 1)), np.ones((1, 1)))
   image = jnp.broadcast_to(jnp.linspace(0.2, 1, 8)[None, None, :, None], (32, 8, 8, 1))
-  moved = jax.jit(files.augmenter(table))(jax.random.key(0), image)
+  moved = jax.jit(policy_table.augmenter(table))(jax.random.key(0), image)
   to_the_left = int((moved[:, 0, 0, 0] > 0).sum())  # the other side is filled with 0
   assert 4 < to_the_left < 28
 
@@ -294,14 +295,14 @@ def test_the_key_decides_and_jit_changes_nothing():
   keys = [jax.random.key(i) for i in range(8)]
   once, again = (np.stack([shown(key, IMAGES) for key in keys]) for _ in range(2))
   np.testing.assert_array_equal(once, again)
-  np.testing.assert_array_equal(once[0], files.augmenter(SHOWN)(keys[0], IMAGES))
+  np.testing.assert_array_equal(once[0], policy_table.augmenter(SHOWN)(keys[0], IMAGES))
   assert len(np.unique(once, axis=0)) > 3
 
 
 def test_uint8_is_the_float_result_rounded():
-  table = files.PolicyTable(('Rotate', 'Color'), 2, 10, np.array([[0, 1]]), np.ones(1), np.ones((1, 2)),
+  table = policy_table.PolicyTable(('Rotate', 'Color'), 2, 10, np.array([[0, 1]]), np.ones(1), np.ones((1, 2)),
                             np.array([[0.2, 0.7]]))
-  augment = jax.jit(files.augmenter(table))
+  augment = jax.jit(policy_table.augmenter(table))
   key = jax.random.key(0)
   as_float = augment(key, IMAGES.astype(np.float32) / 255)
   as_bytes = augment(key, IMAGES)
@@ -320,7 +321,7 @@ def test_uint8_is_the_float_result_rounded():
     (IMAGES[..., :2], ValueError, 'C = 1 or 3')))
 def test_images_that_are_no_images(images, error, message):
   with pytest.raises(error, match=message):
-    files.augmenter(SHOWN)(jax.random.key(0), images)
+    policy_table.augmenter(SHOWN)(jax.random.key(0), images)
 
 
 def test_load_policy_is_the_augmenter_of_the_file(tmp_path):
@@ -335,11 +336,11 @@ def test_describe():
   space = Space(('Rotate', 'Invert', 'Solarize'), 2, 10)
   table = {'o': np.array([[0, 1], [2, 0], [1, 1]]), 'probability': np.array([0.5, 0.25, 0.25]),
            'p': np.array([[0.5, 0.612], [0, 1], [0, 0]]), 'm': np.array([[3, 9], [5, 9], [0, 0]])}
-  assert files.describe(table, space, top=2) == '''\
+  assert policy_table.describe(table, space, top=2) == '''\
 probability  operations        applied     magnitude
 0.5000       Rotate, Invert    0.50, 0.61  +-10, -
 0.2500       Solarize, Rotate  0.00, 1.00  142, +-30'''
-  assert len(files.describe(_table(Space()), Space()).split('\n')) == 11
+  assert len(policy_table.describe(_table(Space()), Space()).split('\n')) == 11
 
 
 def test_operations_shown_without_a_magnitude_are_those_that_ignore_it():

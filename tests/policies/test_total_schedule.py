@@ -11,9 +11,9 @@ import pytest
 
 import daas_jax
 from daas_jax.errors import BadInput
-from daas_jax.policies import found, schedule
-from daas_jax.policies.schedule import Schedule
-from daas_jax.policies.total import Candidate, Space
+from daas_jax.policies import contract, found, table as policy_table, total
+from daas_jax.policies.candidates import Candidate, Space
+from daas_jax.policies.total import Schedule
 
 SPACE = Space((Candidate('Invert', 0.0), Candidate('Identity', 0.0), Candidate('Brightness', 1.4)), K=2)
 
@@ -23,8 +23,8 @@ def _schedule():
 
 
 def test_the_file_is_read_back_and_its_bytes_repeat(tmp_path):
-  schedule.save(tmp_path / 'a.json', _schedule())
-  schedule.save(tmp_path / 'b.json', _schedule())
+  total.save(tmp_path / 'a.json', _schedule())
+  total.save(tmp_path / 'b.json', _schedule())
   assert (tmp_path / 'a.json').read_bytes() == (tmp_path / 'b.json').read_bytes()
   read = found.load(tmp_path / 'a.json')
   assert read.space == SPACE
@@ -36,9 +36,9 @@ def test_the_file_is_read_back_and_its_bytes_repeat(tmp_path):
 
 def test_a_search_shorter_than_the_training_is_stretched_by_nearest_neighbour():
   """20 epochs of a search over 50 of a training: those of SciPy's nearest-neighbour resampling at epochs' middles."""
-  at = [int(schedule.epoch_at((e + 0.5) / 50, 20)) for e in range(50)]
+  at = [int(contract.epoch_at((e + 0.5) / 50, 20)) for e in range(50)]
   assert at == [int((e + 0.5) * 20 / 50) for e in range(50)] and at[0] == 0 and at[-1] == 19
-  assert [int(schedule.epoch_at(p, 3)) for p in (0.0, 0.33, 0.34, 0.99, 1.0)] == [0, 0, 1, 2, 2]
+  assert [int(contract.epoch_at(p, 3)) for p in (0.0, 0.33, 0.34, 0.99, 1.0)] == [0, 0, 1, 2, 2]
 
 
 @pytest.mark.parametrize('width', [1, 3, 5, 9])
@@ -46,17 +46,17 @@ def test_smoothing_is_a_mean_over_the_epochs_that_there_are(width):
   p = np.array([0.1, 0.9, 0.2, 0.4, 0.7, 0.6])
   half = width // 2
   expected = [p[max(0, t - half):t + half + 1].mean() for t in range(len(p))]
-  np.testing.assert_allclose(schedule.smoothed(p, width), expected, rtol=1e-12)
+  np.testing.assert_allclose(total.smoothed(p, width), expected, rtol=1e-12)
 
 
 def test_images_get_all_of_a_policy_or_nothing_with_the_epochs_probability():
   images = jnp.full((400, 2, 2, 1), 0.25)
-  augment = jax.jit(schedule.augmenter(_schedule()))
+  augment = jax.jit(total.augmenter(_schedule()))
   clean = augment(jax.random.key(0), images, 0.1)
   np.testing.assert_array_equal(clean, images)  # p_tp 0
   last = augment(jax.random.key(0), images, 0.9)
   np.testing.assert_array_equal(last, images)  # Identity
-  one = jax.jit(schedule.augmenter(Schedule(SPACE, np.array([0.4]), np.array([[0.0, 0.0, 1.0]]))))
+  one = jax.jit(total.augmenter(Schedule(SPACE, np.array([0.4]), np.array([[0.0, 0.0, 1.0]]))))
   out = np.asarray(one(jax.random.key(3), images))[:, 0, 0, 0]
   changed = out != 0.25
   assert 0.3 < changed.mean() < 0.5
@@ -66,7 +66,7 @@ def test_images_get_all_of_a_policy_or_nothing_with_the_epochs_probability():
 def test_the_middle_epoch_draws_by_its_probabilities():
   images = jnp.full((1, 2, 2, 1), 0.25)
   always = Schedule(SPACE, np.array([1.0]), np.array([[0.2, 0.3, 0.5]]))
-  augment = jax.jit(jax.vmap(schedule.augmenter(always), (0, None)))
+  augment = jax.jit(jax.vmap(total.augmenter(always), (0, None)))
   out = np.asarray(augment(jax.random.split(jax.random.key(5), 2000), images))[:, 0, 0, 0, 0]
   operations = [(0.2, lambda v: 1 - v), (0.3, lambda v: v), (0.5, lambda v: min(1.0, 2.62 * v))]
   expected = collections.Counter()
@@ -78,7 +78,7 @@ def test_the_middle_epoch_draws_by_its_probabilities():
 
 def test_smoothing_reaches_the_augmenter(tmp_path):
   once = Schedule(Space(SPACE.candidates, 1), np.array([0.0, 1.0, 0.0]), np.tile([1.0, 0, 0], (3, 1)))  # Invert
-  schedule.save(tmp_path / 'p.json', once)
+  total.save(tmp_path / 'p.json', once)
   images = jnp.zeros((300, 2, 2, 1))
   for smoothing, share in ((1, 1), (3, 1 / 3)):
     augment = jax.jit(found.load_policy(tmp_path / 'p.json', smoothing))
@@ -87,7 +87,7 @@ def test_smoothing_reaches_the_augmenter(tmp_path):
 
 def test_the_table_is_the_last_epochs(tmp_path):
   made = Schedule(SPACE, np.array([0.1, 0.6]), np.array([[1.0, 0, 0], [0.2, 0.3, 0.5]]))
-  schedule.save(tmp_path / 'p.json', made)
+  total.save(tmp_path / 'p.json', made)
   table = found.load_table(tmp_path / 'p.json')
   assert len(table.probability) == 9 and table.probability.sum() == pytest.approx(1)
   assert table.probability[0] == pytest.approx(0.25) and [table.ops[i] for i in table.o[0]] == ['Brightness'] * 2
@@ -95,7 +95,7 @@ def test_the_table_is_the_last_epochs(tmp_path):
 
 
 def _broken(change):
-  content = json.loads(schedule.to_text(_schedule()))
+  content = json.loads(total.to_text(_schedule()))
   change(content)
   return json.dumps(content)
 
@@ -121,17 +121,17 @@ def test_damaged_files_say_what_is_wrong(tmp_path, change, said):
 def test_the_epoch_of_a_progress_of_half_precision():
   for dtype in (jnp.bfloat16, jnp.float16):
     progress = jnp.arange(0, 1, 1 / 256).astype(dtype)  # both types hold them exactly
-    np.testing.assert_array_equal(schedule.epoch_at(progress, 600), np.arange(256) * 600 // 256)
+    np.testing.assert_array_equal(contract.epoch_at(progress, 600), np.arange(256) * 600 // 256)
 
 
 @pytest.mark.parametrize('smoothing', [2, 0, -1, 1.5, '3', True, None])
 def test_another_width_of_the_filter_is_one_line(smoothing, tmp_path):
   """Also of a file that has nothing to smooth, and before that is read."""
   path = tmp_path / 'policy.json'
-  schedule.save(str(path), Schedule(Space((Candidate('Invert', 0.0),), 1), np.array([0.5]), np.ones((1, 1))))
+  total.save(str(path), Schedule(Space((Candidate('Invert', 0.0),), 1), np.array([0.5]), np.ones((1, 1))))
   for run in (lambda: daas_jax.load_policy(str(path), smoothing=smoothing),
               lambda: daas_jax.load_policy(str(tmp_path / 'none.json'), smoothing=smoothing),
-              lambda: schedule.smoothed([0.1, 0.2, 0.3], smoothing)):
+              lambda: total.smoothed([0.1, 0.2, 0.3], smoothing)):
     with pytest.raises(BadInput, match='^smoothing must be an odd whole number of epochs[^\n]*$'):
       run()
   daas_jax.load_policy(str(path), smoothing=np.int64(3))

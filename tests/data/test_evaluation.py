@@ -1,0 +1,33 @@
+"""A network on images: its loss and accuracy over all of them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from daas_jax.data import evaluation, sources
+
+
+class _Table:
+  """A 'network' whose logits are read off the first pixel: right for even images, wrong for odd ones."""
+
+  def apply(self, variables, images, train):
+    first = jnp.round((images[:, 0, 0, 0] * 255)).astype(int)
+    return jax.nn.one_hot(jnp.where(first % 2 == 0, 0, 1), 2) * variables['scale'], None
+
+
+@pytest.fixture
+def data():
+  images = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
+  labels = np.array([0, 1, 0, 1, 0, 1, 0], np.int32)
+  return sources.assemble('seven', images, labels, images, labels, ('a', 'b'))._replace(mean=(0.0,), std=(1.0,))
+
+
+def test_every_image_counts_once_whatever_the_batch(data):
+  labels = np.array([0, 0, 0, 0, 0, 0, 0], np.int32)  # right for images 0, 2, 4, 6
+  for batch in (2, 3, 7, 256):
+    evaluate = evaluation.of(_Table(), data, batch)
+    loss, accuracy = evaluate({'scale': 3.0}, data.test_images, labels)
+    assert accuracy == pytest.approx(4 / 7)
+    right, wrong = np.log(1 + np.exp(-3.0)), np.log(1 + np.exp(3.0))
+    assert loss == pytest.approx((4 * right + 3 * wrong) / 7, rel=1e-5)
