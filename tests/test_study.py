@@ -456,7 +456,7 @@ def test_what_a_study_file_gets_wrong(tmp_path, old, new, says):
 
 
 def test_a_study_may_lie_anywhere(tmp_path, monkeypatch):
-  """In a folder with a colon, with configs beside it, and others found by their names in the package."""
+  """In a folder with a colon, with configs beside it, and others by their names in the package."""
   folder = tmp_path / 'a:b'
   folder.mkdir()
   (folder / 'c:d.py').write_bytes((ROOT / 'configs' / 'daas_small.py').read_bytes())
