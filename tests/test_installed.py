@@ -1,4 +1,4 @@
-"""Installed as a wheel and run from any folder: the configs are found by name, and a source distribution is whole."""
+"""Installed, and run from any folder: configs are found by name; what is built is whole."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ LAYOUTS = ('checkout', 'wheel')
 
 @pytest.fixture(params=LAYOUTS)
 def elsewhere(request, tmp_path, monkeypatch):
-  """The current folder is an empty one, and the package lies as a checkout or a wheel has it; its home."""
+  """An empty current folder, and the package as a checkout or a wheel has it; its home."""
   home, package = ROOT, ROOT / 'daas_jax'
   if request.param == 'wheel':
     home = package = tmp_path / 'site-packages' / 'daas_jax'
@@ -35,9 +35,11 @@ def elsewhere(request, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('word, path, variant', [
-    ('quickstart', 'quickstart', []), ('quickstart.py', 'quickstart', []), ('configs/quickstart.py', 'quickstart', []),
+    ('quickstart', 'quickstart', []), ('quickstart.py', 'quickstart', []),
+    ('configs/quickstart.py', 'quickstart', []),
     ('./configs/train_cifar10.py:smoke', 'train_cifar10', ['smoke']),
-    ('train_shake_shake:2x96d', 'train_shake_shake', ['2x96d']), ('studies/mix:small', 'studies/mix', ['small']),
+    ('train_shake_shake:2x96d', 'train_shake_shake', ['2x96d']),
+    ('studies/mix:small', 'studies/mix', ['small']),
     ('configs/studies/mix.py:', 'studies/mix', [''])])
 def test_configs_are_found_by_name(elsewhere, word, path, variant):
   assert config_file.find(word) == [str(elsewhere / 'configs' / f'{path}.py'), *variant]
@@ -53,7 +55,8 @@ def test_a_file_of_that_path_wins(elsewhere, word):
 @pytest.mark.parametrize('word, says', [
     ('quickstrat', 'mean quickstart?'), ('configs/quickstrat.py', 'mean quickstart?'),
     ('studies/mixx:small', 'mean studies/mix?'), ('../quickstart', 'mean quickstart?'),
-    ('/configs/quickstart.py', 'mean quickstart?'), ('zzz', 'search --list'), ('', 'such as quickstart')])
+    ('/configs/quickstart.py', 'mean quickstart?'), ('zzz', 'search --list'),
+    ('', 'such as quickstart')])
 def test_a_name_that_is_none(elsewhere, word, says):
   with pytest.raises(BadInput) as info:
     config_file.find(word)
@@ -80,12 +83,14 @@ def test_a_study_takes_names(elsewhere, capsys):
 def test_the_catalogue_names_the_configs(capsys):
   assert cli.run('search', search.main, ['--list'], search.define_flags) == 0
   said = capsys.readouterr().out.replace(',', ' ').split()
-  assert {'quickstart', 'train_quickstart', 'studies/mix'} <= set(installed.config_names()) <= set(said)
+  names = set(installed.config_names())
+  assert {'quickstart', 'train_quickstart', 'studies/mix'} <= names <= set(said)
 
 
 def test_advice_fits_how_it_is_installed(elsewhere, monkeypatch):
   wheel = "pip install 'daas_jax[{}]'"
-  advice, at_home = (f"pip install -e '{ROOT}[{{}}]'", "pip install -e '.[{}]'") if elsewhere == ROOT else (wheel, wheel)
+  checkout = f"pip install -e '{ROOT}[{{}}]'", "pip install -e '.[{}]'"
+  advice, at_home = checkout if elsewhere == ROOT else (wheel, wheel)
   monkeypatch.setitem(sys.modules, 'grain', None)
   with pytest.raises(BadInput) as info:
     workers.require_grain()
@@ -101,11 +106,13 @@ def _files(folder):
 
 def test_distributions_are_whole(tmp_path):
   """The wheel has the configs and the data, the source distribution whatever the tests read."""
-  subprocess.run([sys.executable, 'setup.py', '-q', 'egg_info', f'--egg-base={tmp_path}', 'build_py',
-                  f'--build-lib={tmp_path / "wheel"}'], cwd=ROOT, check=True, capture_output=True)
+  subprocess.run(
+      [sys.executable, 'setup.py', '-q', 'egg_info', f'--egg-base={tmp_path}', 'build_py',
+       f'--build-lib={tmp_path / "wheel"}'], cwd=ROOT, check=True, capture_output=True)
   built = {str(path.relative_to(tmp_path / 'wheel')) for path in (tmp_path / 'wheel').rglob('*')}
   assert {f'daas_jax/{name}' for name in _files('configs')} | _files('daas_jax') <= built
-  sources = set((tmp_path / 'daas_jax.egg-info' / 'SOURCES.txt').read_text(encoding='utf-8').splitlines())
+  listed = (tmp_path / 'daas_jax.egg-info' / 'SOURCES.txt').read_text(encoding='utf-8')
+  sources = set(listed.splitlines())
   needed = set().union(*map(_files, ('daas_jax', 'tests', 'configs', 'docs', 'launch', '.ci')))
   assert needed | {'README.md', 'LICENSE', 'pyproject.toml', 'setup.py', 'MANIFEST.in'} <= sources
   assert not any('__pycache__' in name for name in sources)

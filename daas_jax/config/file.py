@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import os
+import re
 import sys
 import traceback
 import types
@@ -19,54 +20,59 @@ def one_line(error: object) -> str:
   return ' '.join(str(error).split())[:400]
 
 
-def find(argument: str, folder: str = '', what: str = 'config file', example: str = 'quickstart') -> list[str]:
-  """Finds a config file. A path may hold ':' itself, so the longest that is a file counts; files come before names.
+def find(argument: str, folder: str = '', what: str = 'config file',
+                example: str = 'quickstart') -> list[str]:
+  """Finds a config file. A path may hold ':' itself: the longest that is a file counts.
 
   Args:
-    argument: FILE.py or NAME of a config of the package, with or without :VARIANT.
+    argument: FILE.py or the NAME of a config of the package, with or without :VARIANT. A file
+      comes before a name.
     folder: what a relative path is relative to; '' the current folder.
-    what, example: what it is called and a name of one, for the error.
+    what, example: what it is called and the name of one, for the error.
 
   Returns:
-    The path and, where there is one, the variant: a list of one or two strings.
+    The path and, where there is one, the variant.
 
   Raises:
     BadInput: there is no such file.
   """
   parts = argument.split(':')
-  cuts = [(':'.join(parts[:n]), [':'.join(parts[n:])] if parts[n:] else []) for n in range(len(parts), 0, -1)]
+  cuts = [(':'.join(parts[:n]), [':'.join(parts[n:])] if parts[n:] else [])
+          for n in range(len(parts), 0, -1)]
   for path, variant in cuts:
     path = os.path.join(folder, os.path.expanduser(path))
     if os.path.isfile(path):
       return [path, *variant]
-  known = installed.config_names()
   for path, variant in cuts:
     name = installed.config_name(path)
-    if name in known:
+    if name in installed.config_names():
       return [os.path.join(installed.configs(), f'{name}.py'), *variant]
-  near = _near_config(cuts[:2][-1][0], folder, known)
-  raise BadInput(f'no {what} {argument!r}' + (f'; did you mean {near}?' if near else
-                 ': give the path of a Python file that defines get_config(), or the name of one of the package, '
-                 f'such as {example} (python -m daas_jax.search --list has them all)'))
+  near = _near_config(re.sub(r':[^:/]*$', '', argument), folder)  # without its variant
+  raise BadInput(f'no {what} {argument!r}' + (
+      f'; did you mean {near}?' if near else
+      ': give the path of a Python file that defines get_config(), or the name of one of the '
+      f'package, such as {example} (python -m daas_jax.search --list has them all)'))
 
 
-def _near_config(asked, folder, known):
-  """The file beside a missing one, or the config of the package, whose name is nearest; None where none is near."""
+def _near_config(asked, folder):
+  """What has nearly that name: a file where one was asked for, or a config of the package."""
   beside, name = os.path.split(os.path.expanduser(asked))
   try:
-    files = sorted(file for file in os.listdir(os.path.join(folder, beside) or '.') if file.endswith('.py'))
+    files = sorted(os.listdir(os.path.join(folder, beside) or '.'))
   except (OSError, ValueError):
     files = []
-  near = difflib.get_close_matches(name, files, 1)
-  return os.path.join(beside, near[0]) if near else next(
-      iter(difflib.get_close_matches(installed.config_name(asked), known, 1)), None)
+  near = [os.path.join(beside, file) for file in difflib.get_close_matches(
+      name, [file for file in files if file.endswith('.py')], 1)]
+  names = installed.config_names()
+  near += difflib.get_close_matches(installed.config_name(asked), names, 1)
+  return near[0] if near else None
 
 
 def run(argument: str) -> Any:
   """Runs a config file.
 
   Args:
-    argument: FILE.py, or FILE.py:VARIANT where its get_config takes one; NAME of one of the package.
+    argument: FILE.py, or FILE.py:VARIANT where its get_config takes one; see `find`.
 
   Returns:
     What get_config returns; a ConfigDict as a plain copy.

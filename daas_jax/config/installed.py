@@ -1,5 +1,5 @@
-"""How this package is installed, as a checkout or as a wheel, and what follows from it: where its configs lie, and what
-to tell pip."""
+"""How this package is installed, as a checkout or as a wheel, and what follows from it: where its
+configs lie, and what to tell pip."""
 
 import os
 import re
@@ -35,13 +35,13 @@ def config_names() -> list[str]:
 
 
 def config_name(asked: str) -> str:
-  """The name that is meant where a path of a checkout is given: 'quickstart' of 'configs/quickstart.py'."""
+  """The name in a path that a checkout has: 'quickstart' of 'configs/quickstart.py'."""
   return re.sub(r'^(\./)?configs/|\.py$', '', asked)
 
 
 def extra(name: str) -> str:
-  """The shell line that installs what an extra of setup.py names; of a checkout it works from the current folder."""
-  if not _is_checkout():
-    return f"pip install {shlex.quote(f'daas_jax[{name}]')}"  # pip takes the package that is there, and adds the extra
+  """The shell line that installs, from the current folder, what an extra of setup.py names."""
+  if not _is_checkout():  # pip leaves the package that is there, and adds what the extra needs
+    return f"pip install {shlex.quote(f'daas_jax[{name}]')}"
   home = '.' if os.path.samefile(os.curdir, _home()) else _home()
   return f"pip install -e {shlex.quote(f'{home}[{name}]')}"

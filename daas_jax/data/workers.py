@@ -99,8 +99,8 @@ def require_grain():
   try:
     import grain
   except ImportError:
-    raise BadInput(f"data.workers above 0 needs the package grain: run {installed.extra('imagenet')}, or set "
-                   'data.workers to 0') from None
+    raise BadInput('data.workers above 0 needs the package grain: run '
+                   f"{installed.extra('imagenet')}, or set data.workers to 0") from None
   return grain
 
 

@@ -38,6 +38,7 @@ def main(options):
       report.figure(os.path.join(folder, 'gradcheck.png'), rows, arch_rows)
       written.append('gradcheck.png')
     else:
-      reporter.note(f"\nno figure: matplotlib is not installed ({installed.extra('plots')}, then the same command)")
+      reporter.note('\nno figure: matplotlib is not installed '
+                    f"({installed.extra('plots')}, then the same command)")
     reporter.note(f'\nwritten: {", ".join(written)}, draws/ in {folder}')
   return rows

@@ -30,7 +30,8 @@ def _modules():
   except ModuleNotFoundError as error:
     if (error.name or '').split('.')[0] != 'matplotlib':
       raise
-    raise BadInput(f"figures need matplotlib, which is not installed: {installed.extra('plots')}") from error
+    raise BadInput('figures need matplotlib, which is not installed: '
+                   + installed.extra('plots')) from error
   return runs, sections
 
 

@@ -98,8 +98,9 @@ class _ConfigFile(flags.ArgumentParser):
 
 def _define(kind, arguments, define, values):
   # Without sys_argv the overrides are looked for in the words of the process, whatever `arguments` are.
-  config_flags.DEFINE_config_file('config', None, 'The config file, or the name of one of --list.', lock_config=True, flag_values=values,
-                                  sys_argv=[kind, *arguments])
+  config_flags.DEFINE_config_file(
+      'config', None, 'The config file, or the name of one of the package.', lock_config=True,
+      flag_values=values, sys_argv=[kind, *arguments])
   overrides = [match[1] for match in map(_override, arguments) if match]
   values['config'].parser = _ConfigFile(overrides)
   flags.DEFINE_string('workdir', None, 'The folder of the run, or gs://BUCKET/FOLDER; resumed if it holds one.',

@@ -16,7 +16,8 @@ from daas_jax.study import plan, runs, workers as crew_lib
 
 def _parser():
   parser = arguments.Parser(prog='daas_jax.study', description=__doc__.split(':', 3)[-1].strip(), allow_abbrev=False)
-  parser.add_argument('--config', help='the study: NAME, FILE.py or either:VARIANT, such as studies/mix:small')
+  parser.add_argument('--config', help='the study: NAME or FILE.py, or either with :VARIANT, as '
+                      'studies/mix:small')
   parser.add_argument('--workdir', help='the folder of the study; gone on with if it holds one')
   parser.add_argument('--workers', default='1', help='runs at once; other commands on the same folder join in')
   parser.add_argument('--list', '--dry-run', action='store_true', help='prints the runs and their commands, and ends')
@@ -27,7 +28,8 @@ def _parser():
 def _options(argv):
   options = _parser().parse_args(argv)
   if not options.config:
-    raise BadInput('--config is missing: give --config=NAME or FILE.py, such as studies/vs_random:small')
+    raise BadInput('--config is missing: give --config=NAME or FILE.py, such as '
+                   'studies/vs_random:small')
   if not options.workdir and not options.list:
     raise BadInput('--workdir is missing: give --workdir=FOLDER, where the study is kept')
   if storage.is_remote(options.workdir or ''):

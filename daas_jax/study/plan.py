@@ -4,8 +4,8 @@ A study file defines get_config(variant), which returns a dict of
 
   title      one line: what is compared, and the table of the paper that does
   seeds      whole numbers; every search and training below is run once for each
-  search     the config file of the searches, relative to the study file ('../x.py', '../x.py:smoke'), or the name of
-             one of the package ('daas_cifar10')
+  search     the config file of the searches, relative to the study file ('../x.py:smoke'), or the
+             name of one of the package ('daas_cifar10')
   train      the same for the trainings
   searches   {name: {'set': {key: value},       what differs from the config file, if anything
                      'config': FILE,            instead of `search`, if it is another
@@ -130,8 +130,9 @@ def load(argument):
   path = config_file.find(argument, what='study', example='studies/vs_random')[0]
   data = config_file.run(argument)
   if not isinstance(data, dict):
-    raise BadInput(f'{path} is no study: its get_config() returns a {type(data).__name__}, not a dict as those '
-                   'of studies/ (a config of a single run is for daas_jax.search or daas_jax.train)')
+    raise BadInput(f'{path} is no study: its get_config() returns a {type(data).__name__}, not a '
+                   'dict as those of studies/ (a config of a single run is for daas_jax.search or '
+                   'daas_jax.train)')
   try:
     return _study(data, os.path.dirname(os.path.abspath(path)))
   except BadInput as error:
@@ -284,10 +285,11 @@ def _study(data, folder):
 
 
 def _text(data, folder, runs, loaded):
-  """Files are named from the study's file on, or the package's configs: it may be gone on with from another checkout,
-  or another machine."""
+  """Files are named from the study's file on, configs of the package in a study that is none of it
+  from their own folder on: it may be gone on with from another checkout, or another machine."""
   foreign = not installed.holds(folder)
-  short = lambda path: os.path.relpath(path, installed.configs() if foreign and installed.holds(path) else folder)
+  short = lambda path: os.path.relpath(
+      path, installed.configs() if foreign and installed.holds(path) else folder)
   described = {run.folder: {'config': short(run.config), 'set': run.set, 'genotype': run.genotype, 'policy': run.policy}
                | ({} if run.epoch is None else {'epoch': run.epoch}) for run in runs}
   content = {'kind': 'study', 'title': data['title'], 'rows': data['rows'], 'reference': data['reference'],

@@ -321,7 +321,8 @@ def test_config_files_that_set_something_wrong(command, line, says):
   assert any(part in message for part in says.split('|'))
 
 
-@pytest.mark.parametrize('name', ['a:b.py', 'c:/d.py', 'a:b.py:7', 'x::y:.py', 'named', '~/home.py', '~/a:b.py'])
+@pytest.mark.parametrize('name', [
+    'a:b.py', 'c:/d.py', 'a:b.py:7', 'x::y:.py', 'named', '~/home.py', '~/a:b.py'])
 def test_a_path_of_a_config_may_hold_colons_and_a_home(command, monkeypatch, name):
   """The longest that is a file is the path; what is left is the variant."""
   monkeypatch.setenv('HOME', str(command.folder / 'at home'))
@@ -332,12 +333,13 @@ def test_a_path_of_a_config_may_hold_colons_and_a_home(command, monkeypatch, nam
   assert cli.parse('search', [f'--config={name}', *words]).config.search.batch == 10
   command.write('a', '1 / 0')
   command.write('a:b', '1 / 0')
-  command.write(path, SEARCH.replace('get_config():', 'get_config(batch=9):').replace('1, 0, 10', '1, 0, int(batch)'))
+  text = SEARCH.replace('get_config():', 'get_config(batch=9):')
+  command.write(path, text.replace('1, 0, 10', '1, 0, int(batch)'))
   config = cli.parse('search', [f'--config={name}:5', *words]).config
   assert (config.search.batch, config.search.epochs) == (5, 2)
   command.write(path, '3')
-  assert f'the config file {os.path.expanduser(name)} raised' in command.refused('search', f'--config={name}', *words,
-                                                                                bare=True)
+  said = command.refused('search', f'--config={name}', *words, bare=True)
+  assert f'the config file {os.path.expanduser(name)} raised' in said
 
 
 def test_override_in_a_room_that_the_config_has_not(command):

@@ -472,7 +472,7 @@ def test_configs_of_a_study_may_lie_in_the_home_folder(tmp_path, monkeypatch):
 
 
 def test_a_study_may_lie_anywhere(tmp_path, monkeypatch):
-  """In a folder with a colon, with configs beside it, and others found by their names in the package."""
+  """In a folder with a colon, with configs beside it, and others by their names in the package."""
   folder = tmp_path / 'a:b'
   folder.mkdir()
   (folder / 'c:d.py').write_bytes((ROOT / 'configs' / 'daas_small.py').read_bytes())
