@@ -1,6 +1,7 @@
 """Differentiable joint search of neural architectures and augmentation policies (DAAS), in JAX.
 
-Every name here is imported when it is first used: `import daas_jax as dx` itself imports nothing, JAX included.
+Every name here is imported when it is first used: `import daas_jax as dx` itself imports nothing,
+JAX included.
 
 Use what a search found
   load_policy, load_genotype, load           a policy, a pair of cells, a network, from their files
@@ -23,12 +24,14 @@ Search by a config, on a network or by a method of your own
   all_methods, all_networks, all_spaces, all_operations     what there is
 
 Gradients
-  estimators                                 every estimator, and the exact gradients that they are held against
+  estimators                                 every estimator, and the exact gradients that they are
+  held against
 
 Errors
   BadInput, Diverged, Terminated, Interrupted
 
-The commands are `python -m daas_jax.search`, `.train`, `.study`, `.report`, `.gradcheck`, `.benchmark` and `.prepare`.
+The commands are `python -m daas_jax.search`, `.train`, `.study`, `.report`, `.gradcheck`,
+`.benchmark` and `.prepare`.
 """
 
 import importlib
@@ -37,29 +40,58 @@ from typing import Any
 __version__ = '0.1.0'
 
 _NAMES = {
-    'Architectures': 'types', 'Batch': 'types', 'Method': 'types', 'Problem': 'types', 'SearchState': 'types',
-    'BadInput': 'errors', 'Diverged': 'errors', 'Interrupted': 'errors', 'Terminated': 'errors',
-    'CandidateSpace': 'policies.candidates:Space', 'Candidate': 'policies.candidates',
-    'candidate_policies': 'policies.total:policies', 'candidate_augment': 'policies.total:augment',
-    'CategoricalSpace': 'policies.categorical:Space', 'categorical_policies': 'policies.categorical:policies',
+    'Architectures': 'types',
+    'Batch': 'types',
+    'Method': 'types',
+    'Problem': 'types',
+    'SearchState': 'types',
+    'BadInput': 'errors',
+    'Diverged': 'errors',
+    'Interrupted': 'errors',
+    'Terminated': 'errors',
+    'CandidateSpace': 'policies.candidates:Space',
+    'Candidate': 'policies.candidates',
+    'candidate_policies': 'policies.total:policies',
+    'candidate_augment': 'policies.total:augment',
+    'CategoricalSpace': 'policies.categorical:Space',
+    'categorical_policies': 'policies.categorical:policies',
     'categorical_augment': 'policies.categorical:augment',
-    'DerivedNet': 'nets.cells.derived', 'Key': 'config.key', 'MethodRow': 'methods.registry:Row',
-    'PolicySpace': 'policies.registry', 'check_config': 'config.schema:check', 'load_config': 'config.file:load',
-    'gradcheck_config': 'config.schema', 'search_config': 'config.schema', 'train_config': 'config.schema',
-    'daas': 'methods.daas:make', 'DaasSettings': 'methods.daas:Settings',
-    'ddas': 'methods.ddas:make', 'DdasSettings': 'methods.ddas:Settings',
-    'darts': 'methods.amended_darts:make', 'DartsSettings': 'methods.amended_darts:Settings',
-    'joint_faa': 'methods.joint_faa:make', 'JointFaaSettings': 'methods.joint_faa:Settings',
-    'diffautoml': 'methods.diffautoml:make', 'DiffAutoMLSettings': 'methods.diffautoml:Settings',
-    'faster_aa': 'methods.faster_aa:make', 'FasterAASettings': 'methods.faster_aa:Settings',
-    'estimators': 'estimators:', 'load': 'methods.export', 'load_genotype': 'nets.cells.genotype:load',
-    'load_policy': 'policies.found', 'make_optimizer': 'methods.optimizers:make',
-    'all_methods': 'methods.registry:methods', 'all_networks': 'nets.registry:networks',
-    'all_operations': 'augment.ops:OPS', 'all_spaces': 'policies.registry:spaces',
-    'register_method': 'methods.registry:register', 'register_network': 'nets.linen',
+    'DerivedNet': 'nets.cells.derived',
+    'Key': 'config.key',
+    'MethodRow': 'methods.registry:Row',
+    'PolicySpace': 'policies.registry',
+    'check_config': 'config.schema:check',
+    'load_config': 'config.file:load',
+    'gradcheck_config': 'config.schema',
+    'search_config': 'config.schema',
+    'train_config': 'config.schema',
+    'daas': 'methods.daas:make',
+    'DaasSettings': 'methods.daas:Settings',
+    'ddas': 'methods.ddas:make',
+    'DdasSettings': 'methods.ddas:Settings',
+    'darts': 'methods.amended_darts:make',
+    'DartsSettings': 'methods.amended_darts:Settings',
+    'joint_faa': 'methods.joint_faa:make',
+    'JointFaaSettings': 'methods.joint_faa:Settings',
+    'diffautoml': 'methods.diffautoml:make',
+    'DiffAutoMLSettings': 'methods.diffautoml:Settings',
+    'faster_aa': 'methods.faster_aa:make',
+    'FasterAASettings': 'methods.faster_aa:Settings',
+    'estimators': 'estimators:',
+    'load': 'methods.export',
+    'load_genotype': 'nets.cells.genotype:load',
+    'load_policy': 'policies.found',
+    'make_optimizer': 'methods.optimizers:make',
+    'all_methods': 'methods.registry:methods',
+    'all_networks': 'nets.registry:networks',
+    'all_operations': 'augment.ops:OPS',
+    'all_spaces': 'policies.registry:spaces',
+    'register_method': 'methods.registry:register',
+    'register_network': 'nets.linen',
     'register_space': 'policies.registry:register',
 }
-"""{public name: 'module', or 'module:name' where it is called otherwise there; 'module:' is the module itself}."""
+"""{public name: 'module', or 'module:name' where it is called otherwise there; 'module:' is the
+module itself}."""
 
 __all__ = sorted(_NAMES)
 

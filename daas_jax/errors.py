@@ -1,14 +1,16 @@
-"""The four ways a command ends early on purpose; `daas_jax.runtime.cli` turns them into exit statuses."""
+"""The four ways a command ends early on purpose; `daas_jax.runtime.cli` turns them into exit
+statuses."""
 
 EX_TEMPFAIL = 75
-"""Exit status of a run that the same command goes on with: it ended on SIGTERM with its state saved, or another process
-of it is gone. sysexits.h's "try again", for a scheduler."""
+"""Exit status of a run that the same command goes on with: it ended on SIGTERM with its state
+saved, or another process of it is gone. sysexits.h's "try again", for a scheduler."""
 
 
 class BadInput(Exception):
   """The user's input cannot be used: one line that says what is wrong and what to do.
 
-  A command that raises it has written nothing; `daas_jax.runtime.cli` prints the line and exits with status 2.
+  A command that raises it has written nothing; `daas_jax.runtime.cli` prints the line and exits
+  with status 2.
   """
 
 
@@ -34,7 +36,9 @@ class Interrupted(Exception):
 
 
 class Terminated(Exception):
-  """SIGTERM was heard and the state is saved: one line that names the step that the same command goes on from.
+  """SIGTERM was heard and the state is saved: one line that names the step that the same command
+  goes on from.
 
-  `daas_jax.runtime.cli` prints the line and exits with status 75, on which a scheduler starts the command again.
+  `daas_jax.runtime.cli` prints the line and exits with status 75, on which a scheduler starts the
+  command again.
   """

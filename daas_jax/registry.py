@@ -1,4 +1,5 @@
-"""A table of rows that register themselves: methods, networks and spaces of policies, the package's and a user's."""
+"""A table of rows that register themselves: methods, networks and spaces of policies, the package's
+and a user's."""
 
 import importlib
 import pkgutil

@@ -40,12 +40,14 @@ def mean(x):
 
 
 def pmean(x, axis):
-  """Mean over the devices of a pmapped axis, leaf by leaf; x itself where axis is None (one device)."""
+  """Mean over the devices of a pmapped axis, leaf by leaf; x itself where axis is None (one
+  device)."""
   return x if axis is None else jax.lax.pmean(x, axis)
 
 
 def psum(x, axis):
-  """Sum over the devices of a pmapped axis, leaf by leaf; x itself where axis is None (one device)."""
+  """Sum over the devices of a pmapped axis, leaf by leaf; x itself where axis is None (one
+  device)."""
   return x if axis is None else jax.lax.psum(x, axis)
 
 
@@ -55,6 +57,8 @@ def all_gather(x, axis):
 
 
 def strongly_typed(x):
-  """x without JAX's weak types, leaf by leaf: a state that starts weak makes its step compile a second time."""
+  """x without JAX's weak types, leaf by leaf: a state that starts weak makes its step compile a
+  second time."""
   return jax.tree.map(
-      lambda a: a if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else jnp.asarray(a, a.dtype), x)
+      lambda a: a
+      if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else jnp.asarray(a, a.dtype), x)

@@ -7,9 +7,11 @@ import jax
 
 
 class Batch(NamedTuple):
-  """One step's images, uint8 [B, H, W, C], and labels, int32 [B], of both halves of the training set.
+  """One step's images, uint8 [B, H, W, C], and labels, int32 [B], of both halves of the training
+  set.
 
-  Images may be a pytree of arrays [B, ...] where a problem's inputs and loss take one: pixels and their boxes, say.
+  Images may be a pytree of arrays [B, ...] where a problem's inputs and loss take one: pixels and
+  their boxes, say.
   """
   train_images: jax.Array
   train_labels: jax.Array
@@ -24,7 +26,8 @@ class SearchState(NamedTuple):
     step: int32 [], steps done.
     key: PRNG key of the whole search; step n uses fold_in(key, n).
     theta: network weights.
-    arch: parameters of the distribution over architectures, as `Architectures.init` gives them; {} for a fixed network.
+    arch: parameters of the distribution over architectures, as `Architectures.init` gives them; {}
+      for a fixed network.
     gamma: parameters of the policy, as the space of policies gives them; {} where none is searched.
     opt_theta, opt_arch, opt_gamma: their optimizers' states; {} where there is nothing to optimise.
     extra: what one method keeps besides, a pytree of its own; {} of the others.
@@ -58,32 +61,35 @@ class Architectures(NamedTuple):
 
   Attributes:
     init: key -> arch, {} where nothing is searched.
-    sample: (key, arch, temperature) -> z, what the network takes for its architecture: a straight-through sample, the
-      mixture of all operations for methods with a dense supernet, {} where the network is fixed.
+    sample: (key, arch, temperature) -> z, what the network takes for its architecture: a
+      straight-through sample, the mixture of all operations for methods with a dense supernet, {}
+      where the network is fixed.
   """
   init: Callable = lambda key: {}
   sample: Callable = lambda key, arch, temperature: {}
 
 
 class Problem(NamedTuple):
-  """What a search searches over and what it measures; built from a config by `daas_jax.methods.problem`, or by hand.
+  """What a search searches over and what it measures; built from a config by
+  `daas_jax.methods.problem`, or by hand.
 
-  A method that needs more of the distributions finds it in them: each space of policies, and each space of
-  architectures, has a NamedTuple of its own with `init` and `sample` first.
+  A method that needs more of the distributions finds it in them: each space of policies, and each
+  space of architectures, has a NamedTuple of its own with `init` and `sample` first.
 
   Attributes:
     init_theta: key -> theta.
     loss: (theta, z, images float [B, H, W, C], labels [B], key) -> (mean loss [], accuracy []).
     losses: (theta, z, images, labels, key) -> (loss of each image [B], accuracy []).
-    regularised_loss: (theta, z, images, labels, key, progress) -> as `loss`, with what regularises the training of a
-      supernet, which may grow with the share of the search that is done, progress in [0, 1].
-    relaxed_loss: (theta, arch, images, labels, key) -> loss [] of the mixture of all operations, twice differentiable
-      in arch; None where no architecture of cells is searched.
+    regularised_loss: (theta, z, images, labels, key, progress) -> as `loss`, with what regularises
+      the training of a supernet, which may grow with the share of the search that is done, progress
+      in [0, 1].
+    relaxed_loss: (theta, arch, images, labels, key) -> loss [] of the mixture of all operations,
+      twice differentiable in arch; None where no architecture of cells is searched.
     train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images.
     val_input: images uint8 -> normalised images.
     arch: `Architectures`.
-    policies: the distribution over policies: init: key -> gamma; sample: (key, gamma) -> policy; and what its space
-      has besides (`daas_jax.policies`).
+    policies: the distribution over policies: init: key -> gamma; sample: (key, gamma) -> policy;
+      and what its space has besides (`daas_jax.policies`).
   """
   init_theta: Callable
   loss: Callable

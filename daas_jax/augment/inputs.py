@@ -1,4 +1,5 @@
-"""The images that a network is trained and validated on: crop and flip, a policy, normalisation, Cutout."""
+"""The images that a network is trained and validated on: crop and flip, a policy, normalisation,
+Cutout."""
 
 import jax
 
@@ -6,8 +7,10 @@ from daas_jax.augment import apply, preprocess
 from daas_jax.config.key import anything, at_least, Key, one_of
 
 KEYS = {
-    'preprocess.crop': Key('padded', one_of('padded', 'resized'), 'random crop of the padded image, or resized crop'),
-    'preprocess.padding': Key(4, at_least(0), 'pixels around the image for the padded crop (DARTS code)'),
+    'preprocess.crop': Key('padded', one_of('padded', 'resized'),
+                           'random crop of the padded image, or resized crop'),
+    'preprocess.padding': Key(4, at_least(0),
+                              'pixels around the image for the padded crop (DARTS code)'),
     'preprocess.flip': Key(True, anything, 'horizontal flip with probability 1/2 (DARTS code)'),
     'preprocess.cutout': Key(0, at_least(0), 'side of the Cutout square in pixels; 0 is none'),
 }
@@ -15,7 +18,8 @@ KEYS = {
 
 
 def standard_preprocessing(images, key, config):
-  """Random crop (or resized crop) and horizontal flip of images float [B, H, W, C], as `config.preprocess` says."""
+  """Random crop (or resized crop) and horizontal flip of images float [B, H, W, C], as
+  `config.preprocess` says."""
   key_crop, key_flip = jax.random.split(key)
   if config.crop == 'resized':
     images = preprocess.random_resized_crop(images, key_crop, images.shape[1])
@@ -31,7 +35,8 @@ def make_input(config, data, augment, standard=True):
     config: a search or training config.
     data: a `daas_jax.data.sources.Dataset`, for mean and std.
     augment: (images float, policy, key) -> images float.
-    standard: whether crop and flip come before it, and Cutout (where the config has it) after; all or none of them.
+    standard: whether crop and flip come before it, and Cutout (where the config has it) after; all
+      or none of them.
   """
   def train_input(images, policy, key):
     key_standard, key_policy, key_cutout = jax.random.split(key, 3)
@@ -49,16 +54,19 @@ def given_input(config, data, augment, standard):
 
   Args:
     config, data, standard: as for `make_input`.
-    augment: (key, images float, progress) -> images, such as `daas_jax.load_policy` returns; progress in [0, 1] is the
-      share of the run that is done.
+    augment: (key, images float, progress) -> images, such as `daas_jax.load_policy` returns;
+      progress in [0, 1] is the share of the run that is done.
   """
-  return make_input(config, data, lambda images, progress, key: augment(key, images, progress), standard)
+  return make_input(config, data, lambda images, progress, key: augment(key, images, progress),
+                    standard)
 
 
 def mixture_input(config, data, space):
-  """(images uint8, `straight_through.Weights`, key) -> the images of `train_input`, differentiable in the weights."""
-  return make_input(config, data,
-                    lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
+  """(images uint8, `straight_through.Weights`, key) -> the images of `train_input`, differentiable
+  in the weights."""
+  return make_input(
+      config, data,
+      lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
 
 
 def val_input(data):

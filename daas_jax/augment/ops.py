@@ -1,32 +1,33 @@
 """The image operations that a policy can choose, and the table OPS of them.
 
-Images are float arrays [H, W, C] with values in [0, 1] and C = 1 or 3; every operation returns the shape and
-dtype it was given, with values in [0, 1]. The meaning of each is Pillow's, as Fast AutoAugment
-(arXiv:1905.00397, its public code) calls it. Two choices differ from that code and are meant: geometric
-operations interpolate bilinearly (there: nearest neighbour), and Cutout's box is clipped at all four
-borders (there: pushed inwards at the top and the left).
+Images are float arrays [H, W, C] with values in [0, 1] and C = 1 or 3; every operation returns the
+shape and dtype it was given, with values in [0, 1]. The meaning of each is Pillow's, as Fast
+AutoAugment (arXiv:1905.00397, its public code) calls it. Two choices differ from that code and are
+meant: geometric operations interpolate bilinearly (there: nearest neighbour), and Cutout's box is
+clipped at all four borders (there: pushed inwards at the top and the left).
 
-A deterministic function (`shear_x`, ...) takes the image and its magnitude in the operation's own unit; it raises
-TypeError for an image that is not floating, where that changes the result.
-Where an operation is random, a thin keyed twin draws the sign or the place. All of them are pure and work
-under `jit`, `vmap` and `grad`.
+A deterministic function (`shear_x`, ...) takes the image and its magnitude in the operation's own
+unit; it raises TypeError for an image that is not floating, where that changes the result.
+Where an operation is random, a thin keyed twin draws the sign or the place. All of them are pure
+and work under `jit`, `vmap` and `grad`.
 
 dm_pix does the work wherever its function means what Pillow means. It does not in four places. Its
-brightness is additive, its contrast uses a mean per channel and its saturation works in HSV: here these are
-blends, as in Pillow. Its affine warp samples between floor and ceil, which are the same pixel at
-whole-pixel shifts, so the derivative with respect to the magnitude is exactly zero at the identity: here
-`_bilinear` gathers floor and floor + 1. Posterize, Equalize, AutoContrast, Sharpness, Cutout and
-SamplePairing dm_pix does not have.
+brightness is additive, its contrast uses a mean per channel and its saturation works in HSV: here
+these are blends, as in Pillow. Its affine warp samples between floor and ceil, which are the same
+pixel at whole-pixel shifts, so the derivative with respect to the magnitude is exactly zero at the
+identity: here `_bilinear` gathers floor and floor + 1. Posterize, Equalize, AutoContrast,
+Sharpness, Cutout and SamplePairing dm_pix does not have.
 
-Places, magnitudes, levels 0..255 and sums over pixels are computed in float32 at least, values in the image's own type:
-in half precision the pixels of a large image have no numbers of their own.
+Places, magnitudes, levels 0..255 and sums over pixels are computed in float32 at least, values in
+the image's own type: in half precision the pixels of a large image have no numbers of their own.
 
-Derivatives with respect to the magnitude: the geometric operations, the four blends and SamplePairing have a
-true one; where a source coordinate is whole (so at the identity) it is that towards larger coordinates.
-Solarize, Posterize and Cutout are piecewise constant in it, and the operations that are not `graded` ignore
-it: theirs is zero. Derivatives with respect to the image: Posterize and Equalize pass them straight through
-and AutoContrast has those of its linear stretch, so that an earlier operation of the same policy still learns
-its magnitude; these are estimates, not derivatives of the rounded values.
+Derivatives with respect to the magnitude: the geometric operations, the four blends and
+SamplePairing have a true one; where a source coordinate is whole (so at the identity) it is that
+towards larger coordinates. Solarize, Posterize and Cutout are piecewise constant in it, and the
+operations that are not `graded` ignore it: theirs is zero. Derivatives with respect to the image:
+Posterize and Equalize pass them straight through and AutoContrast has those of its linear stretch,
+so that an earlier operation of the same policy still learns its magnitude; these are estimates, not
+derivatives of the rounded values.
 """
 
 import functools
@@ -50,13 +51,14 @@ class Operation(NamedTuple):
     name: the key of the row.
     low: the magnitude at strength 0, in the operation's own unit.
     high: the magnitude at strength 1.
-    fn: `fn(image [H, W, C], magnitude scalar, key) -> image [H, W, C]`; with `pairs` it takes a fourth
-      argument, the second image [H, W, C].
+    fn: `fn(image [H, W, C], magnitude scalar, key) -> image [H, W, C]`; with `pairs` it takes a
+      fourth argument, the second image [H, W, C].
     signed: whether `fn` gives the magnitude a random sign drawn from the key.
     pairs: whether `fn` needs a second image.
     graded: whether the magnitude changes anything.
-    source: where content comes from, `source(y, x, magnitude, height, width) -> (y, x)`: the affine map, in pixels,
-      from points of the output to points of the input; None where content stays where it is.
+    source: where content comes from, `source(y, x, magnitude, height, width) -> (y, x)`: the affine
+      map, in pixels, from points of the output to points of the input; None where content stays
+      where it is.
   """
   name: str
   low: float
@@ -68,21 +70,24 @@ class Operation(NamedTuple):
   source: Callable[..., tuple[chex.Array, chex.Array]] | None = None
 
 
-# --- geometry -----------------------------------------------------------------------------------------------
+# --- geometry -------------------------------------------------------------------------------------
 
 
 def shear_x(image: chex.Array, slope: chex.Numeric) -> chex.Array:
-  """Output (y, x) is input (y, x + slope * y), with the origin at the top-left corner; outside is 0."""
+  """Output (y, x) is input (y, x + slope * y), with the origin at the top-left corner; outside is
+  0."""
   return _warp(image, _shear_x_source, slope)
 
 
 def shear_y(image: chex.Array, slope: chex.Numeric) -> chex.Array:
-  """Output (y, x) is input (y + slope * x, x), with the origin at the top-left corner; outside is 0."""
+  """Output (y, x) is input (y + slope * x, x), with the origin at the top-left corner; outside is
+  0."""
   return _warp(image, _shear_y_source, slope)
 
 
 def translate_x(image: chex.Array, fraction: chex.Numeric) -> chex.Array:
-  """Moves the content to the left by `fraction` of the width (to the right if negative); outside is 0."""
+  """Moves the content to the left by `fraction` of the width (to the right if negative); outside is
+  0."""
   return _warp(image, _translate_x_source, fraction)
 
 
@@ -92,12 +97,14 @@ def translate_y(image: chex.Array, fraction: chex.Numeric) -> chex.Array:
 
 
 def rotate(image: chex.Array, degrees: chex.Numeric) -> chex.Array:
-  """Turns the content counter-clockwise by `degrees` about the centre of the image; outside is 0."""
+  """Turns the content counter-clockwise by `degrees` about the centre of the image; outside is
+  0."""
   return _warp(image, _rotate_source, degrees)
 
 
 def rotate90(image: chex.Array) -> chex.Array:
-  """Turns the image counter-clockwise by 90 degrees; one that is not square is cropped and padded with 0."""
+  """Turns the image counter-clockwise by 90 degrees; one that is not square is cropped and padded
+  with 0."""
   return dm_pix.resize_with_crop_or_pad(dm_pix.rot90(image), image.shape[0], image.shape[1])
 
 
@@ -129,7 +136,8 @@ def _rotate_source(y, x, degrees, height, width):
   return middle_y + sin * dx + cos * dy, middle_x + cos * dx - sin * dy
 
 
-# dm_pix moves the pixels of these three, so here only a test (of boxes against pixels) holds the two together.
+# dm_pix moves the pixels of these three, so here only a test (of boxes against pixels) holds the
+# two together.
 
 
 def _rotate90_source(y, x, magnitude, height, width):
@@ -139,7 +147,8 @@ def _rotate90_source(y, x, magnitude, height, width):
 
 
 def _kept_from(before, after):
-  """Where dm_pix begins to keep a side of `before` pixels that it crops or pads to `after`, in pixels."""
+  """Where dm_pix begins to keep a side of `before` pixels that it crops or pads to `after`, in
+  pixels."""
   return before // 2 - after // 2 if before > after else -((after - before) // 2)
 
 
@@ -160,25 +169,28 @@ def _warp(image, source, magnitude):
 
 
 def _centres(image):
-  """Coordinates of the pixel centres, as Pillow counts them (0.5, 1.5, ...): y [H, 1] and x [1, W]."""
+  """Coordinates of the pixel centres, as Pillow counts them (0.5, 1.5, ...): y [H, 1] and x [1,
+  W]."""
   height, width, _ = image.shape
   y, x = (jnp.arange(side, dtype=wide_type(image.dtype)) + 0.5 for side in (height, width))
   return y[:, None], x[None, :]
 
 
 def _bilinear(image, y, x):
-  """Values of `image` at the points (y, x), each broadcastable to [H, W]: bilinear, 0 outside of the image.
+  """Values of `image` at the points (y, x), each broadcastable to [H, W]: bilinear, 0 outside of
+  the image.
 
-  Within half a pixel of the border the border pixel is repeated, as in Pillow. The two neighbours of a
-  coordinate are floor and floor + 1 even where it is whole, which gives the derivative towards larger
-  coordinates there.
+  Within half a pixel of the border the border pixel is repeated, as in Pillow. The two neighbours
+  of a coordinate are floor and floor + 1 even where it is whole, which gives the derivative towards
+  larger coordinates there.
   """
   height, width, channels = image.shape
   y, x = jnp.broadcast_arrays(y, x)
   inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
   y, x = y - 0.5, x - 0.5
   floor_y, floor_x = jnp.floor(y), jnp.floor(x)
-  weight_y, weight_x = ((a - floor).astype(image.dtype)[..., None] for a, floor in ((y, floor_y), (x, floor_x)))
+  weight_y, weight_x = (
+      (a - floor).astype(image.dtype)[..., None] for a, floor in ((y, floor_y), (x, floor_x)))
   top, left = floor_y.astype(jnp.int32), floor_x.astype(jnp.int32)
   pixels = jnp.asarray(image).reshape(height * width, channels)
 
@@ -192,14 +204,16 @@ def _bilinear(image, y, x):
   return jnp.where(inside[..., None], _unit(upper + weight_y * (lower - upper)), 0)
 
 
-# --- values -------------------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------
 
 
 def autocontrast(image: chex.Array) -> chex.Array:
-  """Stretches each channel so that its darkest value becomes 0 and its brightest 1, in Pillow's 256 levels.
+  """Stretches each channel so that its darkest value becomes 0 and its brightest 1, in Pillow's 256
+  levels.
 
   A constant channel is left alone. The values are those of Pillow's table,
-  floor(255 * (v - low) / (high - low)); the derivative with respect to the image is that without the floor.
+  floor(255 * (v - low) / (high - low)); the derivative with respect to the image is that without
+  the floor.
   """
   values = wide(image) * 255
   level = jnp.round(values)
@@ -216,7 +230,8 @@ def invert(image: chex.Array) -> chex.Array:
 
 
 def equalize(image: chex.Array) -> chex.Array:
-  """Equalises the 256-bin histogram of each channel by Pillow's integer rule, on values rounded to bins.
+  """Equalises the 256-bin histogram of each channel by Pillow's integer rule, on values rounded to
+  bins.
 
   A channel of one value, or with fewer than 255 pixels below its brightest value, is left alone.
   """
@@ -225,11 +240,13 @@ def equalize(image: chex.Array) -> chex.Array:
   bins = level + beside(256 * jnp.arange(channels, dtype=jnp.int32), level)
   counts = jnp.zeros(256 * channels, jnp.int32).at[bins].add(1, mode='promise_in_bounds')
   counts = counts.reshape(channels, 256)
-  below = (jnp.cumsum(counts, axis=1) - counts).reshape(-1)  # pixels in the darker bins of the channel
+  # pixels in the darker bins of the channel
+  below = (jnp.cumsum(counts, axis=1) - counts).reshape(-1)
   # Pillow's step: the number of pixels below the brightest occupied bin, shared out over 255.
   step = below[jnp.max(bins, axis=0)] // 255
-  # (n + 1/2) / step is at least 1 / (2 step) away from a whole number, so the floor is exact in float32 up to
-  # images of some 8 million pixels, and ten times as fast as an integer division per pixel.
+  # (n + 1/2) / step is at least 1 / (2 step) away from a whole number, so the floor is exact in
+  # float32 up to images of some 8 million pixels, and ten times as fast as an integer division per
+  # pixel.
   count = below.at[bins].get(mode='promise_in_bounds') + beside(step // 2, bins)
   divisor = beside(jnp.maximum(step, 1), bins).astype(jnp.float32)
   table = jnp.minimum(jnp.floor((count.astype(jnp.float32) + 0.5) / divisor), 255)
@@ -238,25 +255,30 @@ def equalize(image: chex.Array) -> chex.Array:
 
 
 def solarize(image: chex.Array, threshold: chex.Numeric) -> chex.Array:
-  """Inverts the values >= `threshold`, a number in [0, 256] on the scale of 0..255; 256 inverts none."""
-  # A thousandth of a level less: where k = threshold, k / 255 and threshold / 255 may differ in the last bit.
+  """Inverts the values >= `threshold`, a number in [0, 256] on the scale of 0..255; 256 inverts
+  none."""
+  # A thousandth of a level less: where k = threshold, k / 255 and threshold / 255 may differ in the
+  # last bit.
   return dm_pix.solarize(wide(image), (threshold - 1e-3) / 255).astype(image.dtype)
 
 
 def posterize(image: chex.Array, bits: chex.Numeric) -> chex.Array:
-  """Keeps the upper int(`bits`) of the 8 bits of every value (rounded to 0..255); `bits` in [1, 8]."""
+  """Keeps the upper int(`bits`) of the 8 bits of every value (rounded to 0..255); `bits` in [1,
+  8]."""
   dropped = 8 - jnp.floor(bits).astype(jnp.int32)
   kept = jnp.left_shift(jnp.right_shift(_level(image), dropped), dropped)
   return _straight_through(kept.astype(image.dtype) / 255, image)
 
 
 def contrast(image: chex.Array, factor: chex.Numeric) -> chex.Array:
-  """Blends with the mean of the grey image: 0 is flat grey, 1 the image, above 1 more contrast; clipped."""
+  """Blends with the mean of the grey image: 0 is flat grey, 1 the image, above 1 more contrast;
+  clipped."""
   return _blend(image, jnp.mean(_grey(image)), factor)
 
 
 def color(image: chex.Array, factor: chex.Numeric) -> chex.Array:
-  """Blends with the grey image: 0 is grey, 1 the image, above 1 more colour; clipped. Nothing if C = 1."""
+  """Blends with the grey image: 0 is grey, 1 the image, above 1 more colour; clipped. Nothing if C
+  = 1."""
   return _blend(image, _grey(image), factor)
 
 
@@ -284,12 +306,14 @@ def smooth(image: chex.Array) -> chex.Array:
 
 
 def blur(image: chex.Array) -> chex.Array:
-  """Pillow's filter BLUR, the mean of the 16 pixels on the border of a 5x5 box; the two outermost rows stay."""
+  """Pillow's filter BLUR, the mean of the 16 pixels on the border of a 5x5 box; the two outermost
+  rows stay."""
   if min(floating(image).shape[:2]) < 5:
     return image
   values = wide(image)
   ring = _box_sum(values, 5) - _box_sum(values[1:-1, 1:-1], 3)
-  return _unit(values + jnp.pad(ring / 16 - values[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0)))).astype(image.dtype)
+  return _unit(values + jnp.pad(ring / 16 - values[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0)))).astype(
+      image.dtype)
 
 
 def _box_sum(image, size):
@@ -305,9 +329,9 @@ def _box_sum(image, size):
 def cutout(image: chex.Array, fraction: chex.Numeric, centre: chex.Array) -> chex.Array:
   """Fills a square with grey.
 
-  The square is Fast AutoAugment's (code), whose last row and column are part of the box: with side =
-  `fraction` * W it covers the int(side) + 1 pixels from floor(centre - side / 2) on, and what lies outside
-  of the image is clipped. A fraction of 0 changes nothing.
+  The square is Fast AutoAugment's (code), whose last row and column are part of the box: with side
+  = `fraction` * W it covers the int(side) + 1 pixels from floor(centre - side / 2) on, and what
+  lies outside of the image is clipped. A fraction of 0 changes nothing.
 
   Args:
     image: [H, W, C].
@@ -331,22 +355,26 @@ def sample_pairing(image: chex.Array, weight: chex.Numeric, partner: chex.Array)
 
 
 def _level(image):
-  """The values as whole numbers 0..255, int32: those that a half-precision image was rounded from, too."""
+  """The values as whole numbers 0..255, int32: those that a half-precision image was rounded from,
+  too."""
   return jnp.round(wide(image) * 255).astype(jnp.int32)
 
 
 def _grey(image):
-  """[H, W, 1]; Pillow's weights (ITU-R 601) to four digits, without its rounding to whole levels."""
+  """[H, W, 1]; Pillow's weights (ITU-R 601) to four digits, without its rounding to whole
+  levels."""
   return image if image.shape[-1] == 1 else dm_pix.rgb_to_grayscale(image)
 
 
 def _blend(image, degenerate, factor):
-  """degenerate + factor * (image - degenerate), clipped; written so that factor 1 gives the image exactly."""
+  """degenerate + factor * (image - degenerate), clipped; written so that factor 1 gives the image
+  exactly."""
   return _unit(image + jnp.asarray(factor - 1, floating(image).dtype) * (image - degenerate))
 
 
 def _unit(values):
-  """Clips to [0, 1]; unlike jnp.clip it keeps the whole derivative where a value is exactly 0 or 1."""
+  """Clips to [0, 1]; unlike jnp.clip it keeps the whole derivative where a value is exactly 0 or
+  1."""
   return jnp.where(values < 0, 0, jnp.where(values > 1, 1, values))
 
 
@@ -362,11 +390,12 @@ def _straight_through_jvp(primals, tangents):
   return primals[0], tangents[1]
 
 
-# --- keyed twins and the table ------------------------------------------------------------------------------
+# --- keyed twins and the table --------------------------------------------------------------------
 
 
 def random_sign(magnitude: chex.Array, key: chex.PRNGKey) -> chex.Array:
-  """`magnitude` [] or -`magnitude`, each with probability 1/2: what a `signed` operation does with its key."""
+  """`magnitude` [] or -`magnitude`, each with probability 1/2: what a `signed` operation does with
+  its key."""
   return jnp.where(jax.random.bernoulli(key), magnitude, -magnitude)
 
 
@@ -405,39 +434,47 @@ def _sample_pairing(image, magnitude, key, partner):
   return sample_pairing(image, magnitude, partner)
 
 
-OPS: dict[str, Operation] = {row.name: row for row in (
-    Operation('ShearX', -0.3, 0.3, _random_sign(shear_x), signed=True, source=_shear_x_source),  # pixels per pixel
-    Operation('ShearY', -0.3, 0.3, _random_sign(shear_y), signed=True, source=_shear_y_source),
-    Operation('TranslateX', -0.45, 0.45, _random_sign(translate_x), signed=True,
-              source=_translate_x_source),  # of the width
-    Operation('TranslateY', -0.45, 0.45, _random_sign(translate_y), signed=True,
-              source=_translate_y_source),  # of the height
-    Operation('Rotate', -30., 30., _random_sign(rotate), signed=True, source=_rotate_source),  # degrees
-    Operation('AutoContrast', 0., 1., _no_magnitude(autocontrast), graded=False),
-    Operation('Invert', 0., 1., _no_magnitude(invert), graded=False),
-    Operation('Equalize', 0., 1., _no_magnitude(equalize), graded=False),
-    Operation('Solarize', 0., 256., _no_key(solarize)),  # threshold, on the scale of 0..255
-    Operation('Posterize', 4., 8., _no_key(posterize)),  # bits
-    Operation('Contrast', 0.1, 1.9, _no_key(contrast)),  # factor; 1 is the identity
-    Operation('Color', 0.1, 1.9, _no_key(color)),
-    Operation('Brightness', 0.1, 1.9, _no_key(brightness)),
-    Operation('Sharpness', 0.1, 1.9, _no_key(sharpness)),
-    Operation('Cutout', 0., 0.2, _random_cutout),  # of the width
-    Operation('Identity', 0., 1., _no_magnitude(lambda image: image), graded=False),
-    Operation('HorizontalFlip', 0., 1., _no_magnitude(dm_pix.flip_left_right), graded=False,
-              source=_horizontal_flip_source),
-    Operation('SamplePairing', 0., 0.4, _sample_pairing, pairs=True),  # weight of the second image
-    Operation('Rotate90', 0., 1., _no_magnitude(rotate90), graded=False, source=_rotate90_source),
-    Operation('VerticalFlip', 0., 1., _no_magnitude(dm_pix.flip_up_down), graded=False, source=_vertical_flip_source),
-    Operation('Blur', 0., 1., _no_magnitude(blur), graded=False),
-    Operation('Smooth', 0., 1., _no_magnitude(smooth), graded=False),
-)}
+OPS: dict[str, Operation] = {
+    row.name: row for row in (
+        # pixels per pixel
+        Operation('ShearX', -0.3, 0.3, _random_sign(shear_x), signed=True, source=_shear_x_source),
+        Operation('ShearY', -0.3, 0.3, _random_sign(shear_y), signed=True, source=_shear_y_source),
+        Operation('TranslateX', -0.45, 0.45, _random_sign(translate_x), signed=True,
+                  source=_translate_x_source),  # of the width
+        Operation('TranslateY', -0.45, 0.45, _random_sign(translate_y), signed=True,
+                  source=_translate_y_source),  # of the height
+        # degrees
+        Operation('Rotate', -30., 30., _random_sign(rotate), signed=True, source=_rotate_source),
+        Operation('AutoContrast', 0., 1., _no_magnitude(autocontrast), graded=False),
+        Operation('Invert', 0., 1., _no_magnitude(invert), graded=False),
+        Operation('Equalize', 0., 1., _no_magnitude(equalize), graded=False),
+        Operation('Solarize', 0., 256., _no_key(solarize)),  # threshold, on the scale of 0..255
+        Operation('Posterize', 4., 8., _no_key(posterize)),  # bits
+        Operation('Contrast', 0.1, 1.9, _no_key(contrast)),  # factor; 1 is the identity
+        Operation('Color', 0.1, 1.9, _no_key(color)),
+        Operation('Brightness', 0.1, 1.9, _no_key(brightness)),
+        Operation('Sharpness', 0.1, 1.9, _no_key(sharpness)),
+        Operation('Cutout', 0., 0.2, _random_cutout),  # of the width
+        Operation('Identity', 0., 1., _no_magnitude(lambda image: image), graded=False),
+        Operation('HorizontalFlip', 0., 1., _no_magnitude(dm_pix.flip_left_right), graded=False,
+                  source=_horizontal_flip_source),
+        Operation('SamplePairing', 0., 0.4, _sample_pairing,
+                  pairs=True),  # weight of the second image
+        Operation('Rotate90', 0., 1., _no_magnitude(rotate90), graded=False,
+                  source=_rotate90_source),
+        Operation('VerticalFlip', 0., 1., _no_magnitude(dm_pix.flip_up_down), graded=False,
+                  source=_vertical_flip_source),
+        Operation('Blur', 0., 1., _no_magnitude(blur), graded=False),
+        Operation('Smooth', 0., 1., _no_magnitude(smooth), graded=False),
+    )
+}
 
 DAAS_OPS: tuple[str, ...] = tuple(OPS)[:15]
 
 
 def magnitude(name: str, strength: chex.Numeric) -> chex.Numeric:
-  """low + strength * (high - low): the magnitude of operation `name`, in its own unit; strength in [0, 1].
+  """low + strength * (high - low): the magnitude of operation `name`, in its own unit; strength in
+  [0, 1].
 
   Level m of the ten levels of DAAS is strength m / 9.
 

@@ -1,10 +1,12 @@
-"""The standard preprocessing around a policy: crop and flip before it, normalisation and Cutout after it.
+"""The standard preprocessing around a policy: crop and flip before it, normalisation and Cutout
+after it.
 
-Every function takes a batch [B, H, W, C], is pure and works under `jit`; what is random is drawn for each
-image from the key. Typed and raw PRNG keys both do.
+Every function takes a batch [B, H, W, C], is pure and works under `jit`; what is random is drawn
+for each image from the key. Typed and raw PRNG keys both do.
 
-Images are floating with values in [0, 1], or uint8 of 0 to 255 where a function says so. That holds for every public
-function of the package that takes images, and `check` is how those outside of this file see to it.
+Images are floating with values in [0, 1], or uint8 of 0 to 255 where a function says so. That holds
+for every public function of the package that takes images, and `check` is how those outside of this
+file see to it.
 """
 
 import math
@@ -18,16 +20,18 @@ import numpy as np
 
 from daas_jax.arrays import beside, floating, wide
 
-
 _ROUNDING = 0.01
-"""How far beyond [0, 1] values may be: a filter of bfloat16 images overshoots by less, images of 0 to 255 by more."""
+"""How far beyond [0, 1] values may be: a filter of bfloat16 images overshoots by less, images of 0
+to 255 by more."""
 
 
-def check(images: chex.Array, uint8: bool = False, shape: tuple[int, int, int] | None = None) -> jax.Array:
+def check(images: chex.Array, uint8: bool = False,
+          shape: tuple[int, int, int] | None = None) -> jax.Array:
   """The images as an array, held against the rule for images: floating with values in [0, 1].
 
-  A dtype says nothing of what values mean, so a wrong one is refused and not converted. Values are looked at where
-  there are any: under `jit`, `vmap` or `grad` there are none yet, and a wrong range passes there.
+  A dtype says nothing of what values mean, so a wrong one is refused and not converted. Values are
+  looked at where there are any: under `jit`, `vmap` or `grad` there are none yet, and a wrong range
+  passes there.
 
   Args:
     images: [B, H, W, C], B >= 0.
@@ -41,18 +45,24 @@ def check(images: chex.Array, uint8: bool = False, shape: tuple[int, int, int] |
   given, images = images, jnp.asarray(images)
   bytes_too = uint8 and images.dtype == jnp.uint8
   if not bytes_too and not jnp.issubdtype(images.dtype, jnp.floating):
-    raise TypeError(f'images must be {"uint8, or " if uint8 else ""}floating with values in [0, 1], got {images.dtype}'
-                    + ('' if uint8 else '; daas_jax.augment.preprocess.to_float makes them of uint8'))
-  fits = images.shape[-1:] in ((1,), (3,)) and 0 not in images.shape[1:] if shape is None else images.shape[1:] == shape
+    raise TypeError(
+        f'images must be {"uint8, or " if uint8 else ""}floating with values in [0, 1], got '
+        f'{images.dtype}'
+        + ('' if uint8 else '; daas_jax.augment.preprocess.to_float makes them of uint8'))
+  fits = images.shape[-1:] in (
+      (1,), (3,)) and 0 not in images.shape[1:] if shape is None else images.shape[1:] == shape
   if images.ndim != 4 or not fits:
-    wanted = '[B, H, W, C] with C = 1 or 3' if shape is None else f'[B, {", ".join(map(str, shape))}]'
+    wanted = ('[B, H, W, C] with C = 1 or 3' if shape is None else
+              f'[B, {", ".join(map(str, shape))}]')
     raise ValueError(f'images must be {wanted}, got {images.shape}')
-  if not bytes_too and images.size and not isinstance(images, jax.core.Tracer) and images.is_fully_addressable:
+  if not bytes_too and images.size and not isinstance(
+      images, jax.core.Tracer) and images.is_fully_addressable:
     values = np.asarray(images if isinstance(given, jax.Array) else given)
     low, high = float(values.min()), float(values.max())
     if not -_ROUNDING <= low <= high <= 1 + _ROUNDING:  # nor NaN
-      raise ValueError(f'floating images must have values in [0, 1], got {low:g} to {high:g}; divide by 255 what has 0 '
-                       'to 255')
+      raise ValueError(
+          f'floating images must have values in [0, 1], got {low:g} to {high:g}; divide by 255 '
+          'what has 0 to 255')
   return images
 
 
@@ -68,7 +78,8 @@ def to_float(images: chex.Array, dtype: jnp.dtype = float) -> chex.Array:
 
 
 def random_crop(images: chex.Array, key: chex.PRNGKey, padding: int = 4) -> chex.Array:
-  """Pads each side by `padding` zeros and crops back to H x W at an offset drawn uniformly for each image.
+  """Pads each side by `padding` zeros and crops back to H x W at an offset drawn uniformly for each
+  image.
 
   Args:
     images: [B, H, W, C].
@@ -85,7 +96,8 @@ def random_crop(images: chex.Array, key: chex.PRNGKey, padding: int = 4) -> chex
 
 def random_flip(images: chex.Array, key: chex.PRNGKey) -> chex.Array:
   """Mirrors each image [H, W, C] of [B, H, W, C] left to right with probability 1/2."""
-  # One select, where a vmap of dm_pix.random_flip_left_right would be a batched cond: the same work.
+  # One select, where a vmap of dm_pix.random_flip_left_right would be a batched cond: the same
+  # work.
   flip = jax.random.bernoulli(key, shape=images.shape[:1])
   return jnp.where(flip[:, None, None, None], dm_pix.flip_left_right(images), images)
 
@@ -93,8 +105,8 @@ def random_flip(images: chex.Array, key: chex.PRNGKey) -> chex.Array:
 def cutout(images: chex.Array, key: chex.PRNGKey, size: int = 16) -> chex.Array:
   """Sets a square of each image to zero (Cutout, arXiv:1708.04552, as in the code of DARTS).
 
-  The centre is a pixel drawn uniformly from the image; what lies outside of the image is clipped. Meant for
-  normalised images, where zero is the mean colour.
+  The centre is a pixel drawn uniformly from the image; what lies outside of the image is clipped.
+  Meant for normalised images, where zero is the mean colour.
 
   Args:
     images: [B, H, W, C].
@@ -117,7 +129,8 @@ def cutout(images: chex.Array, key: chex.PRNGKey, size: int = 16) -> chex.Array:
 
 
 def normalise(images: chex.Array, mean: Sequence[float], std: Sequence[float]) -> chex.Array:
-  """(images - mean) / std, with one mean and one standard deviation a channel, in the images' dtype.
+  """(images - mean) / std, with one mean and one standard deviation a channel, in the images'
+  dtype.
 
   Raises:
     TypeError: if the images are not floating.
@@ -127,15 +140,17 @@ def normalise(images: chex.Array, mean: Sequence[float], std: Sequence[float]) -
   return (images - mean) / std
 
 
-def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
-                        scale: tuple[float, float] = (0.08, 1.), ratio: tuple[float, float] = (3 / 4, 4 / 3)
-                        ) -> chex.Array:
-  """Crops a random box out of each image and resizes it to size x size (as torchvision's RandomResizedCrop).
+def random_resized_crop(
+    images: chex.Array, key: chex.PRNGKey, size: int, scale: tuple[float, float] = (0.08, 1.),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+) -> chex.Array:
+  """Crops a random box out of each image and resizes it to size x size (as torchvision's
+  RandomResizedCrop).
 
-  Ten boxes are drawn: the area uniform in `scale` times the image's, width / height log-uniform in `ratio`;
-  the first that fits is taken, at a uniform place. If none fits it is the largest centred box with an
-  allowed ratio. Bilinear with antialiasing; like Pillow's `resize(box=...)` the filter may reach beyond the
-  box.
+  Ten boxes are drawn: the area uniform in `scale` times the image's, width / height log-uniform in
+  `ratio`; the first that fits is taken, at a uniform place. If none fits it is the largest centred
+  box with an allowed ratio. Bilinear with antialiasing; like Pillow's `resize(box=...)` the filter
+  may reach beyond the box.
 
   Args:
     images: [B, H, W, C], float.
@@ -155,10 +170,12 @@ def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
 
   def one(image, key):
     dtype, image = image.dtype, wide(image)
-    top, left, box_height, box_width = random_box(key, height, width, scale, ratio).astype(image.dtype)
+    top, left, box_height, box_width = random_box(key, height, width, scale, ratio).astype(
+        image.dtype)
     factor = size / jnp.stack([box_height, box_width])
     resized = jax.image.scale_and_translate(image, (size, size, channels), (0, 1), factor,
-                                            -jnp.stack([top, left]) * factor, method='linear', antialias=True)
+                                            -jnp.stack([top, left]) * factor, method='linear',
+                                            antialias=True)
     return resized.astype(dtype)
 
   return jax.vmap(one)(images, jax.random.split(key, images.shape[0]))
@@ -166,7 +183,8 @@ def random_resized_crop(images: chex.Array, key: chex.PRNGKey, size: int,
 
 def random_box(key: chex.PRNGKey, height: int, width: int, scale: tuple[float, float],
                ratio: tuple[float, float]) -> chex.Array:
-  """The box of `random_resized_crop`: [4] integers, top, left, height, width, within height x width."""
+  """The box of `random_resized_crop`: [4] integers, top, left, height, width, within height x
+  width."""
   # All draws in one, in float32 whatever the images are: the same key is the same box.
   draws = jax.random.uniform(key, (22,), jnp.float32)
   area = height * width * (scale[0] + draws[:10] * (scale[1] - scale[0]))
@@ -179,12 +197,15 @@ def random_box(key: chex.PRNGKey, height: int, width: int, scale: tuple[float, f
   box_width = jnp.where(found, drawn_width[first], min(width, round(height * ratio[1])))
   box = jnp.stack([box_height, box_width])
   free = jnp.array([height, width]) - box
-  corner = jnp.where(found, jnp.floor(draws[20:] * (free + 1).astype(jnp.float32)).astype(jnp.int32), free // 2)
+  corner = jnp.where(found,
+                     jnp.floor(draws[20:] * (free + 1).astype(jnp.float32)).astype(jnp.int32),
+                     free // 2)
   return jnp.concatenate([corner, box])
 
 
 def resize_center_crop(images: chex.Array, size: int, resize: int) -> chex.Array:
-  """Resizes the shorter side to `resize` pixels and takes the middle: the usual test view of ImageNet.
+  """Resizes the shorter side to `resize` pixels and takes the middle: the usual test view of
+  ImageNet.
 
   Args:
     images: [B, H, W, C], float.

@@ -1,4 +1,5 @@
-"""What the benchmark times: one compiled program a case, at the paper's size (8 cells, 16 channels, 32 x 32 x 3)."""
+"""What the benchmark times: one compiled program a case, at the paper's size (8 cells, 16 channels,
+32 x 32 x 3)."""
 
 import functools
 import itertools
@@ -9,25 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.augment import inputs
-from daas_jax.config import schema as config_lib
-from daas_jax.methods import problem as problem_lib
-from daas_jax.methods import training
-from daas_jax.augment import apply
+from daas_jax.augment import apply, inputs
 from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.benchmark import synthetic
+from daas_jax.config import schema as config_lib
 from daas_jax.data import streaming
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.estimators import curvature
-from daas_jax.methods import registry
-from daas_jax.nets import kernels
-from daas_jax.nets.losses import cross_entropy
+from daas_jax.methods import problem as problem_lib, registry, training
+from daas_jax.nets import kernels, registry as nets
 from daas_jax.nets.cells import architecture, genotype
-from daas_jax.nets import registry as nets
-from daas_jax.nets.fixed import family
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.nets.cells.supernet import SuperNet
+from daas_jax.nets.fixed import family
+from daas_jax.nets.losses import cross_entropy
 from daas_jax.types import Batch
 
 SIDE, CLASSES = 32, 10
@@ -38,9 +35,11 @@ class Case(NamedTuple):
 
   Attributes:
     function: a pure function, compiled as it is.
-    arguments: what it is called with, a tuple; or several of them, a list: call after call takes the next.
+    arguments: what it is called with, a tuple; or several of them, a list: call after call takes
+      the next.
     images: images that it looks at in one call.
-    floor: (case, times): what it could not be faster than, such as its passes one after the other; or None.
+    floor: (case, times): what it could not be faster than, such as its passes one after the other;
+      or None.
     runs: whether it is run; else it is compiled for its memory alone.
     host: whether it is an ordinary function, which is not compiled.
   """
@@ -71,14 +70,17 @@ def _data():
 
 
 def _supernet(dtype='float32', **options):
-  """(theta, alpha and beta, 16 samples of them, loss(theta, z, images, labels)) at the paper's size.
+  """(theta, alpha and beta, 16 samples of them, loss(theta, z, images, labels)) at the paper's
+  size.
 
-  Samples differ in cost (a separable convolution of 5 x 5 against an identity), so none may stand for all.
+  Samples differ in cost (a separable convolution of 5 x 5 against an identity), so none may stand
+  for all.
   """
   net = SuperNet(CLASSES, dtype=dtype, **{'kernels': kernels.choose(), **options})
   arch = architecture.init(jax.random.key(1), DAAS_PRIMITIVES)
   z = [architecture.sample(jax.random.key(i), arch, 1.0) for i in range(16)]
-  theta = jax.jit(SuperNet(CLASSES).init)(jax.random.key(0), z[0], jnp.zeros((1, SIDE, SIDE, 3)))['params']
+  theta = jax.jit(SuperNet(CLASSES).init)(jax.random.key(0), z[0], jnp.zeros(
+      (1, SIDE, SIDE, 3)))['params']
   def loss(theta, z, images, labels):
     return cross_entropy(net.apply({'params': theta}, z, images), labels)
   return theta, arch, z, loss
@@ -99,7 +101,8 @@ def _arch_step(batch, dtype):
   """Eq. 7-9 of one architecture: the sample, its gradient pulled back to alpha and beta."""
   theta, arch, _, loss = _supernet(dtype)
   def step(theta, arch, key, images, labels):
-    return jax.grad(lambda arch: loss(theta, architecture.sample(key, arch, 1.0), images, labels))(arch)
+    return jax.grad(lambda arch: loss(theta, architecture.sample(key, arch, 1.0), images, labels))(
+        arch)
   samples = [(theta, arch, jax.random.key(i), *_images(batch)) for i in range(16)]
   return Case(step, samples, batch, ('single_path_grad', 1))
 
@@ -109,7 +112,8 @@ def _search(batch, config):
   config.search.batch = batch
   method = registry.build(config, problem_lib.build(config, _data()), steps_per_epoch=100)
   state = jax.jit(method.init)(jax.random.key(0))
-  images = lambda seed: jnp.asarray(np.random.default_rng(seed).integers(0, 256, (batch, SIDE, SIDE, 3)), jnp.uint8)
+  images = lambda seed: jnp.asarray(
+      np.random.default_rng(seed).integers(0, 256, (batch, SIDE, SIDE, 3)), jnp.uint8)
   labels = _images(batch)[1].astype(jnp.int32)
   return method.step, (state, Batch(images(0), labels, images(1), labels))
 
@@ -124,12 +128,14 @@ def _daas_step(batch, dtype, n_arch=5, n_aug=2, n_w=10, runs=True):
 
 
 def _policy_step(batch, dtype):
-  """The smallest DAAS step: n_arch = 1, n_aug = 2, n_w = 1, so 5 passes of which 3 are Eq. 10-13's."""
+  """The smallest DAAS step: n_arch = 1, n_aug = 2, n_w = 1, so 5 passes of which 3 are Eq.
+  10-13's."""
   return _daas_step(batch, dtype, 1, 2, 1)
 
 
 def _ddas_step(batch, dtype):
-  """DDAS on its network, with a validation batch of the training batch's size: n_policies + 2 passes."""
+  """DDAS on its network, with a validation batch of the training batch's size: n_policies + 2
+  passes."""
   _only_float32(dtype)
   config = config_lib.search_config('ddas')
   config.network.name = 'wrn_40_2'
@@ -156,7 +162,8 @@ DENSE = {
     'dense_second_order': functools.partial(curvature.second_order_gradient, xi=0.025),
     'dense_amended': functools.partial(curvature.amended_gradient, eta=0.1),
 }
-"""{case: the gradient it takes}: of theta; of alpha by first-order, second-order and Amended-DARTS."""
+"""{case: the gradient it takes}: of theta; of alpha by first-order, second-order and
+Amended-DARTS."""
 
 
 def _augment(batch, dtype, names, per):
@@ -164,23 +171,29 @@ def _augment(batch, dtype, names, per):
   images = _images(batch)[0]
   function = functools.partial(apply.apply_policy, ops=names, per=per)
   slots = 1 if len(names) == 1 else 2
-  o = jnp.zeros(slots, jnp.int32) if slots == 1 else jnp.array([DAAS_OPS.index('Rotate'), DAAS_OPS.index('Equalize')])
+  o = jnp.zeros(slots, jnp.int32) if slots == 1 else jnp.array(
+      [DAAS_OPS.index('Rotate'), DAAS_OPS.index('Equalize')])
   y = jnp.ones(slots if per == 'batch' else (batch, slots), jnp.int32)
   return Case(function, (images, o, y, jnp.full(slots, 0.7), jax.random.key(0)), batch)
 
 
 def _fixed_grad(batch, dtype, name):
-  """The gradient of a fixed network's training loss: a pass of a policy search, most of a step of its training."""
+  """The gradient of a fixed network's training loss: a pass of a policy search, most of a step of
+  its training."""
   _only_float32(dtype)
   net = family.make(name, CLASSES, kernels=kernels.choose())
-  variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, SIDE, SIDE, 3)), False))(jax.random.key(0))
+  variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, SIDE, SIDE, 3)), False))(
+      jax.random.key(0))
   def loss(theta, images, labels, key):
     return cross_entropy(family.InSearch(net).apply({'params': theta}, {}, images, key), labels)
-  return Case(jax.value_and_grad(loss), (variables['params'], *_images(batch), jax.random.key(1)), batch)
+
+  return Case(jax.value_and_grad(loss), (variables['params'], *_images(batch), jax.random.key(1)),
+              batch)
 
 
 def _derived_20x36(batch, dtype):
-  """A training step of a derived network as the paper trains it: 20 cells, 36 channels, auxiliary head, drop-path."""
+  """A training step of a derived network as the paper trains it: 20 cells, 36 channels, auxiliary
+  head, drop-path."""
   _only_float32(dtype)
   config = config_lib.train_config()
   net = training.network(config, genotype.random_genotype(0, DAAS_PRIMITIVES), CLASSES)
@@ -193,7 +206,8 @@ def _derived_20x36(batch, dtype):
 
 
 def _input(batch, dtype, workers):
-  """Batches of the streamed input, as many a call as there are workers: photographs decoded to 224 x 224."""
+  """Batches of the streamed input, as many a call as there are workers: photographs decoded to 224
+  x 224."""
   _only_float32(dtype)
   folder = tempfile.TemporaryDirectory()
   photographs, labels = synthetic.streamed(folder.name, max(256, batch), workers)
@@ -207,11 +221,13 @@ def _input(batch, dtype, workers):
 
 
 def _input_step(batch, dtype):
-  """The least that a step on ImageNet does with its images: one training pass of ResNet-18 at 224 x 224."""
+  """The least that a step on ImageNet does with its images: one training pass of ResNet-18 at 224 x
+  224."""
   _only_float32(dtype)
   side, classes = synthetic.SIDE, 1000
   net = family.make('resnet_18_imagenet', classes, kernels=kernels.choose())
-  variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, side, side, 3)), False))(jax.random.key(0))
+  variables = jax.jit(lambda key: net.init(key, jnp.zeros((1, side, side, 3)), False))(
+      jax.random.key(0))
   def loss(theta, images, labels, key):
     return cross_entropy(family.InSearch(net).apply({'params': theta}, {}, images, key), labels)
   images = jax.random.uniform(jax.random.key(2), (batch, side, side, 3))
@@ -220,6 +236,8 @@ def _input_step(batch, dtype):
 
 
 INPUT_WORKERS = 0, 2, 8
+
+_FLOOR_OF_DENSE = {name: ('dense_first_order', 1) for name in DENSE if name != 'dense_first_order'}
 
 CASES = {
     'single_path_forward': _single_path_forward,
@@ -230,15 +248,19 @@ CASES = {
     'ddas_step': _ddas_step,
     'daas_memory_2': functools.partial(_daas_step, n_arch=2, n_w=2, runs=False),
     'daas_memory_20': functools.partial(_daas_step, n_arch=20, n_w=20, runs=False),
-    **{name: functools.partial(_dense, gradient=gradient, floor=None if name == 'dense_first_order' else
-                               ('dense_first_order', 1)) for name, gradient in DENSE.items()},
-    'dense_plain_memory': functools.partial(_dense, gradient=DENSE['dense_weight'], runs=False, kernels='plain'),
-    **{f'augment:{name}': functools.partial(_augment, names=(name,), per='batch') for name in DAAS_OPS},
+    **{name: functools.partial(_dense, gradient=gradient, floor=_FLOOR_OF_DENSE.get(name))
+       for name, gradient in DENSE.items()},
+    'dense_plain_memory': functools.partial(
+        _dense, gradient=DENSE['dense_weight'], runs=False, kernels='plain'),
+    **{f'augment:{name}': functools.partial(_augment, names=(name,), per='batch')
+       for name in DAAS_OPS},
     'augment:policy_per_batch': functools.partial(_augment, names=DAAS_OPS, per='batch'),
     'augment:policy_per_image': functools.partial(_augment, names=DAAS_OPS, per='image'),
     'derived_20x36': _derived_20x36,
-    **{name: functools.partial(_fixed_grad, name=name) for name in nets.networks() if name in family.FIXED},
+    **{name: functools.partial(_fixed_grad, name=name)
+       for name in nets.networks() if name in family.FIXED},
     **{f'input:workers_{n}': functools.partial(_input, workers=n) for n in INPUT_WORKERS},
     'input:step': _input_step,
 }
-"""{name: (batch, dtype) -> `Case`}, in the order of the table. BadInput where a case has no such dtype."""
+"""{name: (batch, dtype) -> `Case`}, in the order of the table. BadInput where a case has no such
+dtype."""

@@ -1,6 +1,7 @@
-"""`python -m daas_jax.benchmark [--only=NAME,...] [--batch=16,...] [--json=FILE]`: seconds to compile, milliseconds a
-step and memory of every program that matters, at the paper's size, and which bars they hold. Each case runs in a
-process of its own. With --public=FOLDER public PyTorch code is measured in the same run (see benchmark/public.py)."""
+"""`python -m daas_jax.benchmark [--only=NAME,...] [--batch=16,...] [--json=FILE]`: seconds to
+compile, milliseconds a step and memory of every program that matters, at the paper's size, and
+which bars they hold. Each case runs in a process of its own. With --public=FOLDER public PyTorch
+code is measured in the same run (see benchmark/public.py)."""
 
 import fnmatch
 import json
@@ -8,39 +9,46 @@ import os
 import subprocess
 import sys
 
-from daas_jax.config import arguments
-from daas_jax.files import atomic
 from daas_jax.benchmark import bars
 from daas_jax.benchmark.cases import CASES
-from daas_jax.runtime import progress
+from daas_jax.config import arguments
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic
+from daas_jax.runtime import progress
 
 BATCHES = (16, 32, 64)
 PUBLIC = tuple(
-    f'public:{name}' for name in ('gdas_weight', 'gdas_arch', 'darts_weight', 'darts_first_order', 'wrn_40_2'))
+    f'public:{name}'
+    for name in ('gdas_weight', 'gdas_arch', 'darts_weight', 'darts_first_order', 'wrn_40_2'))
 _CHECKOUTS = ('darts', 'AutoDL-Projects')
-_HEAD = ('case', 'batch', 'compile cold s', 'warm s', 'step ms', 'min', 'max', 'program MB', 'process MB', 'images/s',
-         'of its floor')
+_HEAD = ('case', 'batch', 'compile cold s', 'warm s', 'step ms', 'min', 'max', 'program MB',
+         'process MB', 'images/s', 'of its floor')
 
 
 def _parser():
-  parser = arguments.Parser(prog='daas_jax.benchmark', description=__doc__.split(':', 1)[1].strip(), allow_abbrev=False)
-  parser.add_argument('--only', default='*', help='cases, separated by commas; * and ? as in a shell: '
-                      + ', '.join(CASES))
-  parser.add_argument('--batch', default=','.join(map(str, BATCHES)), help='batch sizes, separated by commas')
+  parser = arguments.Parser(prog='daas_jax.benchmark', description=__doc__.split(':', 1)[1].strip(),
+                            allow_abbrev=False)
+  parser.add_argument('--only', default='*',
+                      help='cases, separated by commas; * and ? as in a shell: ' + ', '.join(CASES))
+  parser.add_argument('--batch', default=','.join(map(str, BATCHES)),
+                      help='batch sizes, separated by commas')
   parser.add_argument('--json', metavar='FILE', type=os.path.expanduser,
                       help='writes the rows there too')
-  parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32', help='of the supernet')
-  parser.add_argument('--public', metavar='FOLDER', type=os.path.expanduser,
-                      help='with checkouts of github.com/quark0/darts and '
-                      'github.com/D-X-Y/AutoDL-Projects: their steps are measured too, as cases ' + ', '.join(PUBLIC))
+  parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32',
+                      help='of the supernet')
+  parser.add_argument(
+      '--public', metavar='FOLDER', type=os.path.expanduser,
+      help='with checkouts of github.com/quark0/darts and '
+      'github.com/D-X-Y/AutoDL-Projects: their steps are measured too, as cases '
+      + ', '.join(PUBLIC))
   parser.add_argument('--torch', metavar='PYTHON', type=os.path.expanduser, default=sys.executable,
                       help='has PyTorch, for --public')
   return parser
 
 
 def chosen(only, public=False):
-  """Names of the cases that the patterns choose, in the table's order; BadInput where one chooses none."""
+  """Names of the cases that the patterns choose, in the table's order; BadInput where one chooses
+  none."""
   patterns, cases = only.split(','), [*CASES, *(PUBLIC if public else ())]
   for pattern in patterns:
     if not fnmatch.filter(cases, pattern):
@@ -49,13 +57,17 @@ def chosen(only, public=False):
 
 
 def _check_public(folder):
-  missing = [name for name in _CHECKOUTS if folder and not os.path.isdir(os.path.join(folder, name))]
+  missing = [
+      name for name in _CHECKOUTS if folder and not os.path.isdir(os.path.join(folder, name))
+  ]
   if missing:
-    raise BadInput(f'--public: {folder} holds no checkout {missing[0]}; it needs {" and ".join(_CHECKOUTS)}')
+    raise BadInput(
+        f'--public: {folder} holds no checkout {missing[0]}; it needs {" and ".join(_CHECKOUTS)}')
 
 
 def _batches(text):
-  if not all(part.isascii() and part.isdecimal() and 2 <= int(part) <= 10_000 for part in text.split(',')):
+  if not all(
+      part.isascii() and part.isdecimal() and 2 <= int(part) <= 10_000 for part in text.split(',')):
     raise BadInput(f'--batch={text!r} must be whole numbers from 2 to 10000, separated by commas')
   return [int(part) for part in text.split(',')]
 
@@ -73,12 +85,17 @@ def measure(name, batch, args):
     return {'case': name, 'batch': batch, 'error': f'{command[0]}: {error.strerror}'}
   if done.returncode:
     said = done.stderr.strip().splitlines() or ['no message']
-    return {'case': name, 'batch': batch, 'error': f'exit status {done.returncode}: {said[-1][:200]}'}
+    return {
+        'case': name,
+        'batch': batch,
+        'error': f'exit status {done.returncode}: {said[-1][:200]}'
+    }
   return json.loads(done.stdout.splitlines()[-1])
 
 
 def of_floor(row, rows):
-  """The row's step time over that of its floor at the same batch, or None where that was not measured."""
+  """The row's step time over that of its floor at the same batch, or None where that was not
+  measured."""
   name, times = row.get('floor') or (None, 1)
   found = [r for r in rows if r['case'] == name and r['batch'] == row['batch'] and r.get('step_ms')]
   return row['step_ms'] / (times * found[0]['step_ms']) if found and row['step_ms'] else None
@@ -91,14 +108,24 @@ def line(row, rows):
   ratio = of_floor(row, rows)
   floor = '-' if ratio is None else f"{ratio:.2f} ({row['floor'][1]} x {row['floor'][0]})"
   shown = lambda field, digits: '-' if row[field] is None else f'{row[field]:.{digits}f}'
-  digits = {'compile_cold_s': 1, 'compile_warm_s': 1, 'step_ms': 1, 'step_ms_min': 1, 'step_ms_max': 1,
-            'program_mb': 0, 'process_mb': 0, 'images_per_s': 0}
+  digits = {
+      'compile_cold_s': 1,
+      'compile_warm_s': 1,
+      'step_ms': 1,
+      'step_ms_min': 1,
+      'step_ms_max': 1,
+      'program_mb': 0,
+      'process_mb': 0,
+      'images_per_s': 0
+  }
   return [row['case'], str(row['batch']), *(shown(field, n) for field, n in digits.items()), floor]
 
 
 def _print(cells):
   widths = [26, 5, 14, 6, 8, 8, 8, 10, 10, 9, 0]
-  padded = [c.ljust(w) if i in (0, 10) else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))]
+  padded = [
+      c.ljust(w) if i in (0, 10) else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))
+  ]
   print('  '.join(padded), flush=True)
 
 
@@ -131,7 +158,8 @@ def _run(args):
 
 
 def main(argv=None):
-  """Runs the command; returns its exit status: 0, 1 where a case failed, 2 for bad input, 130 when interrupted."""
+  """Runs the command; returns its exit status: 0, 1 where a case failed, 2 for bad input, 130 when
+  interrupted."""
   progress.any_encoding()
   try:
     return _run(_parser().parse_args(argv))
@@ -139,5 +167,6 @@ def main(argv=None):
     print(f'daas_jax.benchmark: {error}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    print('daas_jax.benchmark: interrupted; the rows so far are in the file of --json', file=sys.stderr)
+    print('daas_jax.benchmark: interrupted; the rows so far are in the file of --json',
+          file=sys.stderr)
     return 130

@@ -1,4 +1,5 @@
-"""`python -m daas_jax.benchmark.measure CASE BATCH DTYPE`: a row of the benchmark, as a line of JSON.
+"""`python -m daas_jax.benchmark.measure CASE BATCH DTYPE`: a row of the benchmark, as a line of
+JSON.
 
 A process of its own, so that its peak memory is the case's and nothing is compiled yet.
 """
@@ -21,7 +22,8 @@ def _seconds(call):
 
 
 def compile_twice(function, arguments):
-  """(cold seconds, warm seconds, compiled): tracing and compiling anew, then with XLA's work read from a cache."""
+  """(cold seconds, warm seconds, compiled): tracing and compiling anew, then with XLA's work read
+  from a cache."""
   with tempfile.TemporaryDirectory() as folder:
     jax.config.update('jax_compilation_cache_dir', folder)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
@@ -56,7 +58,8 @@ def _peak_mb():
 
 
 def row(name, batch, dtype='float32'):
-  """The row of a case at a batch size, a dict of plain values; see README. What is not run has no times (None)."""
+  """The row of a case at a batch size, a dict of plain values; see README. What is not run has no
+  times (None)."""
   case = CASES[name](batch, dtype)
   samples = case.arguments if isinstance(case.arguments, list) else [case.arguments]
   cold = warm = memory = None
@@ -69,11 +72,21 @@ def row(name, batch, dtype='float32'):
   program_mb = memory and (memory.temp_size_in_bytes + memory.output_size_in_bytes) / 1e6
   device = jax.devices()[0]
   return {
-      'case': name, 'batch': batch, 'dtype': dtype, 'backend': device.platform, 'device': device.device_kind,
-      'compile_cold_s': cold, 'compile_warm_s': warm, 'step_ms': step, 'step_ms_min': min(times) if times else None,
-      'step_ms_max': max(times) if times else None, 'program_mb': program_mb,
+      'case': name,
+      'batch': batch,
+      'dtype': dtype,
+      'backend': device.platform,
+      'device': device.device_kind,
+      'compile_cold_s': cold,
+      'compile_warm_s': warm,
+      'step_ms': step,
+      'step_ms_min': min(times) if times else None,
+      'step_ms_max': max(times) if times else None,
+      'program_mb': program_mb,
       'process_mb': _peak_mb(),
-      'images_per_s': 1e3 * case.images / step if step else None, 'floor': case.floor}
+      'images_per_s': 1e3 * case.images / step if step else None,
+      'floor': case.floor
+  }
 
 
 if __name__ == '__main__':

@@ -1,8 +1,9 @@
-"""`PYTHON public.py CASE BATCH FOLDER`: a row of the benchmark for public PyTorch code, by an interpreter with PyTorch.
+"""`PYTHON public.py CASE BATCH FOLDER`: a row of the benchmark for public PyTorch code, by an
+interpreter with PyTorch.
 
-FOLDER holds checkouts of github.com/quark0/darts and github.com/D-X-Y/AutoDL-Projects. Their own networks and loss,
-run as they are; what is timed is what their search loops do: forward, backward, one optimizer step. This file imports
-nothing of daas_jax, as its interpreter need not have JAX.
+FOLDER holds checkouts of github.com/quark0/darts and github.com/D-X-Y/AutoDL-Projects. Their own
+networks and loss, run as they are; what is timed is what their search loops do: forward, backward,
+one optimizer step. This file imports nothing of daas_jax, as its interpreter need not have JAX.
 """
 
 import json
@@ -19,8 +20,9 @@ SIDE, CLASSES, CHANNELS = 32, 10, 16
 
 
 def _optimizer(parameters, kind):
-  return torch.optim.SGD(parameters, 0.025, 0.9, weight_decay=3e-4) if kind == 'weight' else torch.optim.Adam(
-      parameters, 3e-4, (0.5, 0.999), weight_decay=1e-3)
+  return torch.optim.SGD(parameters, 0.025, 0.9,
+                         weight_decay=3e-4) if kind == 'weight' else torch.optim.Adam(
+                             parameters, 3e-4, (0.5, 0.999), weight_decay=1e-3)
 
 
 def _step(loss, optimizer, network):
@@ -33,7 +35,8 @@ def _step(loss, optimizer, network):
 
 
 def _gdas(images, labels, folder, kind):
-  """8 cells of 16 channels, one operation on each of the 14 edges (its Gumbel sample has no second step to edges)."""
+  """8 cells of 16 channels, one operation on each of the 14 edges (its Gumbel sample has no second
+  step to edges)."""
   sys.path.insert(0, os.path.join(folder, 'AutoDL-Projects'))
   from xautodl.models.cell_operations import SearchSpaceNames
   from xautodl.models.cell_searchs.search_model_gdas_nasnet import NASNetworkGDAS
@@ -44,7 +47,8 @@ def _gdas(images, labels, folder, kind):
 
 
 def _darts(images, labels, folder, kind):
-  """8 cells of 16 channels, every operation on every edge; the architecture step is the first-order one."""
+  """8 cells of 16 channels, every operation on every edge; the architecture step is the first-order
+  one."""
   sys.path.insert(0, os.path.join(folder, 'darts', 'cnn'))
   torch.Tensor.cuda = lambda self: self  # their constructor moves alpha to a GPU
   from model_search import Network
@@ -93,10 +97,22 @@ def row(name, batch, folder):
   before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
   times = _milliseconds(CASES[name](images, labels, folder))
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-  return {'case': name, 'batch': batch, 'dtype': 'float32', 'backend': 'cpu', 'device': platform.machine(),
-          'compile_cold_s': None, 'compile_warm_s': None, 'step_ms': statistics.median(times),
-          'step_ms_min': min(times), 'step_ms_max': max(times), 'program_mb': peak - before, 'process_mb': peak,
-          'images_per_s': 1e3 * batch / statistics.median(times), 'floor': None}
+  return {
+      'case': name,
+      'batch': batch,
+      'dtype': 'float32',
+      'backend': 'cpu',
+      'device': platform.machine(),
+      'compile_cold_s': None,
+      'compile_warm_s': None,
+      'step_ms': statistics.median(times),
+      'step_ms_min': min(times),
+      'step_ms_max': max(times),
+      'program_mb': peak - before,
+      'process_mb': peak,
+      'images_per_s': 1e3 * batch / statistics.median(times),
+      'floor': None
+  }
 
 
 if __name__ == '__main__':

@@ -14,11 +14,14 @@ _QUALITY = 92  # with the grain below, 60 KB to 80 KB a file
 
 
 def photograph(rng, size=SIZE):
-  """Bytes of a JPEG: smooth colours with noise on them, which is what makes a photograph's file large."""
-  coarse = PIL.Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize(size, PIL.Image.BICUBIC)
+  """Bytes of a JPEG: smooth colours with noise on them, which is what makes a photograph's file
+  large."""
+  coarse = PIL.Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize(
+      size, PIL.Image.BICUBIC)
   noisy = np.asarray(coarse, np.int16) + rng.normal(0, 8, (size[1], size[0], 1)).astype(np.int16)
   content = io.BytesIO()
-  PIL.Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(content, 'JPEG', quality=_QUALITY)
+  PIL.Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(content, 'JPEG',
+                                                                    quality=_QUALITY)
   return content.getvalue()
 
 
@@ -48,7 +51,8 @@ def write(folder, contents, labels, files=4):
 
 
 def streamed(folder, n=256, workers=0, classes=10):
-  """(`daas_jax.data.images.Streamed` of n made-up photographs as squares of SIDE pixels, their classes int32 [n])."""
+  """(`daas_jax.data.images.Streamed` of n made-up photographs as squares of SIDE pixels, their
+  classes int32 [n])."""
   rng = np.random.default_rng(0)
   labels = rng.integers(classes, size=n).astype(np.int32)
   split = write(folder, [photograph(rng) for _ in range(n)], labels)

@@ -6,7 +6,8 @@ from daas_jax.errors import BadInput
 
 
 class Parser(argparse.ArgumentParser):
-  """argparse's parser, given prog='daas_jax.COMMAND'; it raises BadInput where argparse would print and exit."""
+  """argparse's parser, given prog='daas_jax.COMMAND'; it raises BadInput where argparse would print
+  and exit."""
 
   def error(self, message):
     raise BadInput(f'{message}; see python -m {self.prog} --help')

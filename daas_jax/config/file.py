@@ -84,7 +84,8 @@ def run(argument: str) -> Any:
   try:
     get_config = _load(path).get_config
     if words and not _takes_a_word(get_config):
-      raise BadInput(f'the config file {path} has no variants, and so no {words[0]!r}: give --config={path}')
+      raise BadInput(
+          f'the config file {path} has no variants, and so no {words[0]!r}: give --config={path}')
     config = get_config(*words)
     if isinstance(config, ml_collections.ConfigDict):  # a plain copy: this one may be frozen
       config = ml_collections.ConfigDict(config.to_dict())
@@ -93,10 +94,12 @@ def run(argument: str) -> Any:
     raise
   except OSError as error:
     raise BadInput(f'the config file {path} cannot be read: {one_line(error)}') from error
-  except (Exception, SystemExit) as error:  # it is the user's program: whatever it raises is about that file
+  # it is the user's program: whatever it raises is about that file
+  except (Exception, SystemExit) as error:
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
     where = f' in line {lines[-1]}' if lines else ''
-    raise BadInput(f'the config file {path} raised {type(error).__name__}{where}: {one_line(error)}') from error
+    raise BadInput(f'the config file {path} raised {type(error).__name__}{where}: {one_line(error)}'
+                  ) from error
 
 
 def load(name: str, variant: str = '') -> Any:
@@ -124,8 +127,8 @@ def _takes_a_word(function):
 
 
 def _load(path):
-  """Runs a file from its source. Python's own loader takes a compilation that it kept for an edit of the same size in
-  the same second, and leaves __pycache__ beside the user's file."""
+  """Runs a file from its source. Python's own loader takes a compilation that it kept for an edit
+  of the same size in the same second, and leaves __pycache__ beside the user's file."""
   with open(path, 'rb') as file:
     source = file.read()
   module = types.ModuleType('daas_jax_config')

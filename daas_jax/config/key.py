@@ -1,13 +1,14 @@
 """One config key: its default, its range, what it means. Imports no other room."""
 
-import difflib
 from collections.abc import Callable, Iterable
+import difflib
 from typing import Any, NamedTuple
 
 LARGEST = 3e38
 """Of a float32."""
 MOST = 10_000
-"""Far above any experiment: a typing error must not fill the memory or run for ever before it is noticed."""
+"""Far above any experiment: a typing error must not fill the memory or run for ever before it is
+noticed."""
 
 Check = Callable[[Any], str | None]
 """A value -> None, or what it must be."""
@@ -62,7 +63,8 @@ def one_of(*names: str) -> Check:
 
 
 def all_of(names: Iterable[str]) -> Check:
-  """A tuple of some of these names, each once, at least one. `names` may grow: it is read when a value is checked."""
+  """A tuple of some of these names, each once, at least one. `names` may grow: it is read when a
+  value is checked."""
   def check(v):
     wrong = [x for x in v if x not in names]
     if wrong:
@@ -84,7 +86,8 @@ def even(low: int, high: int = MOST) -> Check:
 
 
 def same_type(value: Any, default: Any) -> bool:
-  """Whether a value has the type of a key's default; a whole number is also a float, NaN and infinity are none."""
+  """Whether a value has the type of a key's default; a whole number is also a float, NaN and
+  infinity are none."""
   if isinstance(default, bool) or isinstance(value, bool):
     return isinstance(value, bool) and isinstance(default, bool)
   if isinstance(default, float):

@@ -1,13 +1,14 @@
 """The keys of each command's configs, put together from those who declare them, and their checks.
 
-A key belongs to whoever declares it: a method, a network, a space of policies, the loop. The command that has configs
-says in daas_jax/COMMAND/keys.py how they come together (`register`); nothing here names one of them.
+A key belongs to whoever declares it: a method, a network, a space of policies, the loop. The
+command that has configs says in daas_jax/COMMAND/keys.py how they come together (`register`);
+nothing here names one of them.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 import difflib
 import importlib
 import json
-from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -27,9 +28,10 @@ class Schema(NamedTuple):
 
   Attributes:
     keys: method -> its `Keys`; None of a command whose configs name no method.
-    check: {'group.key': value} of a config whose keys and ranges are good -> None; raises BadInput where they do not go
-      with each other.
-    methods: () -> names of the methods that its configs may have, the default's first; of other commands ().
+    check: {'group.key': value} of a config whose keys and ranges are good -> None; raises BadInput
+      where they do not go with each other.
+    methods: () -> names of the methods that its configs may have, the default's first; of other
+      commands ().
   """
   keys: Callable[[str | None], Keys]
   check: Callable[[Mapping[str, Any]], None]
@@ -60,8 +62,9 @@ def schema_of(kind: str, method: str | None = None) -> Keys:
   schema = of(kind)
   known = schema.methods()
   if known and method not in known:
-    raise BadInput(f'no method {method!r} is known here, but {", ".join(known)}: one that a config file registers is '
-                   'known where that file was run')
+    raise BadInput(
+        f'no method {method!r} is known here, but {", ".join(known)}: one that a config file '
+        'registers is known where that file was run')
   return schema.keys(method if known else None)
 
 
@@ -134,7 +137,7 @@ def to_json(config: ml_collections.ConfigDict) -> str:
   return json.dumps(config.to_dict(), indent=2, sort_keys=True, default=list) + '\n'
 
 
-# --- checks ---------------------------------------------------------------------------------------------------
+# --- checks ---------------------------------------------------------------------------------------
 
 
 def unknown_key(name: str, keys: Iterable[str]) -> str:
@@ -153,8 +156,9 @@ def wrong_type(name: str, value: Any, keys: Keys) -> str:
 
 def _foreign_key(kind, name, method):
   others = ', '.join(having(kind, name))
-  return (f'config key {name!r} is not one of method {method!r}, but of {others}: start the config from '
-          f'daas_jax.config.search_config({method!r})')
+  return (
+      f'config key {name!r} is not one of method {method!r}, but of {others}: start the config '
+      f'from daas_jax.config.search_config({method!r})')
 
 
 def refuse_foreign(name: str, config: ml_collections.ConfigDict) -> None:
@@ -196,7 +200,8 @@ def check(config: ml_collections.ConfigDict, kind: str) -> None:
   """
   flat = flatten(config)
   if flat.get('kind') in [k for k in KINDS if k != kind]:
-    raise BadInput(f"this is a config for `python -m daas_jax.{flat['kind']}`, not for `daas_jax.{kind}`")
+    raise BadInput(
+        f"this is a config for `python -m daas_jax.{flat['kind']}`, not for `daas_jax.{kind}`")
   methods = of(kind).methods()
   method = flat.get('method', methods[0]) if methods else None
   if methods:
@@ -204,7 +209,8 @@ def check(config: ml_collections.ConfigDict, kind: str) -> None:
   keys = schema_of(kind, method)
   for name, value in flat.items():
     if name not in keys:
-      raise BadInput(_foreign_key(kind, name, method) if having(kind, name) else unknown_key(name, keys))
+      raise BadInput(
+          _foreign_key(kind, name, method) if having(kind, name) else unknown_key(name, keys))
     check_value(name, value, keys)
   missing = [name for name in keys if name not in flat]
   if missing:

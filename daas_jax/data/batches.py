@@ -1,4 +1,5 @@
-"""Batches of a data set that lies on the device as uint8; the order of an epoch depends on (seed, epoch) alone."""
+"""Batches of a data set that lies on the device as uint8; the order of an epoch depends on (seed,
+epoch) alone."""
 
 import jax
 import jax.numpy as jnp
@@ -17,20 +18,24 @@ class SearchBatches:
   """Batches of the two halves of a training set.
 
   Args:
-    dataset: a `daas_jax.data.sources.Dataset`, or what has train_images, a pytree of arrays [N, ...], and train_labels.
+    dataset: a `daas_jax.data.sources.Dataset`, or what has train_images, a pytree of arrays [N,
+      ...], and train_labels.
     seed: decides the halves and the order.
     batch: images of each half in a step.
     val_fraction: share of the training set that is D_val, in (0, 1).
     val_batches: how many times `batch` images of D_val a step takes.
-    halves: (rows of D_train, rows of D_val) where they are given with the data; then `val_fraction` is not used.
+    halves: (rows of D_train, rows of D_val) where they are given with the data; then `val_fraction`
+      is not used.
     share: (index, count) of the rows that this process takes of every batch: index::count.
   """
 
   def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, halves=None, share=(0, 1)):
     halves = halves or splits.halves(dataset.train_labels, seed, 1 - val_fraction)
-    self._order, self._share = order.SearchOrder(halves, seed, batch, val_batches), slice(share[0], None, share[1])
+    self._order, self._share = order.SearchOrder(halves, seed, batch, val_batches), slice(
+        share[0], None, share[1])
     self.steps_per_epoch = self._order.steps_per_epoch
-    self._images, self._labels = jax.tree.map(jnp.asarray, (dataset.train_images, dataset.train_labels))
+    self._images, self._labels = jax.tree.map(jnp.asarray,
+                                              (dataset.train_images, dataset.train_labels))
 
   def __call__(self, step):
     """The `Batch` of a step (this process's rows), whatever was asked for before."""
@@ -40,7 +45,8 @@ class SearchBatches:
 
 def turned(images, turns):
   """Images [n, H, W, C] turned by quarter turns: the check of DDAS 4.1."""
-  return np.rot90(images, turns, (1, 2)) if isinstance(images, np.ndarray) else jnp.rot90(images, turns, (1, 2))
+  return np.rot90(images, turns,
+                  (1, 2)) if isinstance(images, np.ndarray) else jnp.rot90(images, turns, (1, 2))
 
 
 class Turned:
@@ -57,7 +63,8 @@ class Turned:
 
 
 class TrainBatches:
-  """Batches (images uint8 [B, H, W, C], labels [B]) of rows of a training set, shuffled every epoch."""
+  """Batches (images uint8 [B, H, W, C], labels [B]) of rows of a training set, shuffled every
+  epoch."""
 
   def __init__(self, images, labels, seed, batch):
     self._order = order.TrainOrder(len(labels), seed, batch)
@@ -69,8 +76,8 @@ class TrainBatches:
 
 
 def evaluation_batches(images, labels, batch):
-  """Every image once, in order: yields (images [batch, ...], labels, mask [batch]); the last batch is filled up with
-  images that the mask leaves out."""
+  """Every image once, in order: yields (images [batch, ...], labels, mask [batch]); the last batch
+  is filled up with images that the mask leaves out."""
   for start in range(0, len(labels), batch):
     rows = np.arange(start, start + batch)
     inside = np.minimum(rows, len(labels) - 1)

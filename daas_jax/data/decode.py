@@ -3,8 +3,9 @@
 Sets in memory and streamed ones are decoded here alike, whatever the mode of the file: of 16 bits
 the upper 8 are taken, a palette is looked up, transparency is left out, 1 bit is black or white.
 
-JPEGs are decoded by simplejpeg where it is installed, and by Pillow otherwise or where simplejpeg refuses (CMYK, a
-damaged end): the two differ by a few grey levels, so a run is repeated exactly only with the same of them.
+JPEGs are decoded by simplejpeg where it is installed, and by Pillow otherwise or where simplejpeg
+refuses (CMYK, a damaged end): the two differ by a few grey levels, so a run is repeated exactly
+only with the same of them.
 """
 
 import io
@@ -27,8 +28,9 @@ _JPEG = b'\xff\xd8'
 def square(content, side, shorter, channels, name='the image'):
   """The centre of an image as a square of pixels.
 
-  The image is resized so that its shorter side is `shorter` pixels (bilinear, antialiased), and the middle is taken.
-  A JPEG is decoded at an eighth, a quarter or half of its size where that still leaves `shorter` pixels.
+  The image is resized so that its shorter side is `shorter` pixels (bilinear, antialiased), and the
+  middle is taken. A JPEG is decoded at an eighth, a quarter or half of its size where that still
+  leaves `shorter` pixels.
 
   Args:
     content: bytes of a JPEG, a PNG or whatever Pillow reads.
@@ -76,7 +78,8 @@ def _decoded(content, least, channels):
   """
   if simplejpeg and content[:2] == _JPEG:
     try:
-      pixels = simplejpeg.decode_jpeg(content, 'GRAY' if channels == 1 else 'RGB', min_height=least, min_width=least)
+      pixels = simplejpeg.decode_jpeg(content, 'GRAY' if channels == 1 else 'RGB', min_height=least,
+                                      min_width=least)
       return PIL.Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
     except ValueError:
       pass  # Pillow has the last word

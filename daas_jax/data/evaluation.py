@@ -12,7 +12,8 @@ from daas_jax.data import streaming
 
 
 def of(net: Any, data: Any, batch: int = 256) -> Callable:
-  """(variables, images uint8 [n, H, W, C], labels [n]) -> (mean loss, accuracy) over every image exactly once."""
+  """(variables, images uint8 [n, H, W, C], labels [n]) -> (mean loss, accuracy) over every image
+  exactly once."""
   @jax.jit
   def sums(variables, images, labels, mask):
     images = preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
@@ -22,7 +23,10 @@ def of(net: Any, data: Any, batch: int = 256) -> Callable:
     return jnp.sum(loss * mask), jnp.sum(right * mask)
 
   def evaluate(variables, images, labels):
-    parts = [sums(variables, *b) for b in streaming.evaluation_batches(images, labels, min(batch, len(labels)))]
+    parts = [
+        sums(variables, *b)
+        for b in streaming.evaluation_batches(images, labels, min(batch, len(labels)))
+    ]
     loss, right = (sum(float(p[i]) for p in parts) for i in range(2))
     return loss / len(labels), right / len(labels)
 

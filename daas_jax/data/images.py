@@ -1,4 +1,5 @@
-"""Images that are read and decoded when they are asked for; no JAX here: worker processes use it."""
+"""Images that are read and decoded when they are asked for; no JAX here: worker processes use
+it."""
 
 import numpy as np
 
@@ -39,8 +40,10 @@ class Streamed:
     return len(self._rows)
 
   def select(self, rows, shorter=None):
-    """The same images at `rows` of these, none of them read; `shorter` as in the constructor, None for the same."""
-    return Streamed(self._split, self._rows[rows], self._labels, self._side, shorter or self._shorter, self.workers)
+    """The same images at `rows` of these, none of them read; `shorter` as in the constructor, None
+    for the same."""
+    return Streamed(self._split, self._rows[rows], self._labels, self._side, shorter
+                    or self._shorter, self.workers)
 
   def __getitem__(self, rows):
     """uint8 [n, side, side, C] of rows [n] or a slice, or [side, side, C] of one row.
@@ -63,14 +66,16 @@ class Streamed:
   def _one(self, row):
     content, label = self._reader(row)
     if label != self._labels[row]:
-      raise BadInput(f'{self._reader.name(row)} is of class {label}, and the file of classes beside it says '
-                     f'{self._labels[row]}: remove daas_jax-labels-*.npz there')
+      raise BadInput(
+          f'{self._reader.name(row)} is of class {label}, and the file of classes beside it says '
+          f'{self._labels[row]}: remove daas_jax-labels-*.npz there')
     return decode.square(content, self._side, self._shorter, self._split.channels,
                          self._reader.name(row))
 
 
 class Batches:
-  """The images and classes of a step: step -> (images, labels, images, labels, ...), a pair for each part.
+  """The images and classes of a step: step -> (images, labels, images, labels, ...), a pair for
+  each part.
 
   Args:
     parts: [(images, labels)]: `Streamed` or uint8 [n, ...], and int32 [n].
@@ -90,7 +95,8 @@ class Batches:
 
 
 class InOrder:
-  """Rows 0, 1, 2, ... in batches: step -> (int [batch],); past the end the last row again. For evaluation."""
+  """Rows 0, 1, 2, ... in batches: step -> (int [batch],); past the end the last row again. For
+  evaluation."""
 
   def __init__(self, n, batch):
     self._n, self._batch = n, batch

@@ -1,7 +1,8 @@
-"""The classes of every record of a split, which halves and subsets are chosen by, kept in a file beside the records.
+"""The classes of every record of a split, which halves and subsets are chosen by, kept in a file
+beside the records.
 
-A class lies inside its record, behind the image: to learn all of ImageNet's, 144 GB are read once. The file is written
-by `python -m daas_jax.prepare NAME`, or by the first run that needs it.
+A class lies inside its record, behind the image: to learn all of ImageNet's, 144 GB are read once.
+The file is written by `python -m daas_jax.prepare NAME`, or by the first run that needs it.
 """
 
 import concurrent.futures
@@ -12,10 +13,10 @@ import zlib
 
 import numpy as np
 
-from daas_jax.files import atomic
 from daas_jax.data import raw, records
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic
 
 _CHUNK = 256  # records at once: 28 MB of ImageNet
 _THREADS = 8
@@ -25,7 +26,8 @@ _WORTH_A_LINE = 20_000  # records; fewer take a second
 
 def path(split):
   """The file of a split's classes."""
-  return os.path.join(os.path.dirname(split.paths[0]), f"daas_jax-labels-{split.name.rsplit(' ', 1)[1]}.npz")
+  return os.path.join(os.path.dirname(split.paths[0]),
+                      f"daas_jax-labels-{split.name.rsplit(' ', 1)[1]}.npz")
 
 
 def of(split, report=None):
@@ -44,7 +46,9 @@ def of(split, report=None):
   if found is not None:
     return found
   say = report or (raw.say if split.count >= _WORTH_A_LINE else lambda line: None)
-  say(f'{split.name}: reading the classes of {split.count:,} records ({marks[:, 0].sum() / 1e9:.1f} GB), once')
+  say(f'{split.name}: reading the classes of {split.count:,} records '
+      f'({marks[:, 0].sum() / 1e9:.1f} GB), once'
+     )
   with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
     parts = list(pool.map(lambda file: _of_file(split, file), range(len(split.paths))))
   labels = np.concatenate(parts)
@@ -61,7 +65,8 @@ def of(split, report=None):
 
 
 def _mark(file):
-  """(size in bytes, checksum of the first of them): what tells a file from another, wherever it is copied to."""
+  """(size in bytes, checksum of the first of them): what tells a file from another, wherever it is
+  copied to."""
   with open(file, 'rb') as opened:
     return os.path.getsize(file), zlib.crc32(opened.read(_HEAD))
 
@@ -70,9 +75,11 @@ def _kept(file, split, marks):
   try:
     with np.load(file, allow_pickle=False) as kept:
       labels = kept['labels']
-      if np.array_equal(kept['marks'], marks) and labels.shape == (split.count,) and labels.dtype == np.int32:
+      if np.array_equal(kept['marks'],
+                        marks) and labels.shape == (split.count,) and labels.dtype == np.int32:
         return labels
-  except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, NotImplementedError,
+  except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, RuntimeError,
+          NotImplementedError,
           zipfile.BadZipFile, zlib.error):
     pass  # none, a damaged one, or one of other records: read anew
   return None
@@ -89,8 +96,9 @@ def _of_file(split, file):
       labels[done:done + len(contents)] = [records.parse(content, split)[1] for content in contents]
     reader.close()
   except Exception as e:  # array_record and protobuf each raise their own
-    raise BadInput(f'{split.name}: of {split.paths[file]}, records {done} and on cannot be read ({short(e)}); prepare '
-                   'the set again') from None
+    raise BadInput(
+        f'{split.name}: of {split.paths[file]}, records {done} and on cannot be read ({short(e)}); '
+        'prepare the set again') from None
   return labels
 
 

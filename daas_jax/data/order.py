@@ -1,4 +1,5 @@
-"""Which rows a step takes: by (seed, step) alone, so that any step can be asked for at once, on any host.
+"""Which rows a step takes: by (seed, step) alone, so that any step can be asked for at once, on any
+host.
 
 Nothing here imports JAX: the worker processes of a streamed set use it.
 """
@@ -16,12 +17,14 @@ def steps_per_epoch(n, batch, what):
     BadInput: if there is none.
   """
   if batch > n:
-    raise BadInput(f'the batch of {batch} images is larger than the {n} of {what}: choose a smaller batch')
+    raise BadInput(
+        f'the batch of {batch} images is larger than the {n} of {what}: choose a smaller batch')
   return n // batch
 
 
 class SearchOrder:
-  """Rows of the two halves of a training set, step by step: D_train once an epoch, D_val begun again as needed.
+  """Rows of the two halves of a training set, step by step: D_train once an epoch, D_val begun
+  again as needed.
 
   Args:
     halves: (rows of D_train int [n], rows of D_val int [m]).
@@ -37,12 +40,17 @@ class SearchOrder:
     self._epoch = None
 
   def _order(self, epoch, stream):
-    """The half's rows in the epoch's order, begun again as often as it takes to fill the epoch: [steps, batch]."""
+    """The half's rows in the epoch's order, begun again as often as it takes to fill the epoch:
+    [steps, batch]."""
     rows, batch = self._halves[stream], self._batches[stream]
     needed = self.steps_per_epoch * batch
     turns = -(-needed // len(rows))
-    orders = [splits.epoch_order(len(rows), self._seed, 2 * (epoch * turns + t) + stream) for t in range(turns)]
-    return rows[np.concatenate(orders)][:needed].reshape(self.steps_per_epoch, batch).astype(np.int32)
+    orders = [
+        splits.epoch_order(len(rows), self._seed, 2 * (epoch * turns + t) + stream)
+        for t in range(turns)
+    ]
+    return rows[np.concatenate(orders)][:needed].reshape(self.steps_per_epoch, batch).astype(
+        np.int32)
 
   def __call__(self, step):
     """(rows of D_train int32 [batch], rows of D_val int32 [batch * val_batches])."""

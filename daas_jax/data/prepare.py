@@ -1,8 +1,9 @@
-"""Makes data sets ready without TensorFlow: the packaged images, and Fashion-MNIST and CIFAR for TFDS.
+"""Makes data sets ready without TensorFlow: the packaged images, and Fashion-MNIST and CIFAR for
+TFDS.
 
-TFDS's own builders of these sets read their files through TensorFlow. Here the files are read with numpy,
-checked against their known SHA-256, and handed to a small subclass of the stock builder, so that TFDS
-reads the result as its own.
+TFDS's own builders of these sets read their files through TensorFlow. Here the files are read with
+numpy, checked against their known SHA-256, and handed to a small subclass of the stock builder, so
+that TFDS reads the result as its own.
 """
 
 import io
@@ -14,9 +15,9 @@ import zipfile
 
 import numpy as np
 
-from daas_jax.files import atomic
 from daas_jax.data import raw, sources
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic
 
 _PROBE_S = 10
 _REPORT_EVERY = 10_000
@@ -28,8 +29,8 @@ def prepare_tfds(name, source=None, data_dir=None, recipe=None, report=print):
 
   Args:
     name: one of sources.PREPARABLE.
-    source: folder of the original files (for CIFAR also the archive itself); None downloads them through
-      TFDS's download manager, into data_dir/downloads.
+    source: folder of the original files (for CIFAR also the archive itself); None downloads them
+      through TFDS's download manager, into data_dir/downloads.
     data_dir: the TFDS data folder; None for TFDS's default.
     recipe: raw.Recipe in the place of raw.RECIPES[name]; for tests.
     report: called with each line of progress.
@@ -38,8 +39,9 @@ def prepare_tfds(name, source=None, data_dir=None, recipe=None, report=print):
     The folder of the prepared set, str. A set that was there already is left as it is.
 
   Raises:
-    BadInput: a bad name, source or folder. What was begun is removed; even if the process is killed, TFDS
-      renames its folder only when all is written, so that half a set is never taken for a prepared one.
+    BadInput: a bad name, source or folder. What was begun is removed; even if the process is
+      killed, TFDS renames its folder only when all is written, so that half a set is never taken
+      for a prepared one.
   """
   if name not in raw.RECIPES:
     raise BadInput(f'{name} cannot be prepared without TensorFlow; {", ".join(raw.RECIPES)} can')
@@ -54,13 +56,16 @@ def prepare_tfds(name, source=None, data_dir=None, recipe=None, report=print):
   else:
     files = os.path.expanduser(source)
     if not os.path.exists(files):
-      raise BadInput(f'{name}: no folder {source}; give the folder of the original files with --source=DIR')
+      raise BadInput(
+          f'{name}: no folder {source}; give the folder of the original files with --source=DIR')
   content = recipe.read(recipe, files, report)
   try:
     return _write(name, content, data_dir, report)
-  except Exception as e:  # TFDS wraps errors of every kind; whatever it was, the set has not appeared
-    raise BadInput(f'{name} cannot be written under {data_dir} ({raw.short(e)}); check the folder and its '
-                   'free space') from None
+  # TFDS wraps errors of every kind; whatever it was, the set has not appeared
+  except Exception as e:
+    raise BadInput(
+        f'{name} cannot be written under {data_dir} ({raw.short(e)}); check the folder and its '
+        'free space') from None
 
 
 def _write(name, content, data_dir, report):
@@ -106,7 +111,8 @@ def _write(name, content, data_dir, report):
 
 
 def fetch(name, url_infos, folder, report=print):
-  """Downloads files through TFDS's download manager, which checks their SHA-256 and keeps the files.
+  """Downloads files through TFDS's download manager, which checks their SHA-256 and keeps the
+  files.
 
   Args:
     name: the set, for messages.
@@ -118,8 +124,8 @@ def fetch(name, url_infos, folder, report=print):
     dict file name -> path.
 
   Raises:
-    BadInput: no network, no answer or a wrong SHA-256. A missing network shows within seconds: TFDS itself
-      would try again for minutes.
+    BadInput: no network, no answer or a wrong SHA-256. A missing network shows within seconds: TFDS
+      itself would try again for minutes.
   """
   import tensorflow_datasets as tfds
   urls = {os.path.basename(urllib.parse.urlparse(url).path): url for url in url_infos}
@@ -128,11 +134,12 @@ def fetch(name, url_infos, folder, report=print):
     _probe(next(iter(urls.values())))
     report(f'downloading {", ".join(urls)} into {folder}')
     tfds.disable_progress_bar()
-    manager = tfds.download.DownloadManager(download_dir=folder, url_infos=dict(url_infos), dataset_name=name,
-                                            force_checksums_validation=True)
+    manager = tfds.download.DownloadManager(download_dir=folder, url_infos=dict(url_infos),
+                                            dataset_name=name, force_checksums_validation=True)
     return {file: os.fspath(path) for file, path in manager.download(urls).items()}
   except Exception as e:  # requests, urllib, promise and TFDS each raise their own
-    raise BadInput(f'{name} cannot be downloaded ({type(e).__name__}: {raw.short(e)}); {by_hand}') from None
+    raise BadInput(
+        f'{name} cannot be downloaded ({type(e).__name__}: {raw.short(e)}); {by_hand}') from None
 
 
 def _probe(url):
@@ -144,8 +151,10 @@ def _probe(url):
       raise
 
 
-def embedded_arrays(source, recipe=raw.RECIPES['fashion_mnist'], per_class=EMBEDDED_PER_CLASS, report=print):
-  """The packaged subset, from the original files: the first images of every class, in the files' order.
+def embedded_arrays(source, recipe=raw.RECIPES['fashion_mnist'], per_class=EMBEDDED_PER_CLASS,
+                    report=print):
+  """The packaged subset, from the original files: the first images of every class, in the files'
+  order.
 
   Args:
     source: folder of the four IDX files.
@@ -171,8 +180,9 @@ def embedded_arrays(source, recipe=raw.RECIPES['fashion_mnist'], per_class=EMBED
 def pack(splits):
   """Encodes four arrays as sources.unpack reads them: the bytes of an .npz file.
 
-  Nothing here is compressed by a library: a bit a pixel says whether it is zero, and the non-zero bytes
-  follow. So the file is the same whatever the version of zlib, decodes in milliseconds, and is 2.9 MB.
+  Nothing here is compressed by a library: a bit a pixel says whether it is zero, and the non-zero
+  bytes follow. So the file is the same whatever the version of zlib, decodes in milliseconds, and
+  is 2.9 MB.
   """
   arrays = {}
   for split, images, labels in (('train', *splits[:2]), ('test', *splits[2:])):
@@ -185,13 +195,14 @@ def pack(splits):
       member = io.BytesIO()
       np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
       info = zipfile.ZipInfo(f'{key}.npy', date_time=(1980, 1, 1, 0, 0, 0))
-      info.create_system, info.external_attr = 3, 0o644 << 16  # not of the machine that it was made on
+      # not of the machine that it was made on
+      info.create_system, info.external_attr = 3, 0o644 << 16
       file.writestr(info, member.getvalue())
   return buffer.getvalue()
 
 
-def prepare_embedded(source, out=None, recipe=raw.RECIPES['fashion_mnist'], per_class=EMBEDDED_PER_CLASS,
-                     report=print):
+def prepare_embedded(source, out=None, recipe=raw.RECIPES['fashion_mnist'],
+                     per_class=EMBEDDED_PER_CLASS, report=print):
   """Remakes the packaged images bit for bit, and puts their licence beside them.
 
   Args:
@@ -216,11 +227,13 @@ def prepare_embedded(source, out=None, recipe=raw.RECIPES['fashion_mnist'], per_
     for target, wanted in ((path, content), (os.path.join(out, 'LICENSE'), licence)):
       if os.path.exists(target):
         if raw.read_bytes(target) != wanted:
-          raise BadInput(f'{target} exists and differs; move it away, or give another folder with --out=DIR')
+          raise BadInput(
+              f'{target} exists and differs; move it away, or give another folder with --out=DIR')
         report(f'{target} is there already, byte for byte the same')
       else:
         atomic.write(target, wanted)
         report(f'wrote {target}, {len(wanted)} bytes')
   except OSError as e:
-    raise BadInput(f'{out} cannot be written ({raw.short(e)}); give another folder with --out=DIR') from None
+    raise BadInput(
+        f'{out} cannot be written ({raw.short(e)}); give another folder with --out=DIR') from None
   return path

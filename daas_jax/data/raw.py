@@ -8,8 +8,8 @@ import hashlib
 import os
 import sys
 import tarfile
-import zlib
 from typing import Callable, NamedTuple
+import zlib
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from daas_jax.errors import BadInput
 
 _IDX_FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte', 't10k-images-idx3-ubyte',
               't10k-labels-idx1-ubyte')
-# Of the decompressed files: those whose .gz files have the SHA-256 that TFDS registers (the tests follow that
-# chain). So a raw file, or one that was compressed again, is checked as well as the original download.
+# Of the decompressed files: those whose .gz files have the SHA-256 that TFDS registers (the tests
+# follow that chain). So a raw file, or one that was compressed again, is checked as well as the
+# original download.
 _FASHION_SHA256 = (
     'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888',
     'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9',
@@ -87,8 +88,9 @@ def read_idx(path):
   shape = np.frombuffer(content, '>u4', rank, 4).tolist()
   body = content[4 + 4 * rank:]
   if len(body) != int(np.prod(shape, dtype=object)):
-    raise BadInput(f'{path} holds {len(body)} bytes and announces {shape}; it is truncated or damaged: '
-                   'fetch it again')
+    raise BadInput(
+        f'{path} holds {len(body)} bytes and announces {shape}; it is truncated or damaged: '
+        'fetch it again')
   return np.frombuffer(body, np.uint8).reshape(shape), hashlib.sha256(content).hexdigest()
 
 
@@ -108,17 +110,20 @@ def _read_idx_set(recipe, source, report):
 
 
 def _find_idx(name, source):
-  """The path of one IDX file; source is a folder, or a dict file -> path from the download manager."""
+  """The path of one IDX file; source is a folder, or a dict file -> path from the download
+  manager."""
   if isinstance(source, dict):
     return source[name + '.gz']
   for path in (os.path.join(source, name), os.path.join(source, name + '.gz')):
     if os.path.isfile(path):
       return path
-  raise BadInput(f'{source} holds neither {name} nor {name}.gz; give the folder of the four IDX files')
+  raise BadInput(
+      f'{source} holds neither {name} nor {name}.gz; give the folder of the four IDX files')
 
 
 def read_cifar_records(content, n_labels, name='records'):
-  """Decodes CIFAR's binary format: a record is n_labels bytes, then 32 x 32 red, green and blue bytes.
+  """Decodes CIFAR's binary format: a record is n_labels bytes, then 32 x 32 red, green and blue
+  bytes.
 
   Args:
     content: bytes.
@@ -133,8 +138,9 @@ def read_cifar_records(content, n_labels, name='records'):
   """
   size = n_labels + 3072
   if not content or len(content) % size:
-    raise BadInput(f'{name} holds {len(content)} bytes, not a whole number of {size}-byte records; it is '
-                   'truncated or another version: give the binary version, and fetch it again')
+    raise BadInput(
+        f'{name} holds {len(content)} bytes, not a whole number of {size}-byte records; it is '
+        'truncated or another version: give the binary version, and fetch it again')
   records = np.frombuffer(content, np.uint8).reshape(-1, size)
   images = records[:, n_labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
   return np.ascontiguousarray(images), records[:, :n_labels].astype(np.int64)
@@ -153,19 +159,22 @@ def _read_cifar_set(recipe, source, report):
     both = np.concatenate([part[1] for part in parts])
     labels[split] = {feature: both[:, i] for i, feature in enumerate(recipe.features)}
     if len(both) != count:
-      raise BadInput(f'{source}: {len(both)} {split} images where {count} belong; fetch the archive again')
+      raise BadInput(
+          f'{source}: {len(both)} {split} images where {count} belong; fetch the archive again')
     for feature, values in labels[split].items():
       # CIFAR has as many images of every class: the one check of content where there is no digest.
       counts = np.bincount(values, minlength=len(names[feature]))
       if len(counts) != len(names[feature]) or counts.min() != counts.max():
-        raise BadInput(f'{source}: {split} has not as many images of each {feature} named in the file of '
-                       'names; fetch the archive again')
+        raise BadInput(
+            f'{source}: {split} has not as many images of each {feature} named in the file of '
+            'names; fetch the archive again')
     report(f'read {count} {split} images')
   return Raw(images, labels, names)
 
 
 def _cifar_files(recipe, source, report):
-  """dict member -> bytes, from the archive (its digest checked) or from the folder that it unpacks to."""
+  """dict member -> bytes, from the archive (its digest checked) or from the folder that it unpacks
+  to."""
   archive, = recipe.sha256
   path = os.path.join(source, archive) if os.path.isdir(source) else source
   wanted = recipe.train + recipe.test + recipe.names
@@ -180,24 +189,32 @@ def _cifar_files(recipe, source, report):
       raise BadInput(f'{path} cannot be unpacked ({short(e)}); fetch it again') from None
   for folder in (source, os.path.join(source, recipe.folder)):
     if os.path.isfile(os.path.join(folder, recipe.train[0])):
-      report(f'note: {folder} has no known SHA-256 (the archive has); only its sizes and counts are checked')
+      report(
+          f'note: {folder} has no known SHA-256 (the archive has); only its sizes and counts are '
+          'checked'
+      )
       return {name: read_bytes(os.path.join(folder, name)) for name in wanted}
-  raise BadInput(f'{source} holds neither {archive} nor {recipe.folder}/{recipe.train[0]}; give the folder '
-                 'of one of them (the binary version)')
+  raise BadInput(
+      f'{source} holds neither {archive} nor {recipe.folder}/{recipe.train[0]}; give the folder '
+      'of one of them (the binary version)')
 
 
 RECIPES = {
-    'fashion_mnist': Recipe(_read_idx_set, dict(zip(_IDX_FILES, _FASHION_SHA256)), (60_000, 10_000)),
+    'fashion_mnist': Recipe(_read_idx_set, dict(zip(_IDX_FILES, _FASHION_SHA256)),
+                            (60_000, 10_000)),
     'cifar10': Recipe(
-        _read_cifar_set,
-        {'cifar-10-binary.tar.gz': 'c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd'},
-        (50_000, 10_000), tuple(f'data_batch_{i}.bin' for i in range(1, 6)), ('test_batch.bin',),
+        _read_cifar_set, {
+            'cifar-10-binary.tar.gz':
+                'c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd'
+        }, (50_000, 10_000), tuple(f'data_batch_{i}.bin' for i in range(1, 6)), ('test_batch.bin',),
         ('batches.meta.txt',), ('label',), 'cifar-10-batches-bin'),
     'cifar100': Recipe(
-        _read_cifar_set,
-        {'cifar-100-binary.tar.gz': '58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec'},
-        (50_000, 10_000), ('train.bin',), ('test.bin',),
-        ('coarse_label_names.txt', 'fine_label_names.txt'), ('coarse_label', 'label'), 'cifar-100-binary'),
+        _read_cifar_set, {
+            'cifar-100-binary.tar.gz':
+                '58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec'
+        }, (50_000, 10_000), ('train.bin',), ('test.bin',),
+        ('coarse_label_names.txt', 'fine_label_names.txt'), ('coarse_label', 'label'),
+        'cifar-100-binary'),
 }
 
 
@@ -212,8 +229,9 @@ def read_bytes(path):
 
 def _check_digest(path, digest, wanted):
   if digest != wanted:
-    raise BadInput(f'{path} is damaged or another version: its SHA-256 is {digest}, not {wanted}; fetch it '
-                   'again')
+    raise BadInput(
+        f'{path} is damaged or another version: its SHA-256 is {digest}, not {wanted}; fetch it '
+        'again')
 
 
 def say(line):

@@ -1,4 +1,5 @@
-"""The records of one split of a prepared TFDS set, as array_record files; no JAX here: worker processes use it."""
+"""The records of one split of a prepared TFDS set, as array_record files; no JAX here: worker
+processes use it."""
 
 import bisect
 import itertools
@@ -18,7 +19,8 @@ class Split(NamedTuple):
     name: for messages: 'tfds:imagenet2012, split train'.
     paths: tuple of array_record files, in order.
     lengths: tuple of their numbers of records.
-    image_key, label_key: features of a record (a `tf.train.Example`): bytes of an image file, and a class.
+    image_key, label_key: features of a record (a `tf.train.Example`): bytes of an image file, and a
+      class.
     channels: of the images, 1 or 3.
   """
   name: str
@@ -68,7 +70,8 @@ def described(name, builder, split, image_key, label_key):
   if np.dtype(image.np_dtype).kind == 'f':  # TFDS keeps a float's bytes as four channels of a PNG
     raise BadInput(f'{name} has images of floats: choose a set of images of 8 or 16 bits, or make '
                    'an .npz file of uint8 of it and use arrays:FILE.npz')
-  return Split(f'{name}, split {split}', paths, tuple(map(int, info.shard_lengths)), image_key, label_key, channels)
+  return Split(f'{name}, split {split}', paths, tuple(map(int, info.shard_lengths)), image_key,
+               label_key, channels)
 
 
 def parse(record, split):
@@ -85,7 +88,8 @@ def parse(record, split):
 
 
 class Reader:
-  """Reads records of a split by their rows: 0 to count - 1, file after file. Files are opened when first needed."""
+  """Reads records of a split by their rows: 0 to count - 1, file after file. Files are opened when
+  first needed."""
 
   def __init__(self, split):
     self._split, self._starts = split, [0, *itertools.accumulate(split.lengths)]
@@ -115,7 +119,8 @@ class Reader:
       content, = self._file(file).read([record])
       return parse(content, self._split)
     except Exception as e:  # array_record and protobuf each raise their own
-      raise BadInput(f'{self.name(row)} cannot be read ({short(e)}); prepare the set again') from None
+      raise BadInput(
+          f'{self.name(row)} cannot be read ({short(e)}); prepare the set again') from None
 
   def _file(self, file):
     from array_record.python import array_record_module
@@ -129,7 +134,8 @@ class Reader:
 
 
 def _many_open_files():
-  """ImageNet has 1,024 files, as many as a process may usually open: the limit is raised as far as it goes."""
+  """ImageNet has 1,024 files, as many as a process may usually open: the limit is raised as far as
+  it goes."""
   try:
     import resource
   except ImportError:  # native Windows has no such limit

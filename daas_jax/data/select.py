@@ -1,4 +1,5 @@
-"""The data set that a config names: loaded, reduced to the classes and numbers asked for, checked for size."""
+"""The data set that a config names: loaded, reduced to the classes and numbers asked for, checked
+for size."""
 
 import numpy as np
 
@@ -14,7 +15,8 @@ def from_config(config, least=8):
     least: smallest side of an image in pixels that the network can take.
 
   Returns:
-    A `daas_jax.data.sources.Dataset`, its images streamed (`daas_jax.data.streaming`) where the config says so.
+    A `daas_jax.data.sources.Dataset`, its images streamed (`daas_jax.data.streaming`) where the
+    config says so.
 
   Raises:
     BadInput: whatever `sources.load` and `splits` refuse; training images of a single class; images
@@ -29,17 +31,23 @@ def from_config(config, least=8):
                    'choose another set, or raise data.classes or data.n_train')
   height, width, channels = data.train_images.shape[1:]
   if channels not in (1, 3):
-    raise BadInput(f'{data.name} has images of {channels} channels: the image operations need 1 or 3')
-  if height != width and (config.preprocess.crop == 'resized' or config.data.get('validation_turns', 0) % 2):
-    raise BadInput(f'images of {height} x {width} pixels are not square: set preprocess.crop to padded and '
-                   'data.validation_turns to 0 or 2')
+    raise BadInput(
+        f'{data.name} has images of {channels} channels: the image operations need 1 or 3')
+  if height != width and (config.preprocess.crop == 'resized'
+                          or config.data.get('validation_turns', 0) % 2):
+    raise BadInput(
+        f'images of {height} x {width} pixels are not square: set preprocess.crop to padded and '
+        'data.validation_turns to 0 or 2')
   if min(height, width) < least:
-    raise BadInput(f'images of {height} x {width} pixels are too small for the two reductions of this network: '
-                   f'at least {least} x {least} are needed')
+    raise BadInput(
+        f'images of {height} x {width} pixels are too small for the two reductions of this '
+        f'network: at least {least} x {least} are needed')
   for name in ('cutout', 'padding'):
     if config.preprocess[name] > min(height, width):
-      raise BadInput(f'preprocess.{name}={config.preprocess[name]} is larger than the images ({height} x {width}): '
-                     'lower it')
+      raise BadInput(
+          f'preprocess.{name}={config.preprocess[name]} is larger than the images ({height} x '
+          f'{width}): '
+          'lower it')
   return data
 
 

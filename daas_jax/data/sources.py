@@ -1,6 +1,8 @@
-"""Image classification sets as arrays in memory: packaged with the library, from TFDS, or from one .npz file.
+"""Image classification sets as arrays in memory: packaged with the library, from TFDS, or from one
+.npz file.
 
-Everything is uint8 until it is on the device: a set of CIFAR's size is 154 MB, and is indexed there.
+Everything is uint8 until it is on the device: a set of CIFAR's size is 154 MB, and is indexed
+there.
 """
 
 import difflib
@@ -9,9 +11,9 @@ import math
 import os
 import re
 import shlex
+from typing import NamedTuple
 import zipfile
 import zlib
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +21,8 @@ from daas_jax.data import decode, labels as labels_lib, raw, records
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
 
-# What `python -m daas_jax.prepare` prepares; every other TFDS set has to be prepared with TensorFlow.
+# What `python -m daas_jax.prepare` prepares; every other TFDS set has to be prepared with
+# TensorFlow.
 PREPARABLE = ('fashion_mnist', 'cifar10', 'cifar100')
 
 EMBEDDED_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'embedded')
@@ -28,8 +31,8 @@ EMBEDDED_SIDE = 28
 # Over the decoded bytes (`content_digest`), so it does not depend on how they are packed.
 EMBEDDED_SHA256 = 'f506cd216b21fb0d4649a6cf4f38f5f90b62246d1c0871120c4eb31c862db9ef'
 
-FASHION_CLASSES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker', 'Bag',
-                   'Ankle boot')
+FASHION_CLASSES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt',
+                   'Sneaker', 'Bag', 'Ankle boot')
 
 _KEYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 _TFDS_NAME = re.compile(r'[A-Za-z]\w*(/[\w.\-]+)?(:[\d.*]+)?')
@@ -48,7 +51,8 @@ class Dataset(NamedTuple):
     test_labels: int32 [M].
     class_names: tuple of str.
     mean: tuple of C floats, of the training images on the scale [0, 1].
-    std: tuple of C floats, likewise (1.0 where a channel is constant, so that dividing by it is safe).
+    std: tuple of C floats, likewise (1.0 where a channel is constant, so that dividing by it is
+      safe).
   """
   name: str
   train_images: np.ndarray
@@ -65,9 +69,9 @@ def load(name, data_dir=None):
 
   Args:
     name: 'embedded' (4,000 + 2,000 images of Fashion-MNIST, in the package), 'tfds:NAME' (an image
-      classification set that TFDS has prepared, NAME as TFDS takes it: 'cifar10', 'emnist/letters'), or
-      'arrays:FILE.npz' (keys train_images, train_labels, test_images, test_labels and optionally class_names;
-      images uint8 [N, H, W, C] or [N, H, W]).
+      classification set that TFDS has prepared, NAME as TFDS takes it: 'cifar10',
+      'emnist/letters'), or 'arrays:FILE.npz' (keys train_images, train_labels, test_images,
+      test_labels and optionally class_names; images uint8 [N, H, W, C] or [N, H, W]).
     data_dir: the TFDS data folder; None for TFDS's own default. The other kinds do not use it.
 
   Returns:
@@ -85,8 +89,10 @@ def load(name, data_dir=None):
   if kind == 'arrays' and rest:
     return _load_arrays(rest)
   if kind == 'scenes':
-    raise BadInput(f'{name!r} are images to find objects in, for the networks anchor_free and retinanet of method '
-                   "'ddas': set network.name, or data.name to a set of classified images such as embedded")
+    raise BadInput(
+        f'{name!r} are images to find objects in, for the networks anchor_free and retinanet of '
+        'method '
+        "'ddas': set network.name, or data.name to a set of classified images such as embedded")
   raise BadInput(_unknown(str(name)))
 
 
@@ -97,8 +103,8 @@ def assemble(name, train_images, train_labels, test_images, test_labels, class_n
     name: str, also the beginning of every error message.
     train_images, test_images: uint8 [N, H, W, C] or [N, H, W], at least one image, C at most 4.
     train_labels, test_labels: integers [N].
-    class_names: sequence of str; None names the classes '0', '1', ..., and then every class from 0 to the
-      largest label must occur among the training labels.
+    class_names: sequence of str; None names the classes '0', '1', ..., and then every class from 0
+      to the largest label must occur among the training labels.
 
   Returns:
     Dataset.
@@ -115,8 +121,8 @@ def assemble(name, train_images, train_labels, test_images, test_labels, class_n
   for split, labels in (('train', train_labels), ('test', test_labels)):
     labels_lib.check(f'{name}: {split}_labels', labels, len(class_names))
   mean, std = mean_std(train_images)
-  return Dataset(name, train_images, train_labels.astype(np.int32), test_images, test_labels.astype(np.int32),
-                 class_names, mean, std)
+  return Dataset(name, train_images, train_labels.astype(np.int32), test_images,
+                 test_labels.astype(np.int32), class_names, mean, std)
 
 
 def mean_std(images):
@@ -132,7 +138,8 @@ def mean_std(images):
   for channel in range(images.shape[-1]):
     flat = images[..., channel].reshape(-1)
     counts = np.zeros(256, np.int64)
-    for start in range(0, flat.size, 1 << 20):  # bincount widens to int64: not the whole set at once
+    # bincount widens to int64: not the whole set at once
+    for start in range(0, flat.size, 1 << 20):
       counts += np.bincount(flat[start:start + (1 << 20)], minlength=256)
     # Python integers: no rounding before the last division.
     total = sum(value * int(count) for value, count in enumerate(counts))
@@ -144,7 +151,8 @@ def mean_std(images):
 
 
 def content_digest(train_images, train_labels, test_images, test_labels):
-  """SHA-256 in hexadecimal of the bytes of two splits: images, then labels as uint8; train, then test."""
+  """SHA-256 in hexadecimal of the bytes of two splits: images, then labels as uint8; train, then
+  test."""
   digest = hashlib.sha256()
   for array in (train_images, train_labels, test_images, test_labels):
     digest.update(np.ascontiguousarray(array, np.uint8).tobytes())
@@ -159,10 +167,12 @@ def find_tfds(name, data_dir=None):
     data_dir: the TFDS data folder, None for TFDS's default.
 
   Returns:
-    (builder, prepared): whether the set lies under data_dir in a format that is read without TensorFlow.
+    (builder, prepared): whether the set lies under data_dir in a format that is read without
+      TensorFlow.
 
   Raises:
-    BadInput: an unknown name, or a prepared set that is damaged or in a format that needs TensorFlow.
+    BadInput: an unknown name, or a prepared set that is damaged or in a format that needs
+      TensorFlow.
   """
   import tensorflow_datasets as tfds  # slow to import, and needed for this kind alone
   data_dir = os.path.expanduser(data_dir) if data_dir else None
@@ -173,21 +183,25 @@ def find_tfds(name, data_dir=None):
     builder = tfds.builder(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError:
     raise BadInput(_unknown(f'tfds:{name}', known)) from None
-  except ModuleNotFoundError:  # the stock code of some sets, COCO's for one, is TensorFlow's: their files are enough
+  # the stock code of some sets, COCO's for one, is TensorFlow's: their files are enough
+  except ModuleNotFoundError:
     builder = _from_files(name, data_dir)
   except Exception as e:  # TFDS raises anything from AssertionError to JSON errors here
-    raise BadInput(f'tfds:{name}: TFDS cannot open it ({short(e)}); check its name, configuration and '
-                   'version, or remove its folder and prepare it again') from None
+    raise BadInput(
+        f'tfds:{name}: TFDS cannot open it ({short(e)}); check its name, configuration and '
+        'version, or remove its folder and prepare it again') from None
   if not builder.data_path.exists():
     return builder, False
   formats = {f.value for f in builder.info.available_file_formats()}
   files = [path for split in builder.info.splits.values() for path in split.filepaths]
   if not files or not all(path.exists() for path in files):
-    raise BadInput(f'tfds:{name}: {builder.data_path} lacks files of a prepared set; remove that folder and '
-                   f'run: {prepare_command(name, data_dir)}')
+    raise BadInput(
+        f'tfds:{name}: {builder.data_path} lacks files of a prepared set; remove that folder and '
+        f'run: {prepare_command(name, data_dir)}')
   if not formats & {'array_record', 'parquet'}:
-    raise BadInput(f'tfds:{name}: {builder.data_path} was prepared as {", ".join(sorted(formats))}, which '
-                   f'needs TensorFlow; with another data folder run: {prepare_command(name, "OTHER")}')
+    raise BadInput(
+        f'tfds:{name}: {builder.data_path} was prepared as {", ".join(sorted(formats))}, which '
+        f'needs TensorFlow; with another data folder run: {prepare_command(name, "OTHER")}')
   return builder, True
 
 
@@ -196,8 +210,9 @@ def _from_files(name, data_dir):
   try:
     return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError:
-    raise BadInput(f'tfds:{name} is not prepared under {data_dir or "the data folder of TFDS"}; run: '
-                   f'{prepare_command(name, data_dir)}') from None
+    raise BadInput(
+        f'tfds:{name} is not prepared under {data_dir or "the data folder of TFDS"}; run: '
+        f'{prepare_command(name, data_dir)}') from None
 
 
 def facts(name, data_dir=None):
@@ -207,7 +222,8 @@ def facts(name, data_dir=None):
     name, data_dir: as for `load`.
 
   Returns:
-    ((H, W, C), number of classes). A TFDS set of images of several sizes counts as one of 224 x 224, ImageNet's size.
+    ((H, W, C), number of classes). A TFDS set of images of several sizes counts as one of 224 x
+    224, ImageNet's size.
 
   Raises:
     BadInput: as `load`, but not for a TFDS set that is not prepared.
@@ -223,14 +239,17 @@ def facts(name, data_dir=None):
 
 
 def prepare_command(name, data_dir=None):
-  """The shell line that prepares TFDS set `name`: ours where we can, TFDS's with TensorFlow elsewhere."""
+  """The shell line that prepares TFDS set `name`: ours where we can, TFDS's with TensorFlow
+  elsewhere."""
   if name in PREPARABLE:
-    return f'python -m daas_jax.prepare {name}' + (f' --data_dir={shlex.quote(data_dir)}' if data_dir else '')
+    return f'python -m daas_jax.prepare {name}' + (f' --data_dir={shlex.quote(data_dir)}'
+                                                   if data_dir else '')
   return ' && '.join(tensorflow_lines(name, data_dir))
 
 
 def tensorflow_lines(name, data_dir=None):
-  """The shell lines, a list of str, that prepare TFDS set `name` in another environment, with TensorFlow."""
+  """The shell lines, a list of str, that prepare TFDS set `name` in another environment, with
+  TensorFlow."""
   folder = f', data_dir={data_dir!r}' if data_dir else ''
   code = ('import tensorflow_datasets as tfds; '
           f"tfds.builder({name!r}, file_format='array_record'{folder}).download_and_prepare()")
@@ -254,11 +273,12 @@ def _load_embedded():
 
 
 def unpack(arrays):
-  """Decodes the embedded form: half of the pixels are zero, so it holds a bit a pixel and the non-zero bytes.
+  """Decodes the embedded form: half of the pixels are zero, so it holds a bit a pixel and the
+  non-zero bytes.
 
   Args:
-    arrays: dict with train_mask (uint8, packed bits), train_values (uint8), train_labels (uint8 [N]), and the
-      same for test.
+    arrays: dict with train_mask (uint8, packed bits), train_values (uint8), train_labels (uint8
+      [N]), and the same for test.
 
   Returns:
     (train_images uint8 [N, 28, 28, 1], train_labels int32 [N], test_images, test_labels).
@@ -276,22 +296,26 @@ def unpack(arrays):
 
 def _load_arrays(file):
   name = f'arrays:{file}'
-  arrays = _read_npz(os.path.expanduser(file), name, 'give the path of an .npz file that numpy.savez wrote')
+  arrays = _read_npz(os.path.expanduser(file), name,
+                     'give the path of an .npz file that numpy.savez wrote')
   missing = [key for key in _KEYS if key not in arrays]
   if missing:
-    raise BadInput(f'{name}: no {", ".join(missing)} among its keys ({", ".join(sorted(arrays)) or "none"}); '
-                   f'it needs {", ".join(_KEYS)} and may have class_names')
+    raise BadInput(
+        f'{name}: no {", ".join(missing)} among its keys ({", ".join(sorted(arrays)) or "none"}); '
+        f'it needs {", ".join(_KEYS)} and may have class_names')
   return assemble(name, *(arrays[key] for key in _KEYS), class_names=arrays.get('class_names'))
 
 
 def _read_npz(path, name, remedy):
-  """All arrays of an .npz file as a dict; BadInput, which ends in `remedy`, where it cannot be read."""
+  """All arrays of an .npz file as a dict; BadInput, which ends in `remedy`, where it cannot be
+  read."""
   if not os.path.isfile(path):
     raise BadInput(f'{name}: no file {path}; {remedy}')
   try:
     with np.load(path, allow_pickle=False) as file:
       return {key: file[key] for key in file.files}
-  except (OSError, EOFError, ValueError, AttributeError, TypeError, NotImplementedError, RuntimeError,
+  except (OSError, EOFError, ValueError, AttributeError, TypeError, NotImplementedError,
+          RuntimeError,
           zipfile.BadZipFile, zlib.error) as e:
     # AttributeError, TypeError: a plain .npy file loads as an array, which is no context manager.
     raise BadInput(f'{name}: {path} is no readable .npz file ({short(e)}); {remedy}') from None
@@ -323,8 +347,9 @@ def prepared_tfds(name, data_dir=None):
     raise BadInput(f'tfds:{name} is not prepared under {builder.data_dir}; run: '
                    f'{prepare_command(name, data_dir)}')
   if 'train' not in builder.info.splits or not set(_TEST_SPLITS) & set(builder.info.splits):
-    raise BadInput(f'tfds:{name} has the splits {", ".join(builder.info.splits)}; choose a set with train '
-                   'and test or validation')
+    raise BadInput(
+        f'tfds:{name} has the splits {", ".join(builder.info.splits)}; choose a set with train '
+        'and test or validation')
   return builder, image_key, label_key
 
 
@@ -366,11 +391,13 @@ def _supervised_keys(name, info):
     if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
       if label.num_classes:  # a label may be declared without saying of what
         return keys
-  raise BadInput(f'tfds:{name} is no image classification set; choose one with an image and a class label')
+  raise BadInput(
+      f'tfds:{name} is no image classification set; choose one with an image and a class label')
 
 
 def _read_split(name, builder, split, found):
-  """(images uint8 [N, H, W, C], labels int64 [N]) of one split, in the order in which TFDS holds them."""
+  """(images uint8 [N, H, W, C], labels int64 [N]) of one split, in the order in which TFDS holds
+  them."""
   images, labels = None, np.empty(found.count, np.int64)
   for i, (content, label) in enumerate(_examples(name, builder, split, found, found.count)):
     image = decode.whole(content, found.channels, f'{found.name}, row {i}')
@@ -397,8 +424,9 @@ def _examples(name, builder, split, found, total):
       for record in source.__getitems__(list(range(start, min(start + _BATCH, total)))):
         yield records.parse(bytes(record), found)
   except Exception as e:  # a damaged record raises whatever its decoder raises
-    raise BadInput(f'tfds:{name}: split {split} under {builder.data_path} cannot be read ({short(e)}); '
-                   'remove that folder and prepare the set again') from None
+    raise BadInput(
+        f'tfds:{name}: split {split} under {builder.data_path} cannot be read ({short(e)}); '
+        'remove that folder and prepare the set again') from None
 
 
 def _checked_split(name, split, images, labels):
@@ -408,14 +436,17 @@ def _checked_split(name, split, images, labels):
   if images.ndim == 3:
     images = images[..., None]
   if images.ndim != 4 or min(images.shape[1:]) < 1 or images.shape[-1] > 4:
-    raise BadInput(f'{name}: {split}_images has shape {list(images.shape)}; give [N, H, W, C] with C at most '
-                   '4, or [N, H, W]')
+    raise BadInput(
+        f'{name}: {split}_images has shape {list(images.shape)}; give [N, H, W, C] with C at most '
+        '4, or [N, H, W]')
   if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
-    raise BadInput(f'{name}: {split}_labels has type {labels.dtype} and shape {list(labels.shape)}; give '
-                   'integers [N]')
+    raise BadInput(
+        f'{name}: {split}_labels has type {labels.dtype} and shape {list(labels.shape)}; give '
+        'integers [N]')
   if len(images) != len(labels):
-    raise BadInput(f'{name}: {len(images)} {split}_images and {len(labels)} {split}_labels; give as many of '
-                   'each')
+    raise BadInput(
+        f'{name}: {len(images)} {split}_images and {len(labels)} {split}_labels; give as many of '
+        'each')
   if not len(images):
     raise BadInput(f'{name}: split {split} is empty; give at least one image')
   labels_lib.check(f'{name}: {split}_labels', labels)
@@ -423,19 +454,23 @@ def _checked_split(name, split, images, labels):
 
 
 def _names(name, class_names, train_labels):
-  """class_names as a tuple of str; without any, the labels themselves have to be 0, 1, ... with no gap."""
+  """class_names as a tuple of str; without any, the labels themselves have to be 0, 1, ... with no
+  gap."""
   if class_names is None:
     found = np.unique(train_labels)
     gap = np.flatnonzero(found != np.arange(len(found), dtype=found.dtype))
     if gap.size:
-      raise BadInput(f'{name}: no training image has label {gap[0]} and the largest is {found[-1]}; number '
-                     'the classes from 0 without gaps, or give class_names')
+      raise BadInput(
+          f'{name}: no training image has label {gap[0]} and the largest is {found[-1]}; number '
+          'the classes from 0 without gaps, or give class_names')
     return tuple(str(label) for label in found)
   class_names = np.asarray(class_names)
   if class_names.ndim != 1 or not class_names.size or class_names.dtype.kind not in 'US':
-    raise BadInput(f'{name}: class_names has type {class_names.dtype} and shape {list(class_names.shape)}; '
-                   'give one string a class')
-  return tuple(n.decode('utf-8', 'replace') if isinstance(n, bytes) else str(n) for n in class_names)
+    raise BadInput(
+        f'{name}: class_names has type {class_names.dtype} and shape {list(class_names.shape)}; '
+        'give one string a class')
+  return tuple(
+      n.decode('utf-8', 'replace') if isinstance(n, bytes) else str(n) for n in class_names)
 
 
 def _unknown(name, tfds_names=None):

@@ -23,27 +23,32 @@ def halves(labels, seed, fraction=0.5):
     fraction: the share of the first part, above 0 and below 1.
 
   Returns:
-    (train_idx int64 [n], val_idx int64 [N - n]), sorted, disjoint, together all of 0..N-1. n is fraction * N
-    rounded, and each class gives the first part fraction of its examples rounded up or down.
+    (train_idx int64 [n], val_idx int64 [N - n]), sorted, disjoint, together all of 0..N-1. n is
+    fraction * N rounded, and each class gives the first part fraction of its examples rounded up or
+    down.
 
   Raises:
     BadInput: wrong labels, a fraction outside (0, 1), or one that leaves a part empty.
   """
   labels = np.asarray(labels)
-  if labels.ndim != 1 or not labels.size or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-    raise BadInput(f'halves: labels of type {labels.dtype} and shape {list(labels.shape)}; give at least one '
-                   'integer of 0 or more, [N]')
+  if labels.ndim != 1 or not labels.size or not np.issubdtype(labels.dtype,
+                                                              np.integer) or labels.min() < 0:
+    raise BadInput(
+        f'halves: labels of type {labels.dtype} and shape {list(labels.shape)}; give at least one '
+        'integer of 0 or more, [N]')
   if not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
     raise BadInput(f'halves: fraction is {fraction!r}; give a number above 0 and below 1')
   total = int(np.floor(fraction * labels.size + 0.5))
   if total in (0, labels.size):
-    raise BadInput(f'halves: {fraction} of {labels.size} examples leaves a part empty; give more examples or '
-                   'another fraction')
+    raise BadInput(
+        f'halves: {fraction} of {labels.size} examples leaves a part empty; give more examples or '
+        'another fraction')
   rng = _generator(seed, _HALVES)
   members = [np.flatnonzero(labels == c) for c in np.unique(labels)]
   exact = np.array([fraction * len(m) for m in members])
   counts = np.floor(exact).astype(np.int64)
-  # The classes with the largest remainders are rounded up until the total is met; ties fall by the seed.
+  # The classes with the largest remainders are rounded up until the total is met; ties fall by the
+  # seed.
   order = np.lexsort((rng.permutation(len(members)), -(exact - counts).round(9)))
   counts[order[:total - counts.sum()]] += 1
   chosen = np.zeros(labels.size, bool)
@@ -53,7 +58,8 @@ def halves(labels, seed, fraction=0.5):
 
 
 def epoch_order(n, seed, epoch):
-  """The order of one epoch: int64 [n], a permutation of 0..n-1 that depends on (n, seed, epoch) alone.
+  """The order of one epoch: int64 [n], a permutation of 0..n-1 that depends on (n, seed, epoch)
+  alone.
 
   Raises:
     BadInput: n below 1, or a negative seed or epoch.
@@ -71,13 +77,14 @@ def subset_classes(dataset, n_classes, seed):
     seed: int, at least 0; decides which.
 
   Returns:
-    Dataset with the images of the chosen classes in their old order, classes renumbered from 0 in their old
-    order, and the mean and std of its own training images. The name stays.
+    Dataset with the images of the chosen classes in their old order, classes renumbered from 0 in
+    their old order, and the mean and std of its own training images. The name stays.
 
   Raises:
     BadInput: n_classes outside 1..C, or chosen classes without a training or test image.
   """
-  return keep_classes(dataset, chosen_classes(dataset.name, len(dataset.class_names), n_classes, seed))
+  return keep_classes(dataset,
+                      chosen_classes(dataset.name, len(dataset.class_names), n_classes, seed))
 
 
 def chosen_classes(name, total, n_classes, seed):
@@ -88,18 +95,19 @@ def chosen_classes(name, total, n_classes, seed):
   """
   n_classes = _count('subset_classes', 'n_classes', n_classes, 1)
   if n_classes > total:
-    raise BadInput(f'subset_classes: {n_classes} classes asked of {name}, which has {total}; ask for '
-                   f'at most {total}')
+    raise BadInput(
+        f'subset_classes: {n_classes} classes asked of {name}, which has {total}; ask for '
+        f'at most {total}')
   return np.sort(_generator(seed, _CLASSES).permutation(total)[:n_classes])
 
 
 def keep_classes(dataset, chosen):
   """`subset_classes` with the classes given: sorted integers [n]."""
-  (train, train_labels), (test, test_labels) = (
-      of_classes(labels, len(dataset.class_names), chosen) for labels in (dataset.train_labels, dataset.test_labels))
+  (train, train_labels), (test, test_labels) = (of_classes(labels, len(
+      dataset.class_names), chosen) for labels in (dataset.train_labels, dataset.test_labels))
   names = [dataset.class_names[c] for c in chosen]
-  return sources.assemble(dataset.name, dataset.train_images[train], train_labels, dataset.test_images[test],
-                          test_labels, class_names=names)
+  return sources.assemble(dataset.name, dataset.train_images[train], train_labels,
+                          dataset.test_images[test], test_labels, class_names=names)
 
 
 def of_classes(labels, total, chosen, name='of_classes: labels'):
@@ -138,8 +146,8 @@ def take(dataset, n_train, n_test, seed):
     seed: int, at least 0; decides which, the two splits independently.
 
   Returns:
-    Dataset with the chosen images in their old order, the same classes, and the mean and std of its own
-    training images. The name stays.
+    Dataset with the chosen images in their old order, the same classes, and the mean and std of its
+    own training images. The name stays.
 
   Raises:
     BadInput: a class has fewer images than its share.
@@ -151,7 +159,8 @@ def take(dataset, n_train, n_test, seed):
 
 
 def balanced(name, class_names, split, labels, n, seed):
-  """Sorted indices of n examples, n // C or one more of each of the C classes that occur; of all for n = 0.
+  """Sorted indices of n examples, n // C or one more of each of the C classes that occur; of all
+  for n = 0.
 
   Args:
     name, class_names: of the set, for messages.
@@ -182,7 +191,8 @@ def balanced(name, class_names, split, labels, n, seed):
 
 
 def _generator(seed, *purpose):
-  # The spawn key keeps seed and purpose apart: as one list, [seed] and [seed, 0] are the same stream.
+  # The spawn key keeps seed and purpose apart: as one list, [seed] and [seed, 0] are the same
+  # stream.
   seed = _count('splits', 'seed', seed, 0)
   return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=purpose)))
 

@@ -1,33 +1,41 @@
-"""TFDS sets that are too large for the memory: read, decoded and resized while a run goes on, in worker processes.
+"""TFDS sets that are too large for the memory: read, decoded and resized while a run goes on, in
+worker processes.
 
-What the host gives is the same for every epoch: the centre of the image as a square of `data.side` pixels. All that is
-random (resized crop, flip, the policy) happens on the device, as with sets in memory, by the keys of the step; a
-resized crop is therefore of that square and not of the whole photograph.
+What the host gives is the same for every epoch: the centre of the image as a square of `data.side`
+pixels. All that is random (resized crop, flip, the policy) happens on the device, as with sets in
+memory, by the keys of the step; a resized crop is therefore of that square and not of the whole
+photograph.
 
-The order is a function of (seed, epoch), so a step's batch is one of (seed, step): nothing is saved of the input.
+The order is a function of (seed, epoch), so a step's batch is one of (seed, step): nothing is saved
+of the input.
 """
 
 import numpy as np
 
 from daas_jax.data import (
-    batches as batches_lib,
-    classes,
-    images as images_lib,
-    labels as labels_lib,
-    order as orders,
+  batches as batches_lib,
+  classes,
+  images as images_lib,
+  labels as labels_lib,
+  order as orders,
+  records,
+  sources,
+  splits,
+  workers,
 )
-from daas_jax.data import records, sources, splits, workers
 from daas_jax.errors import BadInput
 from daas_jax.types import Batch
 
 # Of ImageNet's training images, as everyone uses them (first in Torch's fb.resnet code).
 IMAGENET_MOMENTS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SAMPLE = 1024  # images that mean and std of other sets are taken over
-_TEST_VIEW = 256 / 224  # shorter side over side: the usual view of ImageNet's test images (He et al. 2016)
+# shorter side over side: the usual view of ImageNet's test images (He et al. 2016)
+_TEST_VIEW = 256 / 224
 
 
 def asked(config):
-  """Whether a config's set is streamed: data.stream, and one of TFDS; other sets are in memory in any case."""
+  """Whether a config's set is streamed: data.stream, and one of TFDS; other sets are in memory in
+  any case."""
   return config.data.stream and config.data.name.startswith('tfds:')
 
 
@@ -43,12 +51,13 @@ def load(config):
     config: a checked search or training config: its room `data` and its seed are used.
 
   Returns:
-    A `daas_jax.data.sources.Dataset` whose images are `daas_jax.data.images.Streamed`. Training images are the whole
-    central square; test images of sets of several sizes are the usual view, 7/8 of it. Mean and std are ImageNet's, of
-    another set those of 1,024 images.
+    A `daas_jax.data.sources.Dataset` whose images are `daas_jax.data.images.Streamed`. Training
+    images are the whole central square; test images of sets of several sizes are the usual view,
+    7/8 of it. Mean and std are ImageNet's, of another set those of 1,024 images.
 
   Raises:
-    BadInput: a set that is not prepared or not as array_record, classes or numbers that it has not, damaged records.
+    BadInput: a set that is not prepared or not as array_record, classes or numbers that it has not,
+      damaged records.
   """
   name, data_dir, room = config.data.name, config.data.dir or None, config.data
   if room.workers:
@@ -71,13 +80,17 @@ def load(config):
   for split, all_of, row, new, few, shorter in zip(
       found, labels, rows, new_labels, taken, (side, side if own else round(side * _TEST_VIEW))):
     if not len(few):
-      raise BadInput(f'{split.name} has no image of the classes asked for: choose others with data.class_list or seed')
+      raise BadInput(
+          f'{split.name} has no image of the classes asked for: choose others with data.class_list '
+          'or seed'
+      )
     parts += [images_lib.Streamed(split, row[few], all_of, side, shorter, room.workers), new[few]]
   return sources.Dataset(name, *parts, names, *_moments(name, parts[0]))
 
 
 def note_labels(name, data_dir, report):
-  """Writes the files of classes of a prepared set beside its records, if it is one that can be streamed.
+  """Writes the files of classes of a prepared set beside its records, if it is one that can be
+  streamed.
 
   Args:
     name, data_dir: as `daas_jax.data.sources.find_tfds` takes them.
@@ -99,7 +112,8 @@ def _side(name, side, shape):
   height, width = shape[:2]
   same = height is not None and height == width
   if not side and not same:
-    raise BadInput(f'{name} has images of several sizes or that are not square: set data.side, 224 for one')
+    raise BadInput(
+        f'{name} has images of several sizes or that are not square: set data.side, 224 for one')
   return side or height, same and side in (0, height)
 
 
@@ -113,23 +127,27 @@ def _moments(name, images):
 
 
 class SearchStream:
-  """`daas_jax.data.batches.SearchBatches` of a streamed set: the same halves, the same order, numpy arrays.
+  """`daas_jax.data.batches.SearchBatches` of a streamed set: the same halves, the same order, numpy
+  arrays.
 
   Args:
     dataset, seed, batch, val_fraction, val_batches: as there.
-    share: (index, count) of this host among those that share every batch: row r of a batch is this host's where
-      r % count == index. It reads and decodes no other.
+    share: (index, count) of this host among those that share every batch: row r of a batch is this
+      host's where r % count == index. It reads and decodes no other.
   """
 
   def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, share=(0, 1)):
-    order = orders.SearchOrder(splits.halves(dataset.train_labels, seed, 1 - val_fraction), seed, batch, val_batches)
+    order = orders.SearchOrder(splits.halves(dataset.train_labels, seed, 1 - val_fraction), seed,
+                               batch, val_batches)
     parts = [(dataset.train_images, dataset.train_labels)] * 2
     self.steps_per_epoch = order.steps_per_epoch
-    self._ahead = workers.Ahead(images_lib.Batches(parts, order, _checked(share, batch)), dataset.train_images.workers)
+    self._ahead = workers.Ahead(images_lib.Batches(parts, order, _checked(share, batch)),
+                                dataset.train_images.workers)
     self.close = self._ahead.close
 
   def __call__(self, step):
-    """The `Batch` of a step, whatever was asked for before; at once where that was the step before."""
+    """The `Batch` of a step, whatever was asked for before; at once where that was the step
+    before."""
     return Batch(*self._ahead(step))
 
 
@@ -139,7 +157,8 @@ class TrainStream:
   def __init__(self, images, labels, seed, batch, share=(0, 1)):
     order = orders.TrainOrder(len(labels), seed, batch)
     self.steps_per_epoch = order.steps_per_epoch
-    self._ahead = workers.Ahead(images_lib.Batches([(images, labels)], order, _checked(share, batch)), images.workers)
+    self._ahead = workers.Ahead(
+        images_lib.Batches([(images, labels)], order, _checked(share, batch)), images.workers)
     self.close = self._ahead.close
 
   def __call__(self, step):
@@ -149,17 +168,20 @@ class TrainStream:
 def _checked(share, batch):
   index, count = share
   if not 0 <= index < count or batch % count:
-    raise BadInput(f'a batch of {batch} images cannot be shared as {index} of {count}: choose a batch that '
-                   f'{count} hosts divide')
+    raise BadInput(
+        f'a batch of {batch} images cannot be shared as {index} of {count}: choose a batch that '
+        f'{count} hosts divide')
   return index, count
 
 
 def search_batches(dataset, *arguments, turns=0, **options):
-  """The batches of a search's set, streamed or in memory; its validation images turned by quarter turns."""
+  """The batches of a search's set, streamed or in memory; its validation images turned by quarter
+  turns."""
   if is_streamed(dataset):
     batches = SearchStream(dataset, *arguments, **options)
   else:
-    batches = batches_lib.SearchBatches(dataset, *arguments, halves=getattr(dataset, 'halves', None), **options)
+    batches = batches_lib.SearchBatches(dataset, *arguments, halves=getattr(
+        dataset, 'halves', None), **options)
   return batches_lib.Turned(batches, turns) if turns else batches
 
 
@@ -176,14 +198,16 @@ def rows_of(images, rows):
 
 
 def evaluation_batches(images, labels, batch):
-  """`daas_jax.data.batches.evaluation_batches`, of streamed images decoded ahead by their workers."""
+  """`daas_jax.data.batches.evaluation_batches`, of streamed images decoded ahead by their
+  workers."""
   if not isinstance(images, images_lib.Streamed):
     yield from batches_lib.evaluation_batches(images, labels, batch)
     return
   every = images_lib.InOrder(len(labels), batch)
   steps = -(-len(labels) // batch)
   # A worker beyond one a step would have nothing to do, and takes seconds to start.
-  ahead = workers.Ahead(images_lib.Batches([(images, labels)], every), min(images.workers, steps), steps)
+  ahead = workers.Ahead(images_lib.Batches([(images, labels)], every), min(images.workers, steps),
+                        steps)
   try:
     for step in range(steps):
       inside = np.arange(step * batch, (step + 1) * batch) < len(labels)

@@ -1,7 +1,7 @@
 """Results of a pure function of the step, made ahead by worker processes.
 
-The workers are grain's and touch no JAX device. Nothing of theirs has to be saved: a run that goes on at step s asks
-for step s.
+The workers are grain's and touch no JAX device. Nothing of theirs has to be saved: a run that goes
+on at step s asks for step s.
 """
 
 import multiprocessing
@@ -26,8 +26,8 @@ _LAST = 2**62
 class Ahead:
   """step -> task(step), whatever was asked for before; made ahead for the steps that follow.
 
-  A worker that dies is replaced, all of them with it, and the step is made again: it is the same. They end with
-  `close`, and where this process ends in any other way, within a second or two of it.
+  A worker that dies is replaced, all of them with it, and the step is made again: it is the same.
+  They end with `close`, and where this process ends in any other way, within a second or two of it.
 
   Args:
     task: a picklable function: step -> tuple of numpy arrays.
@@ -56,21 +56,25 @@ class Ahead:
       try:
         result = next(self._running[0]) if self._running else self._start(step)
         self._next = step + 1
-        return tuple(np.array(array) for array in result)  # theirs is shared memory, which goes when it is let go
+        # theirs is shared memory, which goes when it is let go
+        return tuple(np.array(array) for array in result)
       except RuntimeError as e:  # grain's, of a worker that has died
         self.close()
         if 'terminated unexpectedly' not in str(e):
           raise
         if left:
-          self._warn(f'a worker that decodes images has died; all {self._workers} are started again')
+          self._warn(
+              f'a worker that decodes images has died; all {self._workers} are started again')
       except BaseException:
         self.close()
         raise
-    raise BadInput(f'workers that decode images have died {_TRIES} times at the same step: look for a process killed '
-                   'for want of memory, or a full /dev/shm; data.workers=0 decodes in the main process')
+    raise BadInput(
+        f'workers that decode images have died {_TRIES} times at the same step: look for a process '
+        'killed for want of memory, or a full /dev/shm; data.workers=0 decodes in the main process')
 
   def _start(self, step):
-    """The first result of new workers, which inherit that Ctrl-C is blocked: it is for their parent alone."""
+    """The first result of new workers, which inherit that Ctrl-C is blocked: it is for their parent
+    alone."""
     multiprocessing.resource_tracker.ensure_running()  # starting it later would unblock Ctrl-C here
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -106,7 +110,8 @@ def require_grain():
 
 def _dataset(task, start, end, workers):
   grain = require_grain()
-  if not flags.FLAGS.is_parsed():  # the commands read flags of their own; grain asks absl's for its defaults
+  # the commands read flags of their own; grain asks absl's for its defaults
+  if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
   # No threads: a worker makes one step at a time, and what it remembers of an epoch is its own.
   reads = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)

@@ -1,8 +1,9 @@
 """ResNet as a backbone (He et al. 2016): C3, C4 and C5, for images of any size.
 
-Convolutions are normalised in groups (Wu and He 2018, arXiv:1803.08494), 32 of them or fewer where there are less than
-128 channels, and not by running averages: a search here has weights alone, and no image may depend on its batch. The
-stride of a bottleneck is in its 3 x 3 convolution (torchvision, "v1.5").
+Convolutions are normalised in groups (Wu and He 2018, arXiv:1803.08494), 32 of them or fewer where
+there are less than 128 channels, and not by running averages: a search here has weights alone, and
+no image may depend on its batch. The stride of a bottleneck is in its 3 x 3 convolution
+(torchvision, "v1.5").
 """
 
 import math
@@ -10,24 +11,35 @@ import math
 import flax.linen as nn
 import jax.numpy as jnp
 
-BLOCKS = {10: (1, 1, 1, 1), 14: (1, 1, 1, 1), 18: (2, 2, 2, 2), 26: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3),
-          101: (3, 4, 23, 3)}
-"""{depth: blocks of the four stages}; He et al. have 18 to 101, the smaller ones are for trying out."""
+BLOCKS = {
+    10: (1, 1, 1, 1),
+    14: (1, 1, 1, 1),
+    18: (2, 2, 2, 2),
+    26: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3)
+}
+"""{depth: blocks of the four stages}; He et al. have 18 to 101, the smaller ones are for trying
+out."""
 BOTTLENECK = (14, 26, 50, 101)
 """Depths whose blocks are 1 x 1, 3 x 3, 1 x 1 convolutions; in the others they are two of 3 x 3."""
 
 
 def conv(channels, size, stride=1, **more):
-  """A convolution of odd `size` whose output covers its input: ceil(H / stride) rows; PyTorch's padding."""
+  """A convolution of odd `size` whose output covers its input: ceil(H / stride) rows; PyTorch's
+  padding."""
   return nn.Conv(channels, (size, size), stride, padding=size // 2, **more)
 
 
 class Normalised(nn.Module):
-  """A convolution and its group normalisation: [B, H, W, C] -> [B, H', W', channels], channels a multiple of 4."""
+  """A convolution and its group normalisation: [B, H, W, C] -> [B, H', W', channels], channels a
+  multiple of 4."""
   channels: int
   size: int
   stride: int = 1
-  kernel_init: nn.initializers.Initializer = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
+  kernel_init: nn.initializers.Initializer = nn.initializers.variance_scaling(
+      2.0, 'fan_out', 'normal')
 
   @nn.compact
   def __call__(self, x):
@@ -69,7 +81,8 @@ class ResNet(nn.Module):
   @nn.compact
   def __call__(self, images):
     x = nn.relu(Normalised(self.width, 7, 2)(images))
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))  # zeros are as good as -infinity after the rectifier
+    # zeros are as good as -infinity after the rectifier
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     x = nn.max_pool(x, (3, 3), (2, 2))
     out = []
     for stage, blocks in enumerate(BLOCKS[self.depth]):

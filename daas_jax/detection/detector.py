@@ -1,10 +1,12 @@
-"""A small anchor-free detector, after FCOS (Tian et al. 2019): every cell says what is there and how far its edges are.
+"""A small anchor-free detector, after FCOS (Tian et al. 2019): every cell says what is there and
+how far its edges are.
 
-One level of stride 4. Against FCOS: no pyramid and no centre-ness branch (only cells near the middle of a box are
-positive, as in its later code), distances by softplus instead of exp, group normalisation, so that there is no running
-state and no image depends on its batch.
+One level of stride 4. Against FCOS: no pyramid and no centre-ness branch (only cells near the
+middle of a box are positive, as in its later code), distances by softplus instead of exp, group
+normalisation, so that there is no running state and no image depends on its batch.
 
-Boxes are rows (y0, x0, y1, x1) in pixels, those with y1 <= y0 padding. Cells are h = H / 4 by w = W / 4.
+Boxes are rows (y0, x0, y1, x1) in pixels, those with y1 <= y0 padding. Cells are h = H / 4 by w = W
+/ 4.
 """
 
 import math
@@ -30,14 +32,16 @@ class Maps(NamedTuple):
 
   Attributes:
     logits: [B, h, w, n], of each class being there, not exclusive.
-    distances: [B, h, w, 4], pixels > 0 from the cell's middle to the upper, left, lower and right edge.
+    distances: [B, h, w, 4], pixels > 0 from the cell's middle to the upper, left, lower and right
+      edge.
   """
   logits: jax.Array
   distances: jax.Array
 
 
 class Detector(nn.Module):
-  """Two convolutions of stride 2, `blocks` residual ones of dilation 1, 2, 1, 2, ..., and two heads.
+  """Two convolutions of stride 2, `blocks` residual ones of dilation 1, 2, 1, 2, ..., and two
+  heads.
 
   Call: images float [B, H, W, C], H and W multiples of 4 -> `Maps`.
 
@@ -53,15 +57,17 @@ class Detector(nn.Module):
   @nn.compact
   def __call__(self, images):
     c = self.channels
-    conv = lambda c, x, **kw: nn.relu(nn.GroupNorm(c // 4)(nn.Conv(c, (3, 3), use_bias=False, **kw)(x)))
+    conv = lambda c, x, **kw: nn.relu(
+        nn.GroupNorm(c // 4)(nn.Conv(c, (3, 3), use_bias=False, **kw)(x)))
     x = conv(c, conv(c, images, strides=2), strides=2)
     for block in range(self.blocks):
       x = x + conv(c, x, kernel_dilation=1 + block % 2)
     start = nn.initializers.constant(-math.log((1 - PRIOR) / PRIOR))
-    logits = nn.Conv(self.num_classes, (3, 3), bias_init=start, kernel_init=nn.initializers.normal(0.01),
-                     name='classes')(conv(c, x))
+    logits = nn.Conv(self.num_classes, (3, 3), bias_init=start,
+                     kernel_init=nn.initializers.normal(0.01), name='classes')(conv(c, x))
     wide = nn.initializers.constant(2.0)  # boxes of about 17 pixels at the start
-    distances = nn.Conv(4, (3, 3), bias_init=wide, kernel_init=nn.initializers.normal(0.01), name='edges')(conv(c, x))
+    distances = nn.Conv(4, (3, 3), bias_init=wide, kernel_init=nn.initializers.normal(0.01),
+                        name='edges')(conv(c, x))
     return Maps(logits, STRIDE * nn.softplus(distances))
 
 
@@ -78,14 +84,15 @@ def boxes_at(distances):
   return jnp.stack([y - up, x - left, y + down, x + right], -1)
 
 
-# --- targets and loss ---------------------------------------------------------------------------------------
+# --- targets and loss -----------------------------------------------------------------------------
 
 
 def assign(boxes, h, w):
   """Which box each cell is to find (FCOS 3.1, with its code's centre sampling).
 
-  A cell is positive if its middle is inside of a box and less than `RADIUS` strides from the box's middle, both
-  vertically and horizontally; of several boxes it takes the smallest. A box with no such cell is not learned.
+  A cell is positive if its middle is inside of a box and less than `RADIUS` strides from the box's
+  middle, both vertically and horizontally; of several boxes it takes the smallest. A box with no
+  such cell is not learned.
 
   Args:
     boxes: [N, 4].
@@ -97,17 +104,19 @@ def assign(boxes, h, w):
   y, x = (c[..., None] for c in centres(h, w))
   y0, x0, y1, x1 = boxes.T[:, None, None]
   inside = (y > y0) & (y < y1) & (x > x0) & (x < x1)
-  near = (jnp.abs(y - (y0 + y1) / 2) < RADIUS * STRIDE) & (jnp.abs(x - (x0 + x1) / 2) < RADIUS * STRIDE)
+  near = (jnp.abs(y - (y0 + y1) / 2) < RADIUS * STRIDE) & (jnp.abs(x - (x0 + x1) / 2)
+                                                           < RADIUS * STRIDE)
   valid, area = (of(boxes)[None, None] for of in (boxes_lib.valid, boxes_lib.area))
   size = jnp.where(inside & near & valid, area, jnp.inf)
   return jnp.argmin(size, -1).astype(jnp.int32), jnp.any(jnp.isfinite(size), -1)
 
 
 def loss(maps, boxes, labels):
-  """Focal loss of the classes plus 1 - GIoU of the boxes, each over the number of positive cells of the batch.
+  """Focal loss of the classes plus 1 - GIoU of the boxes, each over the number of positive cells of
+  the batch.
 
-  Lin et al. 2017 (arXiv:1708.02002) Eq. 5 summed over all cells and classes; Rezatofighi et al. 2019
-  (arXiv:1902.09630) over positive cells.
+  Lin et al. 2017 (arXiv:1708.02002) Eq. 5 summed over all cells and classes; Rezatofighi et al.
+  2019 (arXiv:1902.09630) over positive cells.
 
   Args:
     maps: `Maps`.
@@ -128,7 +137,7 @@ def loss(maps, boxes, labels):
   return focal / count + mean(1 - overlap.giou(found, wanted)), mean(overlap.iou(found, wanted))
 
 
-# --- decoding -----------------------------------------------------------------------------------------------
+# --- decoding -------------------------------------------------------------------------------------
 
 
 def decode(maps, K=50, threshold=0.5, least=0.01):
@@ -144,5 +153,6 @@ def decode(maps, K=50, threshold=0.5, least=0.01):
     `suppression.Detections` of K rows.
   """
   B, h, w, n = maps.logits.shape
-  return suppression.best(maps.logits.reshape(B, h * w, n), boxes_at(maps.distances).reshape(B, h * w, 4), h * STRIDE,
-                          w * STRIDE, K, threshold, least)
+  return suppression.best(maps.logits.reshape(B, h * w, n),
+                          boxes_at(maps.distances).reshape(B, h * w, 4), h * STRIDE, w * STRIDE, K,
+                          threshold, least)

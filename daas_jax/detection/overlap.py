@@ -1,4 +1,5 @@
-"""How much two boxes overlap. Boxes are rows (y0, x0, y1, x1), edges in pixels (`daas_jax.augment.boxes`)."""
+"""How much two boxes overlap. Boxes are rows (y0, x0, y1, x1), edges in pixels
+(`daas_jax.augment.boxes`)."""
 
 import jax.numpy as jnp
 
@@ -27,7 +28,8 @@ def iou(a, b, xp=jnp):
 
 
 def giou(a, b):
-  """IoU less the share of the smallest box around both that neither covers (Rezatofighi et al. 2019, Alg. 1).
+  """IoU less the share of the smallest box around both that neither covers (Rezatofighi et al.
+  2019, Alg. 1).
 
   Args:
     a, b: [..., 4], of one rank, which broadcast; at least one of the two has positive sides.

@@ -1,4 +1,5 @@
-"""Scenes to detect objects in: images of an image classification set, resized a little, at random places.
+"""Scenes to detect objects in: images of an image classification set, resized a little, at random
+places.
 
 Made once, on the host, by numpy's generator: a function of its arguments alone.
 """
@@ -13,7 +14,8 @@ from daas_jax.detection.sets import DetectionSet, PADDING, Scenes
 from daas_jax.errors import BadInput
 
 OUTLINE = 16
-"""Pixels of an object image above this level, of 255, in any channel are the object; what is darker is see-through."""
+"""Pixels of an object image above this level, of 255, in any channel are the object; what is darker
+is see-through."""
 _TRIES = 30  # places tried for an object before it is left out
 
 
@@ -25,7 +27,8 @@ class Layout(NamedTuple):
     most: N; a scene is to have 1 to N objects, uniformly (fewer where no place is free).
     scale: least and greatest size of an object image over its own, uniformly drawn.
     overlap: most of the smaller of two boxes that the other may cover, in [0, 1].
-    noise: the background is the absolute value of Gaussian noise of this standard deviation, in levels of 255.
+    noise: the background is the absolute value of Gaussian noise of this standard deviation, in
+      levels of 255.
   """
   side: int = 56
   most: int = 3
@@ -35,7 +38,8 @@ class Layout(NamedTuple):
 
 
 def load(n_train, n_val, n_test, seed, layout=Layout(), name='embedded', data_dir=None):
-  """The scenes of a search: D_train and D_val from halves of a set's training images, the test from its test images.
+  """The scenes of a search: D_train and D_val from halves of a set's training images, the test from
+  its test images.
 
   So no two of the three have an object image in common.
 
@@ -43,8 +47,8 @@ def load(n_train, n_val, n_test, seed, layout=Layout(), name='embedded', data_di
     n_train, n_val, n_test: scenes, each >= 1.
     seed: int >= 0.
     layout: `Layout`.
-    name, data_dir: of the image classification set, for `daas_jax.data.sources.load`; its images are bright objects on
-      black.
+    name, data_dir: of the image classification set, for `daas_jax.data.sources.load`; its images
+      are bright objects on black.
 
   Returns:
     `DetectionSet`.
@@ -54,12 +58,16 @@ def load(n_train, n_val, n_test, seed, layout=Layout(), name='embedded', data_di
   """
   source = sources.load(name, data_dir)
   rows = splits.halves(source.train_labels, seed)
-  parts = [(source.train_images[r], source.train_labels[r], n) for r, n in zip(rows, (n_train, n_val))]
+  parts = [
+      (source.train_images[r], source.train_labels[r], n) for r, n in zip(rows, (n_train, n_val))
+  ]
   parts.append((source.test_images, source.test_labels, n_test))
-  train, val, test = (compose(images, labels, n, (seed, i), layout) for i, (images, labels, n) in enumerate(parts))
+  train, val, test = (
+      compose(images, labels, n, (seed, i), layout) for i, (images, labels, n) in enumerate(parts))
   both = Scenes(*map(np.concatenate, zip(train, val)))
   halves = np.arange(n_train), np.arange(n_train, n_train + n_val)
-  return DetectionSet(f'scenes:{name}', both, halves, test, source.class_names, *sources.mean_std(both.images))
+  return DetectionSet(f'scenes:{name}', both, halves, test, source.class_names,
+                      *sources.mean_std(both.images))
 
 
 def compose(images, labels, n, seed, layout=Layout()):
@@ -82,7 +90,8 @@ def compose(images, labels, n, seed, layout=Layout()):
   labels_lib.check('compose: labels', labels)  # a negative one would be padding
   rng = np.random.default_rng(seed)
   scenes = Scenes(_background(rng, (n, layout.side, layout.side, images.shape[-1]), layout.noise),
-                  np.zeros((n, layout.most, 4), np.float32), np.full((n, layout.most), PADDING, np.int32))
+                  np.zeros((n, layout.most, 4), np.float32),
+                  np.full((n, layout.most), PADDING, np.int32))
   for i in range(n):
     placed = 0
     for _ in range(rng.integers(1, layout.most + 1)):
@@ -104,10 +113,14 @@ def _background(rng, shape, noise):
 
 
 def _object(image, scale):
-  """(pixels uint8 [h, w, C], outline bool [h, w]) of a resized object image, cut to the tight box of the object."""
+  """(pixels uint8 [h, w, C], outline bool [h, w]) of a resized object image, cut to the tight box
+  of the object."""
   height, width, channels = image.shape
   size = max(1, round(width * scale)), max(1, round(height * scale))
-  planes = [np.asarray(Image.fromarray(image[..., c]).resize(size, Image.Resampling.BILINEAR)) for c in range(channels)]
+  planes = [
+      np.asarray(Image.fromarray(image[..., c]).resize(size, Image.Resampling.BILINEAR))
+      for c in range(channels)
+  ]
   resized = np.stack(planes, -1)
   outline = np.any(resized > OUTLINE, -1)
   y, x = np.flatnonzero(outline.any(1)), np.flatnonzero(outline.any(0))
@@ -118,7 +131,8 @@ def _object(image, scale):
 
 
 def _place(rng, shape, boxes, layout):
-  """A box of this shape (h, w) at a uniform place that hardly overlaps `boxes` [k, 4]; None if none was found."""
+  """A box of this shape (h, w) at a uniform place that hardly overlaps `boxes` [k, 4]; None if none
+  was found."""
   for _ in range(_TRIES):
     y0, x0 = (int(rng.integers(layout.side - length + 1)) for length in shape)
     box = np.array([y0, x0, y0 + shape[0], x0 + shape[1]])
@@ -136,9 +150,16 @@ def _check(images, n, layout):
   if n < 1 or layout.most < 1:
     raise BadInput(f'there must be at least 1 scene and 1 object, not {n} and {layout.most}')
   if layout.side < 4 or layout.side % 4:
-    raise BadInput(f'the side of a scene must be a multiple of 4, the stride of the detector, not {layout.side}')
+    raise BadInput(
+        'the side of a scene must be a multiple of 4, the stride of the detector, not '
+        f'{layout.side}'
+    )
   if not 0 < low <= high or not 0 <= layout.overlap <= 1 or layout.noise < 0:
-    raise BadInput(f'a layout needs 0 < scale[0] <= scale[1], an overlap in [0, 1] and a noise >= 0, not {layout}')
+    raise BadInput(
+        'a layout needs 0 < scale[0] <= scale[1], an overlap in [0, 1] and a noise >= 0, not '
+        f'{layout}'
+    )
   if largest > layout.side:
-    raise BadInput(f'objects of up to {largest} pixels do not fit into scenes of {layout.side}: choose a smaller scale '
-                   'or a larger side')
+    raise BadInput(
+        f'objects of up to {largest} pixels do not fit into scenes of {layout.side}: choose a '
+        'smaller scale or a larger side')

@@ -1,4 +1,5 @@
-"""Images with boxes, as arrays in memory: the counterpart of `daas_jax.data.sources.Dataset` for detection."""
+"""Images with boxes, as arrays in memory: the counterpart of `daas_jax.data.sources.Dataset` for
+detection."""
 
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ class DetectionSet(NamedTuple):
   Attributes:
     name: the name it was loaded by.
     train: `Scenes` of D_train and D_val.
-    halves: (rows of D_train, rows of D_val), int64 [n_1] and [n_2]: disjoint, and together all of `train`.
+    halves: (rows of D_train, rows of D_val), int64 [n_1] and [n_2]: disjoint, and together all of
+      `train`.
     test: `Scenes`.
     class_names: tuple of str.
     mean, std: tuples of C floats, of the images of `train` on the scale [0, 1].

@@ -26,7 +26,8 @@ class Detections(NamedTuple):
 
 
 def keep(boxes, scores, labels, threshold=0.5):
-  """Non-maximum suppression: a box goes if a kept one of its class and of a higher score overlaps it.
+  """Non-maximum suppression: a box goes if a kept one of its class and of a higher score overlaps
+  it.
 
   Args:
     boxes: [K, 4].
@@ -37,7 +38,8 @@ def keep(boxes, scores, labels, threshold=0.5):
   Returns:
     bool [K].
   """
-  rivals = (overlap.iou(boxes[:, None], boxes[None]) > threshold) & (labels[:, None] == labels[None])
+  rivals = (overlap.iou(boxes[:, None], boxes[None]) > threshold) & (labels[:, None]
+                                                                     == labels[None])
   earlier = jnp.tril(rivals, -1)  # [i, j]: j comes before i and overlaps it
   return lax.fori_loop(0, len(scores), lambda i, kept: kept.at[i].set(~jnp.any(earlier[i] & kept)),
                        jnp.ones(len(scores), bool))
@@ -66,6 +68,7 @@ def best(logits, boxes, height, width, K, threshold, least):
     kept = keep(boxes, scores, labels, threshold) & (scores >= least)
     order = jnp.argsort(~kept, stable=True)  # padding last
     kept = kept[order]
-    return Detections(jnp.where(kept[:, None], boxes[order], 0), jnp.where(kept, scores[order], 0), labels[order])
+    return Detections(jnp.where(kept[:, None], boxes[order], 0), jnp.where(kept, scores[order], 0),
+                      labels[order])
 
   return jax.vmap(one)(logits, boxes)

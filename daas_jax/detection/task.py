@@ -1,8 +1,8 @@
 """Detection as a task of DDAS: a `Problem` whose images are pixels and their boxes.
 
-The method (`daas_jax.methods.ddas`) knows nothing of it: it asks for a loss over a batch. The images of a `Batch` are
-here {'images': uint8 [B, H, W, C], 'boxes': float [B, N, 4]}, its labels int32 [B, N]; `accuracy` is the mean IoU of
-the boxes at positive places.
+The method (`daas_jax.methods.ddas`) knows nothing of it: it asks for a loss over a batch. The
+images of a `Batch` are here {'images': uint8 [B, H, W, C], 'boxes': float [B, N, 4]}, its labels
+int32 [B, N]; `accuracy` is the mean IoU of the boxes at positive places.
 """
 
 import functools
@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.nets import devices
 from daas_jax.augment import apply, preprocess
 from daas_jax.detection import average_precision
+from daas_jax.nets import devices
 from daas_jax.policies import total
 from daas_jax.types import Problem
 
@@ -63,7 +63,8 @@ def _flip(images, boxes, key):
   """Mirrors each image and its boxes left to right with probability 1/2."""
   y = jax.random.bernoulli(key, shape=(len(images), 1))
   zero = jnp.zeros(1, jnp.int32)
-  return apply.apply_policy(images, zero, y, jnp.zeros(1), key, ops=('HorizontalFlip',), per='image', boxes=boxes)
+  return apply.apply_policy(images, zero, y, jnp.zeros(1), key, ops=('HorizontalFlip',),
+                            per='image', boxes=boxes)
 
 
 def _val_input(inputs, data):
@@ -82,7 +83,8 @@ def evaluate(net, data, theta, scenes, size=100):
   """
   detect = functools.partial(_detect, theta, net=net, mean=data.mean, std=data.std)
   n = len(scenes.images)
-  rows = [np.minimum(np.arange(start, start + size), n - 1) for start in range(0, n, size)]  # the last one filled up
+  # the last one filled up
+  rows = [np.minimum(np.arange(start, start + size), n - 1) for start in range(0, n, size)]
   parts = [jax.device_get(detect(scenes.images[r])) for r in rows]
   found = tuple(np.concatenate(column)[:n] for column in zip(*parts))
   return average_precision.evaluate(found, scenes.boxes, scenes.labels, len(data.class_names))
@@ -90,5 +92,6 @@ def evaluate(net, data, theta, scenes, size=100):
 
 @functools.partial(jax.jit, static_argnames=('net', 'mean', 'std'))
 def _detect(theta, images, net, mean, std):
-  outputs = net.module.apply({'params': theta}, preprocess.normalise(preprocess.to_float(images), mean, std))
+  outputs = net.module.apply({'params': theta},
+                             preprocess.normalise(preprocess.to_float(images), mean, std))
   return net.decode(outputs, *images.shape[1:3])

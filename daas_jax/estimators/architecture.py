@@ -1,8 +1,8 @@
 """Estimators of grad_alpha E_Z[L(Z)], Z a one-hot row an edge drawn from softmax(alpha).
 
-A loss takes a whole matrix Z [E, O] of real numbers (a mixture); the estimators call it at one-hot rows. What it gives
-operations that were not drawn is the loss's choice: see `mixture`. The exact gradient is
-`exact.expected_loss_gradient` over all O^E architectures.
+A loss takes a whole matrix Z [E, O] of real numbers (a mixture); the estimators call it at one-hot
+rows. What it gives operations that were not drawn is the loss's choice: see `mixture`. The exact
+gradient is `exact.expected_loss_gradient` over all O^E architectures.
 """
 
 import jax
@@ -15,14 +15,16 @@ RULES = ('all', 'sampled', 'ones')
 
 
 def mixture(outputs, weights, rule):
-  """sum_o weights_o * outputs_o of one edge, with a rule for the gradient of operations of weight 0.
+  """sum_o weights_o * outputs_o of one edge, with a rule for the gradient of operations of weight
+  0.
 
   Args:
     outputs: [O, ...].
     weights: [O], one-hot in the forward pass.
-    rule: 'all': d/dw_o = <g, outputs_o>, the true derivative, at the cost of computing all of them; 'sampled': 0 for
-      those not drawn (DAAS's single path, which never computes them); 'ones': as if their output were all ones (GDAS's
-      code adds the bare weights of the others to the sampled output).
+    rule: 'all': d/dw_o = <g, outputs_o>, the true derivative, at the cost of computing all of them;
+      'sampled': 0 for those not drawn (DAAS's single path, which never computes them); 'ones': as
+      if their output were all ones (GDAS's code adds the bare weights of the others to the sampled
+      output).
   """
   shape = (-1,) + (1,) * (outputs.ndim - 1)
   w = weights.reshape(shape)
@@ -44,7 +46,8 @@ def sample(key, alpha):
 
 
 def straight_through(loss, key, alpha, tau):
-  """The straight-through Gumbel estimator (DAAS Eq. 7, 9): dL/dZ at the hard sample, pulled back as if it were soft.
+  """The straight-through Gumbel estimator (DAAS Eq. 7, 9): dL/dZ at the hard sample, pulled back as
+  if it were soft.
 
   Biased; with the rule 'ones' in the loss's `mixture` this is GDAS's code, and further off.
 
@@ -74,8 +77,8 @@ def score_function(loss, key, alpha, n=1, baseline=score.no_baseline):
 def dsnas(loss, key, alpha):
   """DSNAS: sum_e dL/dZ_e^s * grad log p(Z_e), s the operation drawn on edge e (DiffAutoML Eq. 5).
 
-  The limit of small temperature of the SNAS gradient; dL/dZ_e^s stands in for the effect of operation s on the loss,
-  as if L were linear in Z: biased.
+  The limit of small temperature of the SNAS gradient; dL/dZ_e^s stands in for the effect of
+  operation s on the loss, as if L were linear in Z: biased.
   """
   Z = sample(key, alpha)
   return dsnas_lib.gradient(alpha, jnp.argmax(Z, -1), jnp.sum(jax.grad(loss)(Z) * Z, -1))

@@ -1,7 +1,8 @@
-"""Exact second-order products without second-order matrices: Hessian-vector, mixed, and what is built of them.
+"""Exact second-order products without second-order matrices: Hessian-vector, mixed, and what is
+built of them.
 
-Each is a forward-mode derivative of a gradient: about the cost of two gradients, no finite difference, no step to
-choose.
+Each is a forward-mode derivative of a gradient: about the cost of two gradients, no finite
+difference, no step to choose.
 """
 
 import jax
@@ -29,17 +30,19 @@ def mixed_product(loss, theta, alpha, v):
     theta, v: pytrees of one structure.
     alpha: pytree.
   """
-  # Of both arguments, so that all of the loss is differentiated in reverse first: a custom backward pass needs that.
+  # Of both arguments, so that all of the loss is differentiated in reverse first: a custom backward
+  # pass needs that.
   return jax.jvp(lambda theta: jax.grad(loss, (0, 1))(theta, alpha)[1], (theta,), (v,))[1]
 
 
 def amended_gradient(val_loss, train_loss, theta, alpha, eta, has_aux=False):
-  """g1 + g2' of Amended-DARTS: the architecture gradient with an amended second-order term, all at the current theta.
+  """g1 + g2' of Amended-DARTS: the architecture gradient with an amended second-order term, all at
+  the current theta.
 
-  g1 = grad_alpha L_val; g2' = -eta * (d2 L_train / d alpha d theta) H grad_theta L_val with H = d2 L_train / d theta2
-  (Amended-DARTS Eq. 7). eta = 0 is first-order DARTS, of which g1 alone is computed where eta is the Python number.
-  (Its Eq. 8, that g2' never points against the true second-order term, does not hold in general:
-  tests/estimators/test_curvature.py has instances.)
+  g1 = grad_alpha L_val; g2' = -eta * (d2 L_train / d alpha d theta) H grad_theta L_val with H = d2
+  L_train / d theta2 (Amended-DARTS Eq. 7). eta = 0 is first-order DARTS, of which g1 alone is
+  computed where eta is the Python number. (Its Eq. 8, that g2' never points against the true
+  second-order term, does not hold in general: tests/estimators/test_curvature.py has instances.)
 
   Args:
     val_loss, train_loss: (theta, alpha) -> scalar.
@@ -60,7 +63,8 @@ def amended_gradient(val_loss, train_loss, theta, alpha, eta, has_aux=False):
 
 
 def second_order_gradient(val_loss, train_loss, theta, alpha, xi, has_aux=False):
-  """d L_val(theta', alpha) / d alpha at theta' = theta - xi grad_theta L_train(theta, alpha), exactly (DARTS Eq. 7).
+  """d L_val(theta', alpha) / d alpha at theta' = theta - xi grad_theta L_train(theta, alpha),
+  exactly (DARTS Eq. 7).
 
   Args:
     val_loss, train_loss: (theta, alpha) -> scalar.
@@ -78,16 +82,19 @@ def second_order_gradient(val_loss, train_loss, theta, alpha, xi, has_aux=False)
 
 
 def dominant_eigenvalue(loss, theta, v, iterations=20):
-  """The eigenvalue of largest magnitude of d2 loss / d theta2, by power iteration on exact products.
+  """The eigenvalue of largest magnitude of d2 loss / d theta2, by power iteration on exact
+  products.
 
   Args:
     loss: theta -> scalar.
     theta: pytree.
-    v: pytree like theta, where the iteration begins; not orthogonal to the eigenvector (random, say).
+    v: pytree like theta, where the iteration begins; not orthogonal to the eigenvector (random,
+      say).
     iterations: Hessian-vector products; the error falls like |lambda_2 / lambda_1|^(2 iterations).
 
   Returns:
-    (eigenvalue [], with its sign: the Rayleigh quotient; v, of length 1, to begin with the next time).
+    (eigenvalue [], with its sign: the Rayleigh quotient; v, of length 1, to begin with the next
+      time).
   """
   unit = lambda v: trees.scale(1 / jnp.maximum(trees.norm(v), jnp.finfo(jnp.float32).tiny), v)
 

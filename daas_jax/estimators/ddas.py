@@ -1,7 +1,8 @@
-"""DDAS: the policy gradient from uniformly drawn policies, weighted by their probabilities (DDAS Eq. 3-17).
+"""DDAS: the policy gradient from uniformly drawn policies, weighted by their probabilities (DDAS
+Eq. 3-17).
 
-P(D_l) = p_tp P(phi_l) is the probability of the batch augmented with candidate l, 1 - sum_l P(D_l) that of the clean
-one; how parameters give P(D_l) is the caller's function.
+P(D_l) = p_tp P(phi_l) is the probability of the batch augmented with candidate l, 1 - sum_l P(D_l)
+that of the clean one; how parameters give P(D_l) is the caller's function.
 """
 
 import jax
@@ -31,7 +32,8 @@ def expected_gradient(weights, gradients):
 
 
 def differences(dots):
-  """a_l = g_val . (g_0 - g_l): [L] (DDAS Eq. 9), from dots [1 + L], g_val . g_0 first and then g_val . g_l."""
+  """a_l = g_val . (g_0 - g_l): [L] (DDAS Eq. 9), from dots [1 + L], g_val . g_0 first and then
+  g_val . g_l."""
   return dots[0] - dots[1:]
 
 
@@ -40,7 +42,8 @@ def _with_clean(g_0, gradients):
 
 
 def theta_prime(theta, g_0, gradients, weights, eta):
-  """theta - eta * (sum_l w_l g_l + (1 - sum_l w_l) g_0): DDAS Eq. 5-6, and Eq. 12 where policies are drawn.
+  """theta - eta * (sum_l w_l g_l + (1 - sum_l w_l) g_0): DDAS Eq. 5-6, and Eq. 12 where policies
+  are drawn.
 
   Args:
     theta, g_0: pytrees; g_0 is the gradient on the clean batch.
@@ -66,15 +69,18 @@ def gradient(probability, gamma, candidates, a, eta, Z=1.0, normalise=False):
     candidates: pytree with a leading axis [L].
     a: [L], `alignments`.
     eta: learning rate.
-    Z: [] sum of P(phi_l) over the drawn policies, a constant in the derivative (Eq. 13-14); 1 where all are there.
-    normalise: whether to divide by Z_g = sum_l |a_l| (Eq. 15): the step then has one scale for every batch, and the
-      direction of one draw stays, but a mean over batches is another gradient.
+    Z: [] sum of P(phi_l) over the drawn policies, a constant in the derivative (Eq. 13-14); 1 where
+      all are there.
+    normalise: whether to divide by Z_g = sum_l |a_l| (Eq. 15): the step then has one scale for
+      every batch, and the direction of one draw stays, but a mean over batches is another gradient.
 
   Returns:
     A pytree like gamma: eta / (Z Z_g) * sum_l a_l * dP(D_l) / dgamma.
   """
   Z_g = jnp.sum(jnp.abs(a)) if normalise else 1.0
-  scale = eta / Z / jnp.where(Z_g == 0, 1.0, Z_g)  # policies that change nothing align at 0: no gradient, not NaN
+  # policies that change nothing align at 0: no gradient, not NaN
+  scale = eta / Z / jnp.where(Z_g == 0, 1.0, Z_g)
   def surrogate(gamma):
-    return jnp.vdot(jax.lax.stop_gradient(scale * a), jax.vmap(probability, (None, 0))(gamma, candidates))
+    return jnp.vdot(jax.lax.stop_gradient(scale * a),
+                    jax.vmap(probability, (None, 0))(gamma, candidates))
   return jax.grad(surrogate)(gamma)

@@ -1,4 +1,5 @@
-"""DSNAS's gradient of a single-path supernet's distribution, and paths within a budget (DiffAutoML Eq. 1, 3, 5).
+"""DSNAS's gradient of a single-path supernet's distribution, and paths within a budget (DiffAutoML
+Eq. 1, 3, 5).
 
 alpha [B, N] are the logits of B independent one-hot variables Z_b: one choice of N a block.
 """
@@ -32,8 +33,9 @@ class Budget(NamedTuple):
 def gradient(alpha, choice, g_gate):
   """Eq. 5 for one draw: grad_alpha log p(Z_b) * dL/dZ_b^s, block by block.
 
-  Its mean over draws is the gradient of E[L] exactly where L is linear in every Z_b, such as for a sum of what the
-  blocks give; through further layers dL/dZ_b^s is the first-order credit of what was chosen, and so is its mean.
+  Its mean over draws is the gradient of E[L] exactly where L is linear in every Z_b, such as for a
+  sum of what the blocks give; through further layers dL/dZ_b^s is the first-order credit of what
+  was chosen, and so is its mean.
 
   Args:
     alpha: [B, N] logits.
@@ -48,7 +50,8 @@ def gradient(alpha, choice, g_gate):
 
 
 def decided(alpha, margin):
-  """Blocks whose two likeliest choices differ by `margin` or more in probability: bool [B] (DSNAS's early stop).
+  """Blocks whose two likeliest choices differ by `margin` or more in probability: bool [B] (DSNAS's
+  early stop).
 
   A margin of 0 means never.
   """
@@ -57,7 +60,8 @@ def decided(alpha, margin):
 
 
 def sample(key, alpha, fixed):
-  """A path: int32 [B]. A block that is `fixed` (bool [B]) has its likeliest choice, another draws from softmax."""
+  """A path: int32 [B]. A block that is `fixed` (bool [B]) has its likeliest choice, another draws
+  from softmax."""
   drawn = jax.random.categorical(key, alpha)
   return jnp.where(fixed, jnp.argmax(alpha, -1), drawn).astype(jnp.int32)
 
@@ -70,16 +74,16 @@ def cost(costs, path):
 def sample_within(key, alpha, fixed, costs, budget, otherwise, tries=100):
   """`sample` given that the path costs at most `budget`, by rejection (Eq. 1).
 
-  The gradient of `gradient` is that of the distribution without a budget: its mean over these draws is not that of
-  E[L | within the budget], whose score has a mean of its own.
+  The gradient of `gradient` is that of the distribution without a budget: its mean over these draws
+  is not that of E[L | within the budget], whose score has a mean of its own.
 
   Args:
     key: PRNG key; draw i uses fold_in(key, i).
     alpha, fixed: as of `sample`.
     costs: float [B, N].
     budget: largest sum of costs.
-    otherwise: int [B], the path that is taken after `tries` draws beyond the budget, such as where the choices that are
-      fixed leave nothing within it.
+    otherwise: int [B], the path that is taken after `tries` draws beyond the budget, such as where
+      the choices that are fixed leave nothing within it.
     tries: draws.
 
   Returns:
@@ -87,22 +91,26 @@ def sample_within(key, alpha, fixed, costs, budget, otherwise, tries=100):
   """
   draw = lambda i: sample(jax.random.fold_in(key, i), alpha, fixed)
   too_much = lambda path: cost(costs, path) > budget
-  path = lax.while_loop(lambda x: too_much(x[1]) & (x[0] < tries), lambda x: (x[0] + 1, draw(x[0])), (1, draw(0)))[1]
+  path = lax.while_loop(lambda x: too_much(x[1]) & (x[0] < tries), lambda x: (x[0] + 1, draw(x[0])),
+                        (1, draw(0)))[1]
   return jnp.where(too_much(path), otherwise, path).astype(jnp.int32)
 
 
 def expected_cost(alpha, costs):
-  """E[cost] = sum_b softmax(alpha_b) . costs_b: [], the exact mean over paths, differentiable in alpha."""
+  """E[cost] = sum_b softmax(alpha_b) . costs_b: [], the exact mean over paths, differentiable in
+  alpha."""
   return jnp.sum(jax.nn.softmax(alpha) * jnp.asarray(costs, alpha.dtype))
 
 
 def penalty(alpha, budget):
-  """max(0, E[c] / C - 1) of a `Budget`, c what a path costs as a whole: [], 0 within it (Eq. 1 as a penalty)."""
+  """max(0, E[c] / C - 1) of a `Budget`, c what a path costs as a whole: [], 0 within it (Eq. 1 as a
+  penalty)."""
   return jax.nn.relu(expected_cost(alpha, budget.costs) - budget.left) / budget.limit
 
 
 def likeliest_path(alpha, costs=None, budget=None):
-  """The path of the largest probability, among those within a budget where there is one. Numpy, exact.
+  """The path of the largest probability, among those within a budget where there is one. Numpy,
+  exact.
 
   Args:
     alpha: [B, N] logits.
@@ -122,7 +130,8 @@ def likeliest_path(alpha, costs=None, budget=None):
   costs = np.asarray(costs, np.int64)
   # What the blocks to come cost at least.
   least = np.append(np.cumsum(costs.min(-1)[::-1])[::-1], 0)
-  # Of the beginnings of paths, those of which no other is both cheaper and likelier: (cost, log p), and how they came.
+  # Of the beginnings of paths, those of which no other is both cheaper and likelier: (cost, log p),
+  # and how they came.
   spent, score, trail = np.zeros(1, np.int64), np.zeros(1), []
   for b in range(len(alpha)):
     new_cost, new_score = (spent[:, None] + costs[b]).ravel(), (score[:, None] + log_p[b]).ravel()

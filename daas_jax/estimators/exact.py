@@ -1,7 +1,9 @@
-"""Exact gradients through the inner step, by automatic differentiation: what every estimator is held against.
+"""Exact gradients through the inner step, by automatic differentiation: what every estimator is
+held against.
 
-They form second derivatives and visit every element of a space, so they are for laboratories and tests, not for a
-search. Any loss that JAX can differentiate will do; an inner step may be any optax transformation.
+They form second derivatives and visit every element of a space, so they are for laboratories and
+tests, not for a search. Any loss that JAX can differentiate will do; an inner step may be any optax
+transformation.
 """
 
 import jax
@@ -18,13 +20,16 @@ def through_inner_steps(outer, gradient, optimizer, theta, x, steps=1, opt_state
   Args:
     outer: (theta, x) -> scalar, such as a validation loss.
     gradient: (theta, x) -> the gradient of the inner loss, a pytree like theta.
-    optimizer: an optax transformation, or a function x -> transformation where x sets the optimizer (a learning rate).
+    optimizer: an optax transformation, or a function x -> transformation where x sets the optimizer
+      (a learning rate).
     theta, x: pytrees.
     steps: T >= 1.
-    opt_state: the optimizer's state before the first step (momentum of a running search); its own start by default.
+    opt_state: the optimizer's state before the first step (momentum of a running search); its own
+      start by default.
 
   Returns:
-    (gradient with respect to x, theta_T). Nothing is written to theta or opt_state: the steps are virtual.
+    (gradient with respect to x, theta_T). Nothing is written to theta or opt_state: the steps are
+    virtual.
   """
   def unrolled_loss(x):
     chosen = optimizer(x) if callable(optimizer) else optimizer
@@ -34,21 +39,24 @@ def through_inner_steps(outer, gradient, optimizer, theta, x, steps=1, opt_state
 
 
 def expected_gradient(loss, theta, weights, xs, chunk=1):
-  """sum_x weights(x) * grad_theta loss(theta, x), with memory for `chunk` elements at a time, backward too.
+  """sum_x weights(x) * grad_theta loss(theta, x), with memory for `chunk` elements at a time,
+  backward too.
 
   Args:
     loss: (theta, x) -> scalar.
     theta: pytree.
     weights: [n], such as the probabilities of all x.
     xs: pytree with a leading axis [n].
-    chunk: elements computed at once, by vmap. With 1 there is no vmap: a loss with a `lax.switch` on x (such as an
-      image operation) then computes one branch and not all of them.
+    chunk: elements computed at once, by vmap. With 1 there is no vmap: a loss with a `lax.switch`
+      on x (such as an image operation) then computes one branch and not all of them.
 
   Returns:
-    A pytree like theta, differentiable in theta and weights; the backward pass computes every chunk again.
+    A pytree like theta, differentiable in theta and weights; the backward pass computes every chunk
+    again.
   """
   padding = -weights.shape[0] % chunk
-  fill = lambda a: jnp.concatenate([a, jnp.repeat(a[:1], padding, 0)]).reshape(-1, chunk, *a.shape[1:])
+  fill = lambda a: jnp.concatenate([a, jnp.repeat(a[:1], padding, 0)]).reshape(
+      -1, chunk, *a.shape[1:])
 
   @jax.checkpoint
   def of_chunk(theta, weights, xs):
@@ -65,12 +73,14 @@ def expected_gradient(loss, theta, weights, xs, chunk=1):
   return lax.scan(add, jax.tree.map(jnp.zeros_like, theta), operands)[0]
 
 
-def policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, optimizer, steps=1, opt_state=None,
-                    chunk=1):
-  """grad_gamma L_val(theta'(gamma)) by automatic differentiation THROUGH the inner steps, the expectation enumerated.
+def policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, optimizer, steps=1,
+                    opt_state=None, chunk=1):
+  """grad_gamma L_val(theta'(gamma)) by automatic differentiation THROUGH the inner steps, the
+  expectation enumerated.
 
-  Each inner step descends E_Gamma[L_train(theta, Gamma)] = sum_Gamma p(Gamma; gamma) L_train(theta, Gamma). For one
-  plain SGD step this is what DAAS Eq. 10-13 claim to equal (and do: tests/estimators/test_exact.py).
+  Each inner step descends E_Gamma[L_train(theta, Gamma)] = sum_Gamma p(Gamma; gamma) L_train(theta,
+  Gamma). For one plain SGD step this is what DAAS Eq. 10-13 claim to equal (and do:
+  tests/estimators/test_exact.py).
 
   Args:
     val_loss: theta -> scalar.
@@ -78,7 +88,8 @@ def policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, opti
     log_prob: (gamma, policy) -> scalar.
     theta, gamma: pytrees.
     policies: pytree with a leading axis [n], every policy of the space once.
-    optimizer, steps, opt_state: the inner steps, as in `through_inner_steps`; `optax.sgd(xi)` is the paper's.
+    optimizer, steps, opt_state: the inner steps, as in `through_inner_steps`; `optax.sgd(xi)` is
+      the paper's.
     chunk: policies computed at once, as in `expected_gradient`.
 
   Returns:
@@ -87,13 +98,17 @@ def policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, opti
   def gradient(theta, gamma):
     p = jnp.exp(jax.vmap(log_prob, (None, 0))(gamma, policies))
     return expected_gradient(train_loss, theta, p, policies, chunk)
-  return through_inner_steps(lambda theta, _: val_loss(theta), gradient, optimizer, theta, gamma, steps, opt_state)
+
+  return through_inner_steps(lambda theta, _: val_loss(theta), gradient, optimizer, theta, gamma,
+                             steps, opt_state)
 
 
 def enumerated_policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, xi):
-  """DAAS Eq. 10-13 with the expectation over policies enumerated: one plain SGD step, no second derivative.
+  """DAAS Eq. 10-13 with the expectation over policies enumerated: one plain SGD step, no second
+  derivative.
 
-  Arguments and result as in `policy_gradient`, xi the step. Memory: one gradient, as it visits the policies twice.
+  Arguments and result as in `policy_gradient`, xi the step. Memory: one gradient, as it visits the
+  policies twice.
   """
   p = jnp.exp(jax.vmap(log_prob, (None, 0))(gamma, policies))
   theta_prime = unrolled.inner_step(theta, expected_gradient(train_loss, theta, p, policies), xi)
@@ -103,24 +118,28 @@ def enumerated_policy_gradient(val_loss, train_loss, log_prob, theta, gamma, pol
 
 
 def hyper_gradient(val_loss, train_loss, theta, hyper, optimizer, steps=1, opt_state=None):
-  """d L_val(theta_T(hyper)) / d hyper for hyper-parameters of the loss or of the optimizer (DiffAutoML Eq. 6-7).
+  """d L_val(theta_T(hyper)) / d hyper for hyper-parameters of the loss or of the optimizer
+  (DiffAutoML Eq. 6-7).
 
   Args:
     val_loss: theta -> scalar.
-    train_loss: (theta, hyper) -> scalar, such as cross-entropy + hyper['weight_decay'] / 2 * |theta|^2.
+    train_loss: (theta, hyper) -> scalar, such as cross-entropy + hyper['weight_decay'] / 2 *
+      |theta|^2.
     theta, hyper: pytrees.
-    optimizer: as in `through_inner_steps`; `lambda hyper: optax.sgd(hyper['lr'])` differentiates the learning rate.
+    optimizer: as in `through_inner_steps`; `lambda hyper: optax.sgd(hyper['lr'])` differentiates
+      the learning rate.
     steps, opt_state: as there.
 
   Returns:
     (gradient with respect to hyper, theta_T).
   """
-  return through_inner_steps(lambda theta, _: val_loss(theta), jax.grad(train_loss), optimizer, theta, hyper, steps,
-                             opt_state)
+  return through_inner_steps(lambda theta, _: val_loss(theta), jax.grad(train_loss), optimizer,
+                             theta, hyper, steps, opt_state)
 
 
 def arch_gradient(val_loss, train_loss, theta, alpha, optimizer, steps=1, opt_state=None):
-  """d L_val(theta_T(alpha), alpha) / d alpha, DARTS's true second-order gradient (its Eq. 6, no finite difference).
+  """d L_val(theta_T(alpha), alpha) / d alpha, DARTS's true second-order gradient (its Eq. 6, no
+  finite difference).
 
   Args:
     val_loss, train_loss: (theta, alpha) -> scalar.
@@ -130,7 +149,8 @@ def arch_gradient(val_loss, train_loss, theta, alpha, optimizer, steps=1, opt_st
   Returns:
     (gradient with respect to alpha: the direct term and the one through theta_T, theta_T).
   """
-  return through_inner_steps(val_loss, jax.grad(train_loss), optimizer, theta, alpha, steps, opt_state)
+  return through_inner_steps(val_loss, jax.grad(train_loss), optimizer, theta, alpha, steps,
+                             opt_state)
 
 
 def expected_loss_gradient(loss, log_prob, alpha, xs):

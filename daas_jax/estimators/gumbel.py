@@ -1,4 +1,5 @@
-"""Straight-through Gumbel samples: hard forward, soft backward (DAAS Eq. 7-8), and the schedule of tau."""
+"""Straight-through Gumbel samples: hard forward, soft backward (DAAS Eq. 7-8), and the schedule of
+tau."""
 
 import jax
 from jax import lax
@@ -19,7 +20,8 @@ def one_hot(key, logits, tau):
     tau: temperature > 0 of the soft sample. The hard sample does not depend on it.
 
   Returns:
-    [..., O]: forward one_hot(argmax(log p + g)), backward softmax((log p + g) / tau), g ~ Gumbel(0, 1).
+    [..., O]: forward one_hot(argmax(log p + g)), backward softmax((log p + g) / tau), g ~ Gumbel(0,
+      1).
   """
   noisy = jax.nn.log_softmax(logits) + jax.random.gumbel(key, logits.shape, logits.dtype)
   hard = jax.nn.one_hot(jnp.argmax(noisy, -1), logits.shape[-1], dtype=logits.dtype)
@@ -27,7 +29,8 @@ def one_hot(key, logits, tau):
 
 
 def bernoulli(key, logits, tau):
-  """A straight-through sample of Bernoulli(sigmoid(logits)): 0 or 1, with the gradient of sigmoid((logits + g) / tau).
+  """A straight-through sample of Bernoulli(sigmoid(logits)): 0 or 1, with the gradient of
+  sigmoid((logits + g) / tau).
 
   Args:
     key: PRNG key.
@@ -57,6 +60,7 @@ def top_k(key, logits, tau, k=2):
 
 
 def linear_tau(step, total_steps, start=10.0, end=0.1):
-  """Temperature at `step` of `total_steps`: linear from start to end (GDAS's schedule), clipped outside."""
+  """Temperature at `step` of `total_steps`: linear from start to end (GDAS's schedule), clipped
+  outside."""
   fraction = jnp.clip(step / jnp.maximum(total_steps - 1, 1), 0.0, 1.0)
   return start + (end - start) * fraction

@@ -1,7 +1,9 @@
-"""Hyper-gradient: of the validation loss with respect to an optimizer's settings, through one of its steps.
+"""Hyper-gradient: of the validation loss with respect to an optimizer's settings, through one of
+its steps.
 
-DiffAutoML Eq. 6-7: theta' = OP(theta, eta, grad L_train), eta <- eta - beta grad_eta L_val(theta'(eta)), theta being
-held independent of eta. The settings are positive numbers, kept as their logarithms.
+DiffAutoML Eq. 6-7: theta' = OP(theta, eta, grad L_train), eta <- eta - beta grad_eta
+L_val(theta'(eta)), theta being held independent of eta. The settings are positive numbers, kept as
+their logarithms.
 """
 
 import jax
@@ -24,15 +26,16 @@ def step(make, eta, gradient, opt_state, theta):
   """One step of an optimizer, and the way back through it (Eq. 6).
 
   Args:
-    make: {name: value []} -> optax transformation, such as lambda v: optax.sgd(v['lr'], 0.9). The structure of its
-      state must not depend on the values.
+    make: {name: value []} -> optax transformation, such as lambda v: optax.sgd(v['lr'], 0.9). The
+      structure of its state must not depend on the values.
     eta: {name: logarithm of the value []}.
     gradient: of the training loss at theta.
     opt_state: the optimizer's state.
     theta: parameters.
 
   Returns:
-    (theta', the optimizer's new state, pullback) with pullback: gradient of a loss at theta' -> its gradient with
+    (theta', the optimizer's new state, pullback) with pullback: gradient of a loss at theta' -> its
+      gradient with
     respect to eta (Eq. 7), that is through the logarithms.
   """
   def after(eta):

@@ -1,9 +1,10 @@
 """A step of a bilevel search as a list of gradient passes, run by ONE compiled gradient program.
 
-All the systems here spend their time in the same computation, the gradient of a loss with respect to (theta, z) at
-some weights, architecture and batch. Compiling it once for each place where an algorithm mentions a gradient would
-take minutes. So a step is written as data: a table of passes, in which each row says at which point it is evaluated,
-whether its gradient is kept in a register, and with which weight it enters a sum. A loop runs the rows.
+All the systems here spend their time in the same computation, the gradient of a loss with respect
+to (theta, z) at some weights, architecture and batch. Compiling it once for each place where an
+algorithm mentions a gradient would take minutes. So a step is written as data: a table of passes,
+in which each row says at which point it is evaluated, whether its gradient is kept in a register,
+and with which weight it enters a sum. A loop runs the rows.
 """
 
 from typing import Any, NamedTuple
@@ -20,9 +21,10 @@ class Passes(NamedTuple):
   """A table of P passes over R registers.
 
   Attributes:
-    inputs: pytree with a leading axis [P], what the gradient function needs to know of each row (indices of samples,
-      policies, batches).
-    point: [P, R]; row p is evaluated at theta + sum_r point[p, r] * register_r, or at what else `run` makes of it.
+    inputs: pytree with a leading axis [P], what the gradient function needs to know of each row
+      (indices of samples, policies, batches).
+    point: [P, R]; row p is evaluated at theta + sum_r point[p, r] * register_r, or at what else
+      `run` makes of it.
     store: int32 [P]; the register that receives the row's gradient, or R (or more) for none.
     weight: [P]; the factor with which the row's gradient enters `Results.total`.
   """
@@ -36,8 +38,10 @@ class Results(NamedTuple):
   """What a table of passes gives.
 
   Attributes:
-    outputs: pytree [P, ...], the gradient function's first result, row by row; zeros for rows that were not run.
-    dots: [P, R], <gradient of row p, register r> with the registers as they stood before the row was stored.
+    outputs: pytree [P, ...], the gradient function's first result, row by row; zeros for rows that
+      were not run.
+    dots: [P, R], <gradient of row p, register r> with the registers as they stood before the row
+      was stored.
     total: pytree like theta, sum_p weight[p] * gradient_p.
   """
   outputs: Any
@@ -47,7 +51,8 @@ class Results(NamedTuple):
 
 def linear(theta, coefficients, registers):
   """theta + sum_r coefficients[r] * register_r."""
-  return jax.tree.map(lambda t, r: t + jnp.tensordot(coefficients.astype(r.dtype), r, 1), theta, registers)
+  return jax.tree.map(lambda t, r: t + jnp.tensordot(coefficients.astype(r.dtype), r, 1), theta,
+                      registers)
 
 
 def run(gradient, theta, passes, count=None, point=linear, unroll=False):
@@ -57,14 +62,17 @@ def run(gradient, theta, passes, count=None, point=linear, unroll=False):
     gradient: (theta, inputs of one row) -> (outputs, gradient with respect to theta).
     theta: pytree of weights.
     passes: the table.
-    count: int32 [] (may be traced), number of rows to run; all of them by default. Rows that are not run cost
-      nothing: phases of an algorithm that need different numbers of passes share one compiled program.
-    point: (theta, row of passes.point, registers [R, ...]) -> where the row is evaluated: an optimizer's step, say.
-    unroll: compile every row anew instead of one loop of them all; takes no `count`. On CPU XLA's convolutions are
-      several times slower inside a loop.
+    count: int32 [] (may be traced), number of rows to run; all of them by default. Rows that are
+      not run cost nothing: phases of an algorithm that need different numbers of passes share one
+      compiled program.
+    point: (theta, row of passes.point, registers [R, ...]) -> where the row is evaluated: an
+      optimizer's step, say.
+    unroll: compile every row anew instead of one loop of them all; takes no `count`. On CPU XLA's
+      convolutions are several times slower inside a loop.
 
   Returns:
-    `Results`. Memory: R + 2 copies of theta and one gradient program, however many rows there are. Not
+    `Results`. Memory: R + 2 copies of theta and one gradient program, however many rows there are.
+      Not
     differentiable in reverse mode (a loop of traced length).
   """
   n_passes, n_registers = passes.point.shape

@@ -1,10 +1,12 @@
-"""RELAX for one categorical variable (Grathwohl et al. 2018): the score function with a differentiable control variate.
+"""RELAX for one categorical variable (Grathwohl et al. 2018): the score function with a
+differentiable control variate.
 
-  (f(b) - c(z~)) grad log p(b) + grad c(z) - grad c(z~),   b = argmax z,  z = log p + Gumbel noise,  z~ ~ p(z | b)
+  (f(b) - c(z~)) grad log p(b) + grad c(z) - grad c(z~),   b = argmax z,  z = log p + Gumbel noise,
+  z~ ~ p(z | b)
 
-is unbiased for any c. DADA's code takes a finite difference of this in theta; there both c terms, which do not depend
-on theta, cancel, and the plain score function is left (`tests/estimators/test_relax.py` shows it). Here f is the
-alignment itself, so c stays.
+is unbiased for any c. DADA's code takes a finite difference of this in theta; there both c terms,
+which do not depend on theta, cancel, and the plain score function is left
+(`tests/estimators/test_relax.py` shows it). Here f is the alignment itself, so c stays.
 """
 
 import jax
@@ -42,7 +44,8 @@ def gradient(key, log_p, gamma, b, f, surrogate):
     A pytree like gamma.
   """
   key_z, key_tilde = jax.random.split(key)
-  # The noise that made b the sample, drawn after the fact: z(gamma) = log p(gamma) + noise is then reparametrised.
+  # The noise that made b the sample, drawn after the fact: z(gamma) = log p(gamma) + noise is then
+  # reparametrised.
   now = lax.stop_gradient(log_p(gamma))
   noise = lax.stop_gradient(conditional(key_z, now, b) - now)
 

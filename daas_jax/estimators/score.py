@@ -1,11 +1,13 @@
-"""The score-function (REINFORCE) estimator: sum of f(x) * grad log p(x) over samples, and its baselines."""
+"""The score-function (REINFORCE) estimator: sum of f(x) * grad log p(x) over samples, and its
+baselines."""
 
 import jax
 import jax.numpy as jnp
 
 
 def score_gradient(log_prob, gamma, samples, coefficients):
-  """sum_n c_n * grad_gamma log p(x_n; gamma), by one backward pass through the vmapped log-probability.
+  """sum_n c_n * grad_gamma log p(x_n; gamma), by one backward pass through the vmapped
+  log-probability.
 
   Args:
     log_prob: (gamma, one sample) -> scalar log-probability.
@@ -17,7 +19,8 @@ def score_gradient(log_prob, gamma, samples, coefficients):
     A pytree like gamma.
   """
   def surrogate(gamma):
-    return jnp.vdot(jax.lax.stop_gradient(coefficients), jax.vmap(log_prob, (None, 0))(gamma, samples))
+    return jnp.vdot(jax.lax.stop_gradient(coefficients),
+                    jax.vmap(log_prob, (None, 0))(gamma, samples))
   return jax.grad(surrogate)(gamma)
 
 
@@ -30,12 +33,15 @@ def leave_one_out(s):
   """The mean of the other rows, for every sample.
 
   Args:
-    s: [n, m], alignments of n independent draws of (architecture, theta') with m policies each; n * m >= 2.
+    s: [n, m], alignments of n independent draws of (architecture, theta') with m policies each; n *
+      m >= 2.
 
   Returns:
-    [n, m]. For n >= 2 the mean over all policies of the other n - 1 rows: nothing in those depends on this row's
-    policies, so the expectation of the estimator is unchanged, exactly. For n = 1 the mean over the other m - 1
-    policies of the row: where theta' was built from the same policies, that shifts the expectation by a term of
+    [n, m]. For n >= 2 the mean over all policies of the other n - 1 rows: nothing in those depends
+    on this row's policies, so the expectation of the estimator is unchanged, exactly. For n = 1 the
+    mean over the other m - 1
+    policies of the row: where theta' was built from the same policies, that shifts the expectation
+      by a term of
     order xi.
   """
   n, m = s.shape
@@ -48,9 +54,10 @@ def leave_one_out(s):
 def step_mean(s):
   """The mean of all alignments of the step, for every sample.
 
-  A sample's own alignment is part of it, so the expectation shrinks by (n - 1) / n for n independent samples, and the
-  standard deviation with it, against the mean of the n - 1 others. (Policies that share a theta' are not quite
-  independent: a shift of order xi, as in `leave_one_out` for one row.)
+  A sample's own alignment is part of it, so the expectation shrinks by (n - 1) / n for n
+  independent samples, and the standard deviation with it, against the mean of the n - 1 others.
+  (Policies that share a theta' are not quite independent: a shift of order xi, as in
+  `leave_one_out` for one row.)
   """
   return jnp.full_like(s, jnp.mean(s))
 
@@ -65,8 +72,8 @@ def update_moving_average(average, count, s, decay=0.9):
     decay: in (0, 1).
 
   Returns:
-    (new average, new count). The baseline of a step is `average / (1 - decay ** count)` from before its own update,
-    so it does not depend on the step's samples; 0 for count = 0.
+    (new average, new count). The baseline of a step is `average / (1 - decay ** count)` from before
+    its own update, so it does not depend on the step's samples; 0 for count = 0.
   """
   return decay * average + (1 - decay) * jnp.mean(s), count + 1
 

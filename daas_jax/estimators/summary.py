@@ -24,12 +24,12 @@ def summarise(draws, exact):
 
   Returns:
     `Summary`:
-      bias: |mean of the draws - exact| / |exact|, the part that the noise of a finite mean explains taken out in
-        squares; 0 where it explains all of it.
-      bias_error: the root mean square of that noise, sqrt(variance / n): what a bias must exceed to be seen.
-      variance: E|draw - mean|^2 / |exact|^2.
-      cosine_mean, cosine_p05, cosine_p95: of the cosine of one draw with the exact gradient, its mean, 5th and 95th
-        percentile; a draw that is zero counts as 0.
+      bias: |mean of the draws - exact| / |exact|, the part that the noise of a finite mean explains
+        taken out in squares; 0 where it explains all of it.
+      bias_error: the root mean square of that noise, sqrt(variance / n): what a bias must exceed to
+      be seen. variance: E|draw - mean|^2 / |exact|^2.
+      cosine_mean, cosine_p05, cosine_p95: of the cosine of one draw with the exact gradient, its
+        mean, 5th and 95th percentile; a draw that is zero counts as 0.
   """
   draws, exact = np.asarray(draws, np.float64), np.asarray(exact, np.float64)
   if not np.any(exact):
@@ -45,9 +45,11 @@ def summarise(draws, exact):
 
 
 def z_scores(draws, exact):
-  """(mean - exact) / standard error, coordinate by coordinate: [d]; 0 where a coordinate is exact in all draws.
+  """(mean - exact) / standard error, coordinate by coordinate: [d]; 0 where a coordinate is exact
+  in all draws.
 
-  An unbiased estimator keeps all of them within about 5 for some tens of coordinates (two-sided 6e-7 each).
+  An unbiased estimator keeps all of them within about 5 for some tens of coordinates (two-sided
+  6e-7 each).
   """
   draws, exact = np.asarray(draws, np.float64), np.asarray(exact, np.float64)
   error = draws.std(0, ddof=1) / np.sqrt(len(draws))

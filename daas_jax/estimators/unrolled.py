@@ -1,4 +1,5 @@
-"""Inner steps and what the one-step unrolled gradient of policy parameters is made of (DAAS Eq. 10-13).
+"""Inner steps and what the one-step unrolled gradient of policy parameters is made of (DAAS Eq.
+10-13).
 
 Everything takes and returns arrays; a loss is any function of (theta, ...) and a policy any pytree.
 """
@@ -13,25 +14,29 @@ from daas_jax.estimators import score
 
 
 def inner_step(theta, gradient, xi):
-  """theta' = theta - xi * gradient: one step of plain SGD (DAAS Eq. 10); writes no optimizer state."""
+  """theta' = theta - xi * gradient: one step of plain SGD (DAAS Eq. 10); writes no optimizer
+  state."""
   return trees.axpy(-xi, gradient, theta)
 
 
 def unroll(theta, gradient, optimizer, steps=1, opt_state=None):
-  """theta after inner steps of any optax transformation (SGD, momentum, Adam, ...), differentiable through them.
+  """theta after inner steps of any optax transformation (SGD, momentum, Adam, ...), differentiable
+  through them.
 
   Args:
     theta: pytree.
     gradient: theta -> a pytree like theta.
-    optimizer: an optax transformation. Adam's square root has no derivative at 0: give it eps_root > 0 (1e-12), or a
-      weight whose gradient is zero (an operation that was not sampled) makes the derivative NaN.
+    optimizer: an optax transformation. Adam's square root has no derivative at 0: give it eps_root
+      > 0 (1e-12), or a weight whose gradient is zero (an operation that was not sampled) makes the
+      derivative NaN.
     steps: number of steps >= 1.
     opt_state: its state before the first step; `optimizer.init(theta)` by default.
 
   Returns:
-    theta after the steps. Differentiate it with respect to anything that gradient or optimizer close over. Several
-    steps are one compiled loop whose backward pass computes each step again: memory for `steps` copies of theta and of
-    the optimizer's state, and the inside of one step.
+    theta after the steps. Differentiate it with respect to anything that gradient or optimizer
+    close over. Several
+    steps are one compiled loop whose backward pass computes each step again: memory for `steps`
+    copies of theta and of the optimizer's state, and the inside of one step.
   """
   def step(carry, _):
     theta, state = carry
@@ -51,7 +56,8 @@ def alignments(g_val, train_gradients):
 
   Args:
     g_val: pytree like theta, the gradient of the validation loss at theta'.
-    train_gradients: the same pytree with a leading axis [n], gradients of the training loss at theta, a policy each.
+    train_gradients: the same pytree with a leading axis [n], gradients of the training loss at
+      theta, a policy each.
 
   Returns:
     [n]; of none, [0].
@@ -62,13 +68,15 @@ def alignments(g_val, train_gradients):
 
 
 def finite_difference(f, theta, v, r=0.01):
-  """df(theta + eps v)/d eps at 0, as (f(theta + eps v) - f(theta - eps v)) / (2 eps), eps = r / |v| (DARTS, DADA).
+  """df(theta + eps v)/d eps at 0, as (f(theta + eps v) - f(theta - eps v)) / (2 eps), eps = r / |v|
+  (DARTS, DADA).
 
   Args:
-    f: theta -> pytree of arrays: a loss, for an alignment; a gradient, for a row of a mixed second derivative.
+    f: theta -> pytree of arrays: a loss, for an alignment; a gradient, for a row of a mixed second
+      derivative.
     theta, v: pytrees of one structure.
-    r: length of the step in weight space; 0.01 in DARTS's and in DADA's code. The error is of order r^2 plus
-      rounding of order 1e-7 |f| |v| / r in float32.
+    r: length of the step in weight space; 0.01 in DARTS's and in DADA's code. The error is of order
+      r^2 plus rounding of order 1e-7 |f| |v| / r in float32.
   """
   eps = r / trees.norm(v)
   plus, minus = f(trees.axpy(eps, v, theta)), f(trees.axpy(-eps, v, theta))
@@ -82,7 +90,8 @@ def policy_gradient(log_prob, gamma, policies, s, b, xi):
     log_prob: (gamma, policy) -> scalar.
     gamma: policy parameters, a pytree.
     policies: pytree with leading axes [n_arch, n_aug].
-    s: [n_arch, n_aug], s_ij = <grad L_val(theta'_i, z_i), grad_theta L_train(theta, z_i, Gamma_ij(D))>.
+    s: [n_arch, n_aug], s_ij = <grad L_val(theta'_i, z_i), grad_theta L_train(theta, z_i,
+      Gamma_ij(D))>.
     b: [n_arch, n_aug], baselines; see `daas_jax.estimators.score`.
     xi: step of the inner update.
 

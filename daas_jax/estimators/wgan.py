@@ -1,4 +1,5 @@
-"""Wasserstein distance by a critic with gradient penalty, WGAN-GP (Gulrajani et al. 2017, Eq. 3 and Alg. 1)."""
+"""Wasserstein distance by a critic with gradient penalty, WGAN-GP (Gulrajani et al. 2017, Eq. 3 and
+Alg. 1)."""
 
 import jax
 import jax.numpy as jnp
@@ -27,12 +28,12 @@ def interpolate(eps, real, fake):
 def gradient_penalty(critic, x_hat, weight=10.0):
   """weight * E[(||grad D(x_hat)||_2 - 1)^2], []; differentiable in what `critic` is made of.
 
-  The norm is over the whole image, all axes but the first. (The public Faster AutoAugment code has it over the channels
-  alone, and asks for a gradient of norm 1 in every pixel.)
+  The norm is over the whole image, all axes but the first. (The public Faster AutoAugment code has
+  it over the channels alone, and asks for a gradient of norm 1 in every pixel.)
 
   Args:
-    critic: x [B, ...] -> values [B]. One that normalises over the batch ties its images together: an image's gradient
-      is then that of the sum of all values, as in the public code.
+    critic: x [B, ...] -> values [B]. One that normalises over the batch ties its images together:
+      an image's gradient is then that of the sum of all values, as in the public code.
     x_hat: [B, ...], see `interpolate`.
     weight: lambda.
   """

@@ -1,8 +1,9 @@
-"""What a search left in its workdir, and files that a flag names: found, or one line that says what to give."""
+"""What a search left in its workdir, and files that a flag names: found, or one line that says what
+to give."""
 
+from collections.abc import Iterable
 import difflib
 import os
-from collections.abc import Iterable
 
 from daas_jax.errors import BadInput
 from daas_jax.files import storage
@@ -19,7 +20,8 @@ def of_search(folder: str | None, name: str) -> str:
     BadInput: it is not there.
   """
   if not folder:
-    raise BadInput(f'the searched {name} is asked for, but no search is given: add --search=WORKDIR')
+    raise BadInput(
+        f'the searched {name} is asked for, but no search is given: add --search=WORKDIR')
   path = os.path.join(folder, f'{name}.json')
   if not storage.is_file(path):
     raise BadInput(f'{folder} holds no {name}.json: give the workdir of a finished search')

@@ -1,5 +1,5 @@
-"""metrics.jsonl and history.jsonl: one JSON object a line, in the order of steps; the truth about a run, from which
-figures are made."""
+"""metrics.jsonl and history.jsonl: one JSON object a line, in the order of steps; the truth about a
+run, from which figures are made."""
 
 import json
 import os
@@ -14,8 +14,8 @@ class MetricsFile:
 
   Args:
     path: the file; made if it is not there.
-    last_step: lines of later steps are dropped, as is what `read` passes over: a line cut short belongs to work that
-      a resumed run does again.
+    last_step: lines of later steps are dropped, as is what `read` passes over: a line cut short
+      belongs to work that a resumed run does again.
   """
 
   def __init__(self, path, last_step):
@@ -29,7 +29,8 @@ class MetricsFile:
     """Appends one row (a dict of plain values with a 'step').
 
     Raises:
-      OSError: it cannot be written. The file is whole then, and the row is kept for the next `write` or `flush`.
+      OSError: it cannot be written. The file is whole then, and the row is kept for the next
+        `write` or `flush`.
     """
     self._unwritten += _line(row).encode()
     self.flush()
@@ -55,7 +56,8 @@ def _line(row):
 
 
 def read(path):
-  """The whole rows of a metrics file, [] where there is none; passes over lines that are cut, damaged or of others."""
+  """The whole rows of a metrics file, [] where there is none; passes over lines that are cut,
+  damaged or of others."""
   rows = []
   if storage.exists(path):
     with storage.opened(path) as file:
@@ -70,5 +72,6 @@ def read(path):
 
 
 def plain(array):
-  """Nested lists of floats of 6 significant digits: as fine as float32, and a third of its length as text."""
+  """Nested lists of floats of 6 significant digits: as fine as float32, and a third of its length
+  as text."""
   return [plain(x) for x in array] if np.ndim(array) else float(f'{float(array):.6g}')

@@ -1,21 +1,23 @@
-"""A workdir in an object store (`--workdir=gs://bucket/run`): a local copy that the run works in, and its mirror there.
+"""A workdir in an object store (`--workdir=gs://bucket/run`): a local copy that the run works in,
+and its mirror there.
 
-An object store has no append, no lock and no rename of a folder; a put of one object is whole or not there. So the run
-keeps the workdir in a temporary local folder, with all that a local workdir has, and a thread puts what has changed
-into the store every `PERIOD` seconds and at the end. There
+An object store has no append, no lock and no rename of a folder; a put of one object is whole or
+not there. So the run keeps the workdir in a temporary local folder, with all that a local workdir
+has, and a thread puts what has changed into the store every `PERIOD` seconds and at the end. There
 
   NAME             a file of the workdir, put anew as a whole where it has changed
   checkpoints/STEP.zip   a checkpoint: one object, so that it is whole or not there
   .lock            {"host", "pid", "id", "time"} of the run that uses the workdir
 
-A checkpoint is put after the lines that were written before it: a run that is resumed elsewhere has them. What is lost
-with a machine is at most `PERIOD` seconds and the checkpoint in them.
+A checkpoint is put after the lines that were written before it: a run that is resumed elsewhere has
+them. What is lost with a machine is at most `PERIOD` seconds and the checkpoint in them.
 
-The lock is put, and read again after `SETTLE` seconds: the last of two runs that start at once keeps it. The thread
-puts it anew with the time. It is taken over where its process is gone from this host, or after `LEASE` seconds of
-silence (the clocks of the hosts must agree to less than that): a run that finds one waits for either, as what is
-started again on another machine, or as the same number in another container, does not see that its process is gone. A
-run whose lock was taken over ends and puts nothing more.
+The lock is put, and read again after `SETTLE` seconds: the last of two runs that start at once
+keeps it. The thread puts it anew with the time. It is taken over where its process is gone from
+this host, or after `LEASE` seconds of silence (the clocks of the hosts must agree to less than
+that): a run that finds one waits for either, as what is started again on another machine, or as the
+same number in another container, does not see that its process is gone. A run whose lock was taken
+over ends and puts nothing more.
 """
 
 import contextlib
@@ -32,8 +34,8 @@ import time
 import uuid
 import zipfile
 
-from daas_jax.files import storage
 from daas_jax.errors import BadInput
+from daas_jax.files import storage
 
 PERIOD, SETTLE, LEASE = 30.0, 1.0, 180.0  # seconds
 _TRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds between them, at the end of a run
@@ -79,7 +81,7 @@ class Mirror:
     except BadInput as error:
       raise BadInput(str(error).replace(self.folder, self.url)) from error
 
-  # --- files ----------------------------------------------------------------------------------------------------
+  # --- files --------------------------------------------------------------------------------------
 
   def pull(self):
     """Fetches the files into the local folder; of the checkpoints, only that there are some."""
@@ -101,9 +103,11 @@ class Mirror:
     return [int(name[:-4]) for name in names if name.endswith('.zip') and name[:-4].isdecimal()]
 
   def pull_checkpoints(self):
-    """Fetches the checkpoints; what is left of a damaged one is for the reader of checkpoints to pass over."""
+    """Fetches the checkpoints; what is left of a damaged one is for the reader of checkpoints to
+    pass over."""
     for step in self._steps():
-      name, folder = f'{_CHECKPOINTS}/{step}.zip', os.path.join(self.folder, _CHECKPOINTS, str(step))
+      name, folder = f'{_CHECKPOINTS}/{step}.zip', os.path.join(self.folder, _CHECKPOINTS,
+                                                                str(step))
       os.makedirs(folder, exist_ok=True)
       packed = os.path.join(self._home, 'fetched.zip')
       _write(packed, storage.read_bytes(self._at(name)))
@@ -118,7 +122,8 @@ class Mirror:
       self._put[name] = _form(folder)
 
   def push(self):
-    """Puts what has changed: first the files, then the checkpoints that were there before; then drops old ones.
+    """Puts what has changed: first the files, then the checkpoints that were there before; then
+    drops old ones.
 
     Raises:
       OSError: something could not be put.
@@ -133,12 +138,15 @@ class Mirror:
       self._push_checkpoint(step, form)
     kept = {f'{_CHECKPOINTS}/{step}.zip' for step in self._finished()} | {
         f'{_CHECKPOINTS}/{step}.zip' for step in checkpoints}
-    for name in [name for name in self._put if name.startswith(f'{_CHECKPOINTS}/') and name not in kept]:
+    for name in [
+        name for name in self._put if name.startswith(f'{_CHECKPOINTS}/') and name not in kept
+    ]:
       storage.remove(self._at(name))
       del self._put[name]
 
   def _finished(self):
-    """{step: form} of the local checkpoints; orbax gives a folder its number when everything is in it."""
+    """{step: form} of the local checkpoints; orbax gives a folder its number when everything is in
+    it."""
     home, out = os.path.join(self.folder, _CHECKPOINTS), {}
     for name in os.listdir(home) if os.path.isdir(home) else ():
       with contextlib.suppress(FileNotFoundError):  # dropped in this moment
@@ -152,7 +160,8 @@ class Mirror:
       form = _form(local)
       if self._put.get(name) != form:
         with open(local, 'rb') as file:
-          storage.put(self._at(name), io.BytesIO(file.read()))  # of one moment: the run may append to it
+          # of one moment: the run may append to it
+          storage.put(self._at(name), io.BytesIO(file.read()))
         self._put[name] = form
 
   def _push_checkpoint(self, step, form):
@@ -164,7 +173,8 @@ class Mirror:
       with zipfile.ZipFile(packed, 'w', zipfile.ZIP_STORED, strict_timestamps=False) as file:
         for way, _, names in os.walk(folder):
           for inside in names:
-            file.write(os.path.join(way, inside), os.path.relpath(os.path.join(way, inside), folder))
+            file.write(os.path.join(way, inside), os.path.relpath(os.path.join(way, inside),
+                                                                  folder))
       if _form(folder) != form:
         return
     except FileNotFoundError:  # dropped meanwhile for a newer one
@@ -174,7 +184,7 @@ class Mirror:
     os.remove(packed)
     self._put[name] = form
 
-  # --- the lock -------------------------------------------------------------------------------------------------
+  # --- the lock -----------------------------------------------------------------------------------
 
   def _holder(self):
     """What the lock says, None where there is none; of a damaged one {}."""
@@ -187,7 +197,12 @@ class Mirror:
     return found if isinstance(found, dict) else {}
 
   def _write_lock(self):
-    content = {'host': socket.gethostname(), 'pid': os.getpid(), 'id': self._id, 'time': time.time()}
+    content = {
+        'host': socket.gethostname(),
+        'pid': os.getpid(),
+        'id': self._id,
+        'time': time.time()
+    }
     storage.put(self._at(_LOCK), io.BytesIO(json.dumps(content).encode()))
 
   def lock(self):
@@ -200,7 +215,10 @@ class Mirror:
     if found is not None and not _stale(found):
       found = self._watched(found)
     if found is not None:
-      self._warn(f'{self.url} is taken over from {_who(found)}, which is no more or has been silent for long')
+      self._warn(
+          f'{self.url} is taken over from {_who(found)}, which is no more or has been silent for '
+          'long'
+      )
     self._write_lock()
     time.sleep(SETTLE)
     found = self._holder() or {}
@@ -208,9 +226,11 @@ class Mirror:
       raise self._used(found)
 
   def _watched(self, found):
-    """A lock that has become stale, or None where it was freed; BadInput where its run says that it is there."""
-    self._warn(f'{self.url} is locked by {_who(found)}: waiting until that is silent for {LEASE:.0f} s, or says that '
-               'it is there')
+    """A lock that has become stale, or None where it was freed; BadInput where its run says that it
+    is there."""
+    self._warn(
+        f'{self.url} is locked by {_who(found)}: waiting until that is silent for {LEASE:.0f} s, '
+        'or says that it is there')
     while not _stale(found):
       time.sleep(PERIOD / 4)
       now = self._holder()
@@ -222,8 +242,9 @@ class Mirror:
     return found
 
   def _used(self, found):
-    return BadInput(f'another process is using the workdir {self.url} ({_who(found)}): wait for it, or choose another '
-                    '--workdir')
+    return BadInput(
+        f'another process is using the workdir {self.url} ({_who(found)}): wait for it, or choose '
+        'another --workdir')
 
   def _still_own(self):
     found = self._holder()
@@ -232,7 +253,7 @@ class Mirror:
     self._lost = _who(found or {})
     return False
 
-  # --- the run --------------------------------------------------------------------------------------------------
+  # --- the run ------------------------------------------------------------------------------------
 
   def begin(self):
     """Takes the workdir, fetches what is in it, and starts the thread.
@@ -274,15 +295,19 @@ class Mirror:
     try:
       left = self._leave()
     except OSError as error:
-      raise BadInput(f'{self.url} cannot be written ({storage.reason(error)}): the workdir is kept in {self.folder}'
-                     ) from error
+      raise BadInput(
+          f'{self.url} cannot be written ({storage.reason(error)}): the workdir is kept in '
+          f'{self.folder}'
+      ) from error
     self.drop()
     if not left:
-      raise BadInput(f'the workdir {self.url} was taken over by {self._lost}: this run has ended, and what it did '
-                     'since was not kept')
+      raise BadInput(
+          f'the workdir {self.url} was taken over by {self._lost}: this run has ended, and what it '
+          'did since was not kept')
 
   def _leave(self, tries=None):
-    """Puts what is left and frees the workdir, in a minute of trying; False where another run has it."""
+    """Puts what is left and frees the workdir, in a minute of trying; False where another run has
+    it."""
     tries = _TRIES if tries is None else tries
     try:
       if self._lost or not self._still_own():
@@ -335,7 +360,8 @@ def _stale(found):
 
 @contextlib.contextmanager
 def copied(url):
-  """A local copy of the files of a workdir in a store, without its checkpoints, as long as the context lasts."""
+  """A local copy of the files of a workdir in a store, without its checkpoints, as long as the
+  context lasts."""
   mirror = Mirror(url)
   try:
     with mirror.naming():

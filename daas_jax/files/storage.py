@@ -1,9 +1,10 @@
 """What a user's files are read through, and the one room that knows of object stores.
 
-A path with a scheme, such as gs://bucket/run, is of a file system of etils.epath: gs, s3, az and hf, which need fsspec
-and its package for that store (gcsfs, s3fs, adlfs, huggingface_hub), and whatever else a config file registers with
-`etils.epath.register_path_cls('scheme://')`. All other paths are local, and ~ at their start is a home folder: a shell
-leaves --flag=~/x as it is. A byte-order mark at the start of a text is no part of it.
+A path with a scheme, such as gs://bucket/run, is of a file system of etils.epath: gs, s3, az and
+hf, which need fsspec and its package for that store (gcsfs, s3fs, adlfs, huggingface_hub), and
+whatever else a config file registers with `etils.epath.register_path_cls('scheme://')`. All other
+paths are local, and ~ at their start is a home folder: a shell leaves --flag=~/x as it is. A
+byte-order mark at the start of a text is no part of it.
 """
 
 import contextlib
@@ -20,11 +21,14 @@ from daas_jax.errors import BadInput
 _MOST_BYTES = 32 * 2**20  # parsed as JSON, some take fifty times as much memory
 _ENCODING = 'utf-8-sig'  # without the byte-order mark, where there is one
 _SCHEME = re.compile('[a-z][a-z0-9+.-]*://', re.IGNORECASE)
-_MOST_DEEP = 32  # lists and objects inside of each other: recursion over what is read ends long before Python's limit
+# lists and objects inside of each other: recursion over what is read ends long before Python's
+# limit
+_MOST_DEEP = 32
 
 
 def read_text(path, errors='strict'):
-  """The content of a text file that anybody may have written: str, every end of a line as a newline.
+  """The content of a text file that anybody may have written: str, every end of a line as a
+  newline.
 
   Args:
     path: the file.
@@ -59,7 +63,8 @@ def read_json(path, finite=True):
 
   Raises:
     OSError: it cannot be read.
-    ValueError: it is no regular file, larger than 32 MiB, not UTF-8, not JSON, or nested more than 32 deep.
+    ValueError: it is no regular file, larger than 32 MiB, not UTF-8, not JSON, or nested more than
+      32 deep.
   """
   def refuse(word):
     raise ValueError(f'{word} is not a JSON number')
@@ -106,11 +111,13 @@ def require_utf8(path, what):
   try:
     path.encode()
   except UnicodeEncodeError:
-    raise BadInput(f'{what}={path!a} is not UTF-8, as what writes compiled programs needs it: choose another, or set PYTHONUTF8=1 where only the locale is not UTF-8'
-                   ) from None
+    raise BadInput(
+        f'{what}={path!a} is not UTF-8, as what writes compiled programs needs it: choose another, '
+        'or set PYTHONUTF8=1 where only the locale is not UTF-8'
+    ) from None
 
 
-# --- object stores ------------------------------------------------------------------------------------------------
+# --- object stores --------------------------------------------------------------------------------
 
 
 def is_remote(path):
@@ -120,19 +127,24 @@ def is_remote(path):
 
 @contextlib.contextmanager
 def _at(url):
-  """The `epath.Path` of a URL; whatever its file system raises in the context as OSError or, for good, BadInput."""
+  """The `epath.Path` of a URL; whatever its file system raises in the context as OSError or, for
+  good, BadInput."""
   from etils import epath  # pylint: disable=g-import-not-at-top (local paths do not need it)
   try:
     path = epath.Path(url)
   except KeyError:
     scheme = url.split('://', 1)[0]
-    raise BadInput(f'{url}: no file system is known for {scheme}://; give gs://, s3://, az:// or a local folder'
-                   ) from None
+    raise BadInput(
+        f'{url}: no file system is known for {scheme}://; give gs://, s3://, az:// or a local '
+        'folder'
+    ) from None
   try:
     yield path
   except ImportError as error:
-    raise BadInput(f'{url} needs a package that is not installed ({reason(error)}): install it, or give a local folder'
-                   ) from None
+    raise BadInput(
+        f'{url} needs a package that is not installed ({reason(error)}): install it, or give a '
+        'local folder'
+    ) from None
   except (OSError, BadInput):
     raise
   except Exception as error:  # every file system has errors of its own
@@ -182,11 +194,13 @@ def names(url):
 
 
 def put(url, source):
-  """Makes or replaces one object of a store: what a binary file holds; whole or not at all, as the store does it."""
+  """Makes or replaces one object of a store: what a binary file holds; whole or not at all, as the
+  store does it."""
   with _at(url) as at:
     try:
       _copy(source, at)
-    except FileNotFoundError:  # of a file system that has folders; to make one asks an object store for more rights
+    # of a file system that has folders; to make one asks an object store for more rights
+    except FileNotFoundError:
       at.parent.mkdir(parents=True, exist_ok=True)
       _copy(source, at)
 

@@ -1,16 +1,16 @@
-"""`python -m daas_jax.gradcheck --config=configs/gradcheck_quickstart.py --workdir=runs/gradcheck`: the gradient
-laboratory. Every estimator of the policy and the architecture gradient against the exact one, at a search's point."""
+"""`python -m daas_jax.gradcheck --config=configs/gradcheck_quickstart.py --workdir=runs/gradcheck`:
+the gradient laboratory. Every estimator of the policy and the architecture gradient against the
+exact one, at a search's point."""
 
 import json
 import os
 
-from daas_jax.config import schema as config_lib
-from daas_jax.files import atomic
-from daas_jax.runtime import progress, workdir
-from daas_jax.config import installed
+from daas_jax.config import installed, schema as config_lib
 from daas_jax.data import select
-from daas_jax.nets import registry as nets
+from daas_jax.files import atomic
 from daas_jax.gradcheck import arch, point as point_lib, policy, report
+from daas_jax.nets import registry as nets
+from daas_jax.runtime import progress, workdir
 
 
 def _write(folder, name, rows):
@@ -23,12 +23,16 @@ def main(options):
   config = options.config
   data = select.from_config(config, nets.of(config).smallest(config))
   point_lib.check(config, data)
-  with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
+  with workdir.opened(options.workdir,
+                      config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
     point = point_lib.build_point(config, data, reporter)
     rows = policy.compare(point, config, folder, reporter)
     written = [_write(folder, 'gradcheck.json', rows)]
-    reporter.note(f'\nThe policy gradient, {config.lab.draws} draws of each estimator; bias, standard deviation and '
-                  f'variance in units of the exact gradient\n{report.policy_table(rows)}\n\n{report.legend(rows)}')
+    reporter.note(
+        f'\nThe policy gradient, {config.lab.draws} draws of each estimator; bias, standard '
+        'deviation and variance in units of the exact '
+        f'gradient\n{report.policy_table(rows)}\n\n{report.legend(rows)}'
+    )
     arch_rows = arch.compare(config, data) if config.lab.arch_draws else []
     if arch_rows:
       written.append(_write(folder, 'gradcheck_arch.json', arch_rows))

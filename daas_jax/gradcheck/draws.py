@@ -1,7 +1,9 @@
-"""One draw of each kind: which policies, and the alignments that passes through the network gave them.
+"""One draw of each kind: which policies, and the alignments that passes through the network gave
+them.
 
-Estimators that need the same passes share a draw (`daas_jax.gradcheck.estimators`). A kind is a function (point, key)
--> dict of arrays; gradients of L_train at theta are looked up in the point's table, all other passes are run.
+Estimators that need the same passes share a draw (`daas_jax.gradcheck.estimators`). A kind is a
+function (point, key) -> dict of arrays; gradients of L_train at theta are looked up in the point's
+table, all other passes are run.
 """
 
 import jax
@@ -13,7 +15,8 @@ from daas_jax.policies import categorical
 
 
 def _log_p(point):
-  return jax.vmap(lambda policy: categorical.log_prob(point.gamma, policy, point.space))(point.policies)
+  return jax.vmap(lambda policy: categorical.log_prob(point.gamma, policy, point.space))(
+      point.policies)
 
 
 def _independent(point, key, n):
@@ -28,10 +31,11 @@ def index_of(policies, picked):
 
 
 def systematic_policies(key, gamma, space, n):
-  """n policies, each from p(Gamma), together spread over the space: systematic sampling of every coordinate.
+  """n policies, each from p(Gamma), together spread over the space: systematic sampling of every
+  coordinate.
 
-  Operation, application and level of a slot come from uniform numbers (u + j / n) mod 1 in a random order of
-  j = 0..n - 1, so the policies of a step repeat each other less than independent ones do.
+  Operation, application and level of a slot come from uniform numbers (u + j / n) mod 1 in a random
+  order of j = 0..n - 1, so the policies of a step repeat each other less than independent ones do.
 
   Args:
     key: PRNG key.
@@ -46,7 +50,8 @@ def systematic_policies(key, gamma, space, n):
   start = jax.random.uniform(key_u, (3, space.K, 1))
   grid = jnp.broadcast_to(jnp.arange(n) / n, (3, space.K, n))
   u = (start + jax.random.permutation(key_order, grid, axis=-1, independent=True)) % 1.0
-  pick = lambda logits, u: jnp.sum(jnp.cumsum(jax.nn.softmax(logits), -1)[..., :-1] < u[..., None], -1)
+  pick = lambda logits, u: jnp.sum(
+      jnp.cumsum(jax.nn.softmax(logits), -1)[..., :-1] < u[..., None], -1)
 
   def one(u):  # [3, K]
     o = pick(gamma['pi'], u[0]).astype(jnp.int32)
@@ -73,15 +78,21 @@ def _align(point, theta, index):
 
 def _finite(point, index, v):
   """Alignments of those policies with v by finite differences of their losses: [m]."""
-  loss = lambda i: lambda theta: jnp.mean(point.image_losses(theta, point.images[point.outcome[i]], point.labels))
+  loss = lambda i: lambda theta: jnp.mean(
+      point.image_losses(theta, point.images[point.outcome[i]], point.labels))
   return np.array([unrolled.finite_difference(loss(i), point.theta, v) for i in index])
 
 
 def same(point, key):
-  """n_aug policies; theta' is built from them. `finite`: their alignments by finite differences, at the same theta'."""
+  """n_aug policies; theta' is built from them. `finite`: their alignments by finite differences, at
+  the same theta'."""
   index = _independent(point, key, point.n_aug)
   v = point.val(_theta_prime(point, index))[1]
-  return {'index': index, 's': _gradients(point, index) @ np.asarray(v), 'finite': _finite(point, index, v)}
+  return {
+      'index': index,
+      's': _gradients(point, index) @ np.asarray(v),
+      'finite': _finite(point, index, v)
+  }
 
 
 def single(point, key):
@@ -95,17 +106,22 @@ def independent(point, key):
   """n_aug policies; theta' is built from n_aug others."""
   key, other = jax.random.split(key)
   index = _independent(point, key, point.n_aug)
-  return {'index': index, 's': _align(point, _theta_prime(point, _independent(point, other, point.n_aug)), index)}
+  return {
+      'index': index,
+      's': _align(point, _theta_prime(point, _independent(point, other, point.n_aug)), index)
+  }
 
 
 def systematic(point, key):
   """n_aug policies by systematic sampling; theta' is built from them."""
-  index = np.asarray(index_of(point.policies, systematic_policies(key, point.gamma, point.space, point.n_aug)))
+  index = np.asarray(
+      index_of(point.policies, systematic_policies(key, point.gamma, point.space, point.n_aug)))
   return {'index': index, 's': _align(point, _theta_prime(point, index), index)}
 
 
 def uniform(point, key):
-  """DDAS: n_aug policies drawn uniformly from those that do something; weights P(D_l) / Z; the clean batch (Eq. 12)."""
+  """DDAS: n_aug policies drawn uniformly from those that do something; weights P(D_l) / Z; the
+  clean batch (Eq. 12)."""
   p = np.exp(np.asarray(_log_p(point), np.float64))
   nothing = np.asarray(jnp.all(point.policies.y == 0, -1))
   index = np.asarray(jax.random.choice(key, np.flatnonzero(~nothing), (point.n_aug,)))
@@ -117,7 +133,8 @@ def uniform(point, key):
 
 
 def straight_through(point, key):
-  """DADA's paper: one straight-through sample; the mixed derivative by a finite difference of image gradients."""
+  """DADA's paper: one straight-through sample; the mixed derivative by a finite difference of image
+  gradients."""
   images = point.mixture(point.gamma, key)
   g_train = point.value_and_gradients(point.theta, images, point.labels)[1]
   v = point.val(unrolled.inner_step(point.theta, g_train, point.xi))[1]
@@ -128,10 +145,11 @@ def straight_through(point, key):
 
 
 def per_image(point, key):
-  """A policy for every image: theta' from one mixed batch, all B alignments of another by one forward-mode pass.
+  """A policy for every image: theta' from one mixed batch, all B alignments of another by one
+  forward-mode pass.
 
-  Batch normalisation sees images of many policies at once, so this is not the gradient of the point's training loss;
-  what image b's policy does to the losses of the others is left out.
+  Batch normalisation sees images of many policies at once, so this is not the gradient of the
+  point's training loss; what image b's policy does to the losses of the others is left out.
   """
   keys = jax.random.split(key)
   b = len(point.labels)
@@ -139,23 +157,37 @@ def per_image(point, key):
   first, second = (point.images[point.outcome[i], jnp.arange(b)] for i in indices)
   g_train = point.value_and_gradients(point.theta, first, point.labels)[1]
   v = point.val(unrolled.inner_step(point.theta, g_train, point.xi))[1]
-  return {'index': indices[1], 's': np.asarray(point.image_tangents(point.theta, v, second, point.labels))}
+  return {
+      'index': indices[1],
+      's': np.asarray(point.image_tangents(point.theta, v, second, point.labels))
+  }
 
 
 def past(point, step, key):
-  """What a step on another batch would have left behind: its n_aug policies and their alignments (as `same`).
+  """What a step on another batch would have left behind: its n_aug policies and their alignments
+  (as `same`).
 
-  `step` is one of `point.other_step`. Weights, architecture and gamma are the point's own: in a search they move, and
-  what is learned lags behind them.
+  `step` is one of `point.other_step`. Weights, architecture and gamma are the point's own: in a
+  search they move, and what is learned lags behind them.
   """
   images, labels, val = step
   key_policy, key_images = jax.random.split(key)
   index = _independent(point, key_policy, point.n_aug)
-  inputs = [point.train_input(images, jax.tree.map(lambda a, j=j: a[j], point.policies), key_images) for j in index]
+  inputs = [
+      point.train_input(images, jax.tree.map(lambda a, j=j: a[j], point.policies), key_images)
+      for j in index
+  ]
   gradients = jnp.stack([point.value_and_gradients(point.theta, x, labels)[1] for x in inputs])
   v = val(unrolled.inner_step(point.theta, jnp.mean(gradients, 0), point.xi))[1]
   return {'index': index, 's': np.asarray(gradients @ v)}
 
 
-KINDS = {'same': same, 'single': single, 'independent': independent, 'systematic': systematic, 'uniform': uniform,
-         'straight_through': straight_through, 'per_image': per_image}
+KINDS = {
+    'same': same,
+    'single': single,
+    'independent': independent,
+    'systematic': systematic,
+    'uniform': uniform,
+    'straight_through': straight_through,
+    'per_image': per_image
+}

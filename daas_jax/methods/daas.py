@@ -3,17 +3,20 @@
 One step of Alg. 1, for a batch of D_train and one of D_val:
 
   1. sample architectures z_i (Eq. 7-8) and policies Gamma_ij (Eq. 4);
-  2. alpha, beta <- Adam on mean_i of the straight-through gradient of L_val(theta, z_i)                 (Eq. 9);
-  3. theta'_i = theta - xi * mean_j grad_theta L_train(theta, z_i, Gamma_ij(D_train))                    (Eq. 10);
-     gamma <- Adam on -xi * mean_ij <grad L_val(theta'_i), grad L_train_ij> * grad log p(Gamma_ij)       (Eq. 13);
-  4. theta <- SGD on mean_i grad_theta L_train(theta, z_i, Gamma(D_train)), n_w more architectures       (Eq. 14).
+  2. alpha, beta <- Adam on mean_i of the straight-through gradient of L_val(theta, z_i)
+    (Eq. 9);
+  3. theta'_i = theta - xi * mean_j grad_theta L_train(theta, z_i, Gamma_ij(D_train))
+     (Eq. 10); gamma <- Adam on -xi * mean_ij <grad L_val(theta'_i), grad L_train_ij> * grad log
+     p(Gamma_ij)       (Eq. 13);
+  4. theta <- SGD on mean_i grad_theta L_train(theta, z_i, Gamma(D_train)), n_w more architectures
+    (Eq. 14).
 
-All gradients of a step are taken at the same theta, alpha, beta, gamma. During warm-up step 3 is left out and nothing
-is applied to the images of step 4 (standard preprocessing only).
+All gradients of a step are taken at the same theta, alpha, beta, gamma. During warm-up step 3 is
+left out and nothing is applied to the images of step 4 (standard preprocessing only).
 """
 
-import functools
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -37,11 +40,14 @@ class Settings(NamedTuple):
     lr: step -> learning rate of theta, which is also xi where `xi` is None.
     xi: step of the inner update (Eq. 10), or None.
     tau: step -> temperature.
-    optimizers: {'theta', 'arch', 'gamma'}: optax transformations; None: `optimizers.defaults` at `lr`.
+    optimizers: {'theta', 'arch', 'gamma'}: optax transformations; None: `optimizers.defaults` at
+      `lr`.
     baseline: 'none', 'leave_one_out', 'step_mean' or 'moving_average'.
-    control: 'none', or 'additive': a control variate learned from past alignments (`daas_jax.estimators.control`).
+    control: 'none', or 'additive': a control variate learned from past alignments
+      (`daas_jax.estimators.control`).
     accumulate: 'mean' or 'sum' over the n_w gradients of Eq. 14.
-    devices, axis: number of devices that share the samples, and the name of pmap's axis over them (None for one).
+    devices, axis: number of devices that share the samples, and the name of pmap's axis over them
+      (None for one).
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -59,18 +65,21 @@ class Settings(NamedTuple):
 
 
 class Row(NamedTuple):
-  """What one gradient pass needs to know: which architecture, which policy, and whether it is a validation pass."""
+  """What one gradient pass needs to know: which architecture, which policy, and whether it is a
+  validation pass."""
   z: jax.Array
   policy: jax.Array
   val: jax.Array
 
 
 def schedule(n_arch, n_aug, n_w, xi, weight):
-  """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_arch + n_w + n_arch (n_aug + 1) rows.
+  """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_arch + n_w + n_arch
+  (n_aug + 1) rows.
 
-  Rows: the validation passes of Eq. 9; the weight passes of Eq. 14; then, for each architecture, the n_aug training
-  passes of Eq. 10, kept in registers, and the validation pass at theta' = theta - xi / n_aug * sum of the registers.
-  Warm-up runs the first n_arch + n_w rows alone. (The paper's sum over j in Eq. 10's expectation is a mean here.)
+  Rows: the validation passes of Eq. 9; the weight passes of Eq. 14; then, for each architecture,
+  the n_aug training passes of Eq. 10, kept in registers, and the validation pass at theta' = theta
+  - xi / n_aug * sum of the registers. Warm-up runs the first n_arch + n_w rows alone. (The paper's
+    sum over j in Eq. 10's expectation is a mean here.)
 
   Args:
     n_arch, n_aug, n_w: numbers of samples on this device, each >= 1.
@@ -92,8 +101,9 @@ def schedule(n_arch, n_aug, n_w, xi, weight):
 
 
 class Samples(NamedTuple):
-  """What a step draws: architectures z [n_arch + n_w] with their pullback to alpha and beta, policies
-  [n_arch * n_aug + 1], the last one Eq. 14's, and a key for each of both (noise in the network; crops and signs)."""
+  """What a step draws: architectures z [n_arch + n_w] with their pullback to alpha and beta,
+  policies [n_arch * n_aug + 1], the last one Eq. 14's, and a key for each of both (noise in the
+  network; crops and signs)."""
   z: Any
   pullback: Callable
   policies: Any
@@ -102,31 +112,38 @@ class Samples(NamedTuple):
 
 
 def _sample(problem, settings, state, tau, key, joint):
-  """Draws a step's `Samples`; number i has its key by its global number, however many devices draw."""
+  """Draws a step's `Samples`; number i has its key by its global number, however many devices
+  draw."""
   n_arch, n_w = settings.n_arch // settings.devices, settings.n_w // settings.devices
   device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
   key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
   fold = jax.vmap(jax.random.fold_in, (None, 0))
-  # One key of each pair draws the sample, the other is for what happens inside the network or the images.
+  # One key of each pair draws the sample, the other is for what happens inside the network or the
+  # images.
   two = lambda keys: jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
   z_keys, network_keys = two(jnp.concatenate([fold(key_arch, device * n_arch + jnp.arange(n_arch)),
                                               fold(key_w, device * n_w + jnp.arange(n_w))]))
-  z, pullback = jax.vjp(lambda arch: jax.vmap(problem.arch.sample, (0, None, None))(z_keys, arch, tau), state.arch)
+  z, pullback = jax.vjp(
+      lambda arch: jax.vmap(problem.arch.sample, (0, None, None))(z_keys, arch, tau), state.arch)
   count = n_arch * settings.n_aug
-  policy_keys, image_keys = two(jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]]))
+  policy_keys, image_keys = two(
+      jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]]))
   policies = jax.vmap(problem.policies.sample, (0, None))(policy_keys, state.gamma)
   policies = trees.select(joint, policies, problem.policies.identity(policies))
   return Samples(z, pullback, policies, network_keys, image_keys)
 
 
 def _gradient(problem, batch, drawn):
-  """(theta, row) -> ((loss, accuracy, gradient of z), gradient of theta), the one gradient program of a step.
+  """(theta, row) -> ((loss, accuracy, gradient of z), gradient of theta), the one gradient program
+  of a step.
 
-  Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch for all its architectures.
+  Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch for all
+  its architectures.
   """
   def training(row):
     policy = jax.tree.map(lambda a: a[row.policy], drawn.policies)
-    return problem.train_input(batch.train_images, policy, drawn.image_keys[row.policy]), batch.train_labels
+    return problem.train_input(batch.train_images, policy,
+                               drawn.image_keys[row.policy]), batch.train_labels
 
   def validation(row):
     del row
@@ -154,13 +171,18 @@ def _baseline(settings, state, s):
   if settings.baseline == 'none':
     return score.no_baseline(s)
   if settings.baseline == 'moving_average':
-    return jnp.full_like(s, score.moving_average_value(state.extra['average'], state.extra['count']))
+    return jnp.full_like(s, score.moving_average_value(state.extra['average'],
+                                                       state.extra['count']))
   rows, own = _everywhere(s, settings)
-  return own({'leave_one_out': score.leave_one_out, 'step_mean': score.step_mean}[settings.baseline](rows))
+  return own({
+      'leave_one_out': score.leave_one_out,
+      'step_mean': score.step_mean
+  }[settings.baseline](rows))
 
 
 def _policy_gradient(problem, settings, state, policies, s, xi):
-  """Eq. 13 for this device's policies and s, both [n_arch / devices, n_aug], and the baseline's next state."""
+  """Eq. 13 for this device's policies and s, both [n_arch / devices, n_aug], and the baseline's
+  next state."""
   if settings.control == 'none':
     remainder = s
   else:
@@ -173,7 +195,8 @@ def _policy_gradient(problem, settings, state, policies, s, xi):
       state.extra['average'], state.extra['count'], trees.pmean(jnp.mean(remainder), settings.axis))
   baseline = {'average': average, 'count': count}
   if settings.control != 'none':
-    gradient = control.add_expectation(gradient, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
+    gradient = control.add_expectation(
+        gradient, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
     rows = _everywhere(phi, settings)[0], _everywhere(s, settings)[0]
     baseline['past'] = control.update(state.extra['past'], *rows)
   return gradient, baseline
@@ -183,8 +206,8 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
   """Builds DAAS.
 
   Args:
-    problem: a `daas_jax.types.Problem` whose policies are `daas_jax.policies.categorical.Policies`, or have what these
-      have.
+    problem: a `daas_jax.types.Problem` whose policies are `daas_jax.policies.categorical.Policies`,
+      or have what these have.
     settings: `Settings`.
 
   Returns:
@@ -195,22 +218,24 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
   """
   for name in ('n_arch', 'n_w'):
     if getattr(settings, name) % settings.devices:
-      raise ValueError(f'{name}={getattr(settings, name)} is no multiple of the {settings.devices} devices')
+      raise ValueError(
+          f'{name}={getattr(settings, name)} is no multiple of the {settings.devices} devices')
   optimizers = settings.optimizers or optimizers_lib.defaults(settings.lr)
 
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
-    theta, arch, gamma = problem.init_theta(key_theta), problem.arch.init(key_arch), problem.policies.init(key_gamma)
+    theta, arch, gamma = problem.init_theta(key_theta), problem.arch.init(
+        key_arch), problem.policies.init(key_gamma)
     baseline = {'average': jnp.zeros(()), 'count': jnp.zeros(())}
     if settings.control != 'none':
       baseline['past'] = control.init(problem.policies.n_features)
-    state = SearchState(
-        jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta), optimizers['arch'].init(arch),
-        optimizers['gamma'].init(gamma), baseline)
+    state = SearchState(jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta),
+                        optimizers['arch'].init(arch), optimizers['gamma'].init(gamma), baseline)
     return trees.strongly_typed(state)
 
   def step(state, batch):
-    n_arch, n_aug, n_w = settings.n_arch // settings.devices, settings.n_aug, settings.n_w // settings.devices
+    n_arch, n_w = settings.n_arch // settings.devices, settings.n_w // settings.devices
+    n_aug = settings.n_aug
     mean = lambda x: trees.pmean(x, settings.axis)
     joint = state.step >= settings.warmup_steps
     lr, tau = settings.lr(state.step), settings.tau(state.step)
@@ -225,12 +250,14 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     loss, accuracy, g_z = ran.outputs
 
     # Eq. 9: the pullback of the straight-through samples, averaged over the n_arch architectures.
-    spread = lambda g: jnp.concatenate([g[:n_arch] / n_arch, jnp.zeros((n_w, *g.shape[1:]), g.dtype)])
+    spread = lambda g: jnp.concatenate(
+        [g[:n_arch] / n_arch, jnp.zeros((n_w, *g.shape[1:]), g.dtype)])
     g_arch = mean(drawn.pullback(jax.tree.map(spread, g_z))[0])
 
     # Eq. 13, from the inner products that the validation passes at theta' took with the registers.
     s = ran.dots[n_arch + n_w :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
-    searched = jax.tree.map(lambda a: a[: n_arch * n_aug].reshape(n_arch, n_aug, *a.shape[1:]), drawn.policies)
+    searched = jax.tree.map(lambda a: a[:n_arch * n_aug].reshape(n_arch, n_aug, *a.shape[1:]),
+                            drawn.policies)
     g_gamma, baseline = _policy_gradient(problem, settings, state, searched, s, xi)
     g_gamma = mean(g_gamma)
 
@@ -238,22 +265,32 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     g_theta = mean(ran.total)
     theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
     arch, opt_arch = update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
-    gamma, opt_gamma = trees.select(joint, update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
-                                    (state.gamma, state.opt_gamma))
+    gamma, opt_gamma = trees.select(
+        joint, update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
+        (state.gamma, state.opt_gamma))
     baseline = trees.select(joint, baseline, state.extra)
 
     weights = slice(n_arch, n_arch + n_w)
     metrics = mean({
-        'train_loss': jnp.mean(loss[weights]), 'train_accuracy': jnp.mean(accuracy[weights]),
-        'val_loss': jnp.mean(loss[:n_arch]), 'val_accuracy': jnp.mean(accuracy[:n_arch]), 'alignment': jnp.mean(s),
-    }) | {'lr': lr, 'tau': tau, 'grad_norm_theta': trees.norm(g_theta), 'grad_norm_arch': trees.norm(g_arch),
-          'grad_norm_gamma': jnp.where(joint, trees.norm(g_gamma), 0.0)}
-    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma, baseline), metrics
+        'train_loss': jnp.mean(loss[weights]),
+        'train_accuracy': jnp.mean(accuracy[weights]),
+        'val_loss': jnp.mean(loss[:n_arch]),
+        'val_accuracy': jnp.mean(accuracy[:n_arch]),
+        'alignment': jnp.mean(s),
+    }) | {
+        'lr': lr,
+        'tau': tau,
+        'grad_norm_theta': trees.norm(g_theta),
+        'grad_norm_arch': trees.norm(g_arch),
+        'grad_norm_gamma': jnp.where(joint, trees.norm(g_gamma), 0.0)
+    }
+    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch,
+                       opt_gamma, baseline), metrics
 
   return Method(init, step)
 
 
-# --- as a method of the table ---------------------------------------------------------------------------------
+# --- as a method of the table ---------------------------------------------------------------------
 
 KEYS = {
     **optimizers_lib.THETA_KEYS,
@@ -264,12 +301,16 @@ KEYS = {
     'search.n_arch': Key(5, between(1, MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
     'search.n_aug': Key(2, between(1, MOST), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
     'search.n_w': Key(10, between(1, MOST), 'architectures in Eq. 14 (DAAS 4.2)'),
-    'search.accumulate': Key('mean', one_of('mean', 'sum'), 'of the n_w gradients; theta.lr is for the mean (choice)'),
-    'search.xi': Key(0.0, at_least(0), 'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
-    'search.baseline': Key('leave_one_out', one_of('none', 'leave_one_out', 'step_mean', 'moving_average'),
-                           'baseline of the score function; leave_one_out is unbiased for n_arch >= 2 (choice)'),
-    'search.control': Key('none', one_of('none', 'additive'),
-                          'control variate: none (the paper), or additive, learned from past alignments'),
+    'search.accumulate': Key('mean', one_of('mean', 'sum'),
+                             'of the n_w gradients; theta.lr is for the mean (choice)'),
+    'search.xi': Key(0.0, at_least(0),
+                     'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
+    'search.baseline': Key(
+        'leave_one_out', one_of('none', 'leave_one_out', 'step_mean', 'moving_average'),
+        'baseline of the score function; leave_one_out is unbiased for n_arch >= 2 (choice)'),
+    'search.control': Key(
+        'none', one_of('none', 'additive'),
+        'control variate: none (the paper), or additive, learned from past alignments'),
     'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
     'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
 }
@@ -278,14 +319,17 @@ KEYS = {
 def check(flat):
   """Refuses settings of Eq. 13 that would leave nothing of it, or learn nothing."""
   if flat['search.warmup_epochs'] > flat['search.epochs']:
-    raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at most "
-                   f"search.epochs ({flat['search.epochs']})")
+    raise BadInput(
+        f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at most "
+        f"search.epochs ({flat['search.epochs']})")
   if flat['search.control'] == 'additive' and flat['search.n_aug'] < 2:
-    raise BadInput("config key 'search.control' = 'additive' learns from differences between policies: it needs "
-                   "search.n_aug of at least 2")
+    raise BadInput(
+        "config key 'search.control' = 'additive' learns from differences between policies: it "
+        "needs search.n_aug of at least 2")
   if flat['search.baseline'] == 'step_mean' and flat['search.n_arch'] * flat['search.n_aug'] < 2:
-    raise BadInput("config key 'search.baseline' = 'step_mean' leaves nothing of a single policy: it needs "
-                   "search.n_arch * search.n_aug of at least 2")
+    raise BadInput(
+        "config key 'search.baseline' = 'step_mean' leaves nothing of a single policy: it needs "
+        "search.n_arch * search.n_aug of at least 2")
   stopping.check(flat)
 
 
@@ -293,16 +337,25 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
   """DAAS as a config says; see `daas_jax.methods.registry.Row`."""
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
   registry.shared_by(devices, search, 'n_arch', 'n_w')
-  return make(problem, Settings(
-      n_arch=search.n_arch, n_aug=search.n_aug, n_w=search.n_w, warmup_steps=search.warmup_epochs * steps_per_epoch,
-      lr=lr, xi=search.xi or None,
-      tau=functools.partial(gumbel.linear_tau, total_steps=search.epochs * steps_per_epoch, start=search.tau_start,
-                            end=search.tau_end),
-      optimizers={'theta': optimizers_lib.of_theta(config, lr), 'arch': optimizers_lib.of_group(config, 'arch'),
-                  'gamma': optimizers_lib.of_group(config, 'gamma')},
-      baseline=search.baseline, accumulate=search.accumulate, control=search.control, devices=devices, axis=axis))
+  return make(
+      problem,
+      Settings(
+          n_arch=search.n_arch, n_aug=search.n_aug, n_w=search.n_w,
+          warmup_steps=search.warmup_epochs * steps_per_epoch,
+          lr=lr, xi=search.xi or None, tau=functools.partial(
+              gumbel.linear_tau, total_steps=search.epochs * steps_per_epoch,
+              start=search.tau_start, end=search.tau_end), optimizers={
+                  'theta': optimizers_lib.of_theta(config, lr),
+                  'arch': optimizers_lib.of_group(config, 'arch'),
+                  'gamma': optimizers_lib.of_group(config, 'gamma')
+              }, baseline=search.baseline, accumulate=search.accumulate, control=search.control,
+          devices=devices, axis=axis))
 
 
-registry.register('daas', registry.Row(
-    from_config, __doc__.splitlines()[0], KEYS, policy='categorical', check=check,
-    phase=lambda config, epoch: 'warm-up' if epoch < config.search.warmup_epochs else 'joint', default=True))
+registry.register(
+    'daas',
+    registry.Row(
+        from_config,
+        registry.about(__doc__), KEYS, policy='categorical', check=check,
+        phase=lambda config, epoch: 'warm-up'
+        if epoch < config.search.warmup_epochs else 'joint', default=True))

@@ -1,15 +1,19 @@
-"""DDAS: search for augmentation policies through the expected training loss over drawn policies (Alg. 1, Eq. 3-17).
+"""DDAS: search for augmentation policies through the expected training loss over drawn policies
+(Alg. 1, Eq. 3-17).
 
 One step of Alg. 1, for a batch D_0 of D_train and one of D_val:
 
-  1. g_0 = grad_theta L_train(theta, D_0), the clean batch; n_policies policies phi_l, drawn uniformly, and for each
-     g_l = grad_theta L_train(theta, phi_l(D_0));
-  2. theta <- SGD on sum_l w_l g_l + (1 - sum_l w_l) g_0 with w_l = p_tp P(phi_l) / Z, Z = sum_l P(phi_l) (Eq. 5-6, 12);
-  3. g_val = grad_theta L_val at the new theta, a_l = g_val . (g_0 - g_l)                                   (Eq. 9);
-     alpha_o, alpha_tp <- Adam on eta / (Z Z_g) sum_l a_l grad (p_tp P(phi_l)), Z_g = sum_l |a_l|       (Eq. 15-17).
+  1. g_0 = grad_theta L_train(theta, D_0), the clean batch; n_policies policies phi_l, drawn
+     uniformly, and for each g_l = grad_theta L_train(theta, phi_l(D_0));
+  2. theta <- SGD on sum_l w_l g_l + (1 - sum_l w_l) g_0 with w_l = p_tp P(phi_l) / Z, Z = sum_l
+    P(phi_l) (Eq. 5-6, 12);
+  3. g_val = grad_theta L_val at the new theta, a_l = g_val . (g_0 - g_l)
+     (Eq. 9); alpha_o, alpha_tp <- Adam on eta / (Z Z_g) sum_l a_l grad (p_tp P(phi_l)), Z_g = sum_l
+     |a_l|       (Eq. 15-17).
 
-That is n_policies + 2 gradient passes (one more for each further `batch` images of a larger validation batch). On a
-supernet every step draws one architecture, uniformly, for all its passes: the policy alone is searched.
+That is n_policies + 2 gradient passes (one more for each further `batch` images of a larger
+validation batch). On a supernet every step draws one architecture, uniformly, for all its passes:
+the policy alone is searched.
 """
 
 from collections.abc import Callable
@@ -23,8 +27,8 @@ from daas_jax import trees
 from daas_jax.config.key import above, anything, between, Key, MOST
 from daas_jax.estimators import ddas, passes
 from daas_jax.methods import optimizers as optimizers_lib, registry
-from daas_jax.nets import registry as nets
 from daas_jax.methods.optimizers import update
+from daas_jax.nets import registry as nets
 from daas_jax.types import Method, Problem, SearchState
 
 
@@ -33,13 +37,14 @@ class Settings(NamedTuple):
 
   Attributes:
     n_policies: L^, policies a step, >= 1.
-    val_batches: validation batches a step, >= 1, each of as many images as the training batch: g_val is their mean.
+    val_batches: validation batches a step, >= 1, each of as many images as the training batch:
+      g_val is their mean.
     lr: step -> learning rate of theta, eta of Eq. 6.
     optimizers: {'theta', 'gamma'}: optax transformations; None: `optimizers.defaults` at `lr`.
     normalise: whether Eq. 15's Z_g divides the gradient.
     unroll: see `passes.run`.
-    devices, axis: number of devices that share the policies (a divisor of n_policies), and the name of pmap's axis over
-      them (None for one).
+    devices, axis: number of devices that share the policies (a divisor of n_policies), and the name
+      of pmap's axis over them (None for one).
   """
   n_policies: int = 3
   val_batches: int = 1
@@ -58,11 +63,11 @@ class Row(NamedTuple):
 
 
 def schedule(n_policies, val_batches, weights):
-  """The gradient passes of a step on one device, as a table (`daas_jax.estimators.passes`): 1 + n_policies +
-  val_batches rows, n_policies being that device's share.
+  """The gradient passes of a step on one device, as a table (`daas_jax.estimators.passes`): 1 +
+  n_policies + val_batches rows, n_policies being that device's share.
 
-  Row 0 is the clean batch, the next n_policies the augmented ones, each kept in its register; the validation passes are
-  at the theta that `weights` [1 + n_policies] make of the registers.
+  Row 0 is the clean batch, the next n_policies the augmented ones, each kept in its register; the
+  validation passes are at the theta that `weights` [1 + n_policies] make of the registers.
   """
   registers = 1 + n_policies
   index = jnp.arange(registers + val_batches)
@@ -118,11 +123,13 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
   """Builds DDAS.
 
   Args:
-    problem: a `daas_jax.types.Problem` whose policies are `daas_jax.policies.total.Policies`, or have what these have.
+    problem: a `daas_jax.types.Problem` whose policies are `daas_jax.policies.total.Policies`, or
+      have what these have.
     settings: `Settings`.
 
   Returns:
-    A `daas_jax.types.Method` whose step is one turn of Alg. 1's inner loop; its metrics are scalars.
+    A `daas_jax.types.Method` whose step is one turn of Alg. 1's inner loop; its metrics are
+    scalars.
   """
   optimizers, axis = settings.optimizers or optimizers_lib.defaults(settings.lr), settings.axis
   n_policies = settings.n_policies // settings.devices  # of this device
@@ -130,9 +137,9 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
   def init(key):
     key_theta, key_gamma, key_run = jax.random.split(key, 3)
     theta, gamma = problem.init_theta(key_theta), problem.policies.init(key_gamma)
-    return trees.strongly_typed(SearchState(
-        jnp.int32(0), key_run, theta, {}, gamma, optimizers['theta'].init(theta), {}, optimizers['gamma'].init(gamma),
-        {}))
+    return trees.strongly_typed(
+        SearchState(jnp.int32(0), key_run, theta, {}, gamma, optimizers['theta'].init(theta), {},
+                    optimizers['gamma'].init(gamma), {}))
 
   def step(state, batch):
     policies, z, key_image, key_network = _sample(problem, settings.n_policies, state,
@@ -140,26 +147,33 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     searched = jax.tree.map(lambda a: a[1:], policies)
     run = jax.tree.map(lambda a: jnp.concatenate([a[:1], _own(settings, a[1:])]), policies)
     phi = lambda gamma, policy: jnp.exp(problem.policies.log_prob(gamma, policy))
-    p, p_tp = jax.vmap(phi, (None, 0))(state.gamma, searched), problem.policies.total_probability(state.gamma)
+    p, p_tp = jax.vmap(phi, (None, 0))(state.gamma, searched), problem.policies.total_probability(
+        state.gamma)
     Z = jnp.sum(p)
     # Eq. 12; the clean pass, which every device runs, counts once.
-    weights = jnp.concatenate([(1 - p_tp[None]) / settings.devices, _own(settings, ddas.drawn_weights(p, p_tp))])
+    weights = jnp.concatenate([(1 - p_tp[None]) / settings.devices,
+                               _own(settings, ddas.drawn_weights(p, p_tp))])
 
     def theta_prime(theta, weights, registers):  # Eq. 6; rows of no weight are at theta
       def moved():
         expected = trees.psum(ddas.expected_gradient(weights, registers), axis)
         return update(optimizers['theta'], expected, state.opt_theta, theta)[0]
 
-      weigh = trees.psum(jnp.any(weights != 0).astype(jnp.float32), axis)  # all devices have to go the same way
+      # all devices have to go the same way
+      weigh = trees.psum(jnp.any(weights != 0).astype(jnp.float32), axis)
       return jax.lax.cond(weigh > 0, moved, lambda: theta)
 
     ran = passes.run(_gradient(problem, batch, run, key_image, z, key_network), state.theta,
-                     schedule(n_policies, settings.val_batches, weights), point=theta_prime, unroll=settings.unroll)
+                     schedule(n_policies, settings.val_batches, weights), point=theta_prime,
+                     unroll=settings.unroll)
     dots = jnp.mean(ran.dots[1 + n_policies :], 0)
-    a = trees.all_gather(ddas.differences(dots), axis).reshape(-1)  # Eq. 9, of all devices' policies
+    # Eq. 9, of all devices' policies
+    a = trees.all_gather(ddas.differences(dots), axis).reshape(-1)
     lr = settings.lr(state.step)
-    probability = lambda gamma, policy: problem.policies.total_probability(gamma) * phi(gamma, policy)
-    g_gamma = ddas.gradient(probability, state.gamma, searched, a, lr, Z, settings.normalise)  # Eq. 16-17
+    probability = lambda gamma, policy: problem.policies.total_probability(gamma) * phi(
+        gamma, policy)
+    # Eq. 16-17
+    g_gamma = ddas.gradient(probability, state.gamma, searched, a, lr, Z, settings.normalise)
 
     g_theta = trees.psum(ran.total, axis)
     theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
@@ -168,24 +182,35 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     val = slice(1 + n_policies, None)
     # Of the dots every device has that of the clean pass, and one of each of its policies.
     alignment = (dots[0] + settings.devices * jnp.sum(dots[1:])) / (1 + settings.n_policies)
-    metrics = trees.pmean({
-        'train_loss': loss[0], 'train_accuracy': accuracy[0], 'augmented_loss': jnp.mean(loss[1 : 1 + n_policies]),
-        'val_loss': jnp.mean(loss[val]), 'val_accuracy': jnp.mean(accuracy[val]), 'alignment': alignment}, axis)
-    metrics |= {'lr': lr, 'grad_norm_theta': trees.norm(g_theta), 'grad_norm_gamma': trees.norm(g_gamma)}
+    metrics = trees.pmean(
+        {
+            'train_loss': loss[0],
+            'train_accuracy': accuracy[0],
+            'augmented_loss': jnp.mean(loss[1:1 + n_policies]),
+            'val_loss': jnp.mean(loss[val]),
+            'val_accuracy': jnp.mean(accuracy[val]),
+            'alignment': alignment
+        }, axis)
+    metrics |= {
+        'lr': lr,
+        'grad_norm_theta': trees.norm(g_theta),
+        'grad_norm_gamma': trees.norm(g_gamma)
+    }
     return state._replace(step=state.step + 1, theta=theta, gamma=gamma, opt_theta=opt_theta,
                           opt_gamma=opt_gamma), metrics
 
   return Method(init, step)
 
 
-# --- as a method of the table ---------------------------------------------------------------------------------
+# --- as a method of the table ---------------------------------------------------------------------
 
 KEYS = {
     **optimizers_lib.THETA_KEYS,
     **optimizers_lib.GAMMA_KEYS,
     'gamma.lr_total': Key(1e-3, above(0), 'of alpha_tp (DDAS code)'),
     'search.n_policies': Key(3, between(1, MOST), 'policies a step (DDAS 4.2)'),
-    'search.val_batches': Key(1, between(1, MOST), 'batches of D_val a step, of search.batch images each'),
+    'search.val_batches': Key(1, between(1, MOST),
+                              'batches of D_val a step, of search.batch images each'),
     'search.normalise': Key(True, anything, "divide by Eq. 15's Z_g"),
 }
 
@@ -195,14 +220,22 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
   registry.shared_by(devices, search, 'n_policies')
   rates = {'alpha_o': config.gamma.lr, 'alpha_tp': config.gamma.lr_total}  # one each (public code)
-  gamma = optax.partition({name: optimizers_lib.of_group(config, 'gamma', rate) for name, rate in rates.items()},
-                          {name: name for name in rates})
-  return make(problem, Settings(
-      n_policies=search.n_policies, val_batches=search.val_batches, lr=lr,
-      optimizers={'theta': optimizers_lib.of_theta(config, lr), 'gamma': gamma}, normalise=search.normalise,
-      unroll=nets.of(config).unroll and jax.default_backend() == 'cpu', devices=devices, axis=axis))
+  gamma = optax.partition(
+      {
+          name: optimizers_lib.of_group(config, 'gamma', rate) for name, rate in rates.items()
+      }, {name: name for name in rates})
+  return make(
+      problem,
+      Settings(n_policies=search.n_policies, val_batches=search.val_batches, lr=lr, optimizers={
+          'theta': optimizers_lib.of_theta(config, lr),
+          'gamma': gamma
+      }, normalise=search.normalise, unroll=nets.of(config).unroll
+               and jax.default_backend() == 'cpu', devices=devices, axis=axis))
 
 
-registry.register('ddas', registry.Row(
-    from_config, __doc__.splitlines()[0], KEYS, policy='total', sampling='uniform',
-    phase=lambda config, epoch: 'policy', images=lambda config: (1 + config.search.val_batches) * config.search.batch))
+registry.register(
+    'ddas',
+    registry.Row(from_config,
+                 registry.about(__doc__), KEYS, policy='total', sampling='uniform',
+                 phase=lambda config, epoch: 'policy', images=lambda config:
+                 (1 + config.search.val_batches) * config.search.batch))

@@ -1,20 +1,28 @@
-"""DiffAutoML: augmentation, architecture and hyper-parameters searched while the network trains (Alg. 1, Eq. 2-7).
+"""DiffAutoML: augmentation, architecture and hyper-parameters searched while the network trains
+(Alg. 1, Eq. 2-7).
 
-One step of Alg. 1, for a batch of D^tr and one of D^val; L_k is the loss of image k of the training batch:
+One step of Alg. 1, for a batch of D^tr and one of D^val; L_k is the loss of image k of the training
+batch:
 
   3. a transformation T_k for every image, drawn from softmax(tau), magnitudes uniform;
   4. a path Z through the supernet, drawn from softmax(alpha);
-  5. tau <- SGD on the gradient of -sum_k p_k(tau) L_k: what is hard becomes likelier                     (Eq. 2);
-  6. alpha <- the optimizer on grad log p(Z_b) * dL/dZ_b^s, L = mean_k L_k                                 (Eq. 5);
-  7. theta' = SGD(theta, eta, grad_theta L)                                                                (Eq. 6);
-  8. eta <- Adam on the gradient of L_val(theta'(eta)) through that one step, with the same Z           (Eq. 7).
+  5. tau <- SGD on the gradient of -sum_k p_k(tau) L_k: what is hard becomes likelier
+    (Eq. 2);
+  6. alpha <- the optimizer on grad log p(Z_b) * dL/dZ_b^s, L = mean_k L_k
+    (Eq. 5);
+  7. theta' = SGD(theta, eta, grad_theta L)
+    (Eq. 6);
+  8. eta <- Adam on the gradient of L_val(theta'(eta)) through that one step, with the same Z
+    (Eq. 7).
 
-Eq. 2 as it stands has a drift of its own: over draws of T_k from tau, equal losses L give the mean gradient
--n L / 2 * grad sum p^2, which makes what is likely likelier, until one transformation is left. Steps of tau have to be
-as small as the paper's, or the gradient the other one, 'score': the unbiased one of -E[L_k].
+Eq. 2 as it stands has a drift of its own: over draws of T_k from tau, equal losses L give the mean
+gradient -n L / 2 * grad sum p^2, which makes what is likely likelier, until one transformation is
+left. Steps of tau have to be as small as the paper's, or the gradient the other one, 'score': the
+unbiased one of -E[L_k].
 
-Two gradient passes. tau and alpha are at one level: their gradients come out of the pass that trains theta. In the
-tuning phase the path is fixed and alpha with it; theta goes on, so that what ends the search is ready to be used.
+Two gradient passes. tau and alpha are at one level: their gradients come out of the pass that
+trains theta. In the tuning phase the path is fixed and alpha with it; theta goes on, so that what
+ends the search is ready to be used.
 """
 
 from collections.abc import Callable
@@ -65,13 +73,15 @@ class Settings(NamedTuple):
 
 
 def hardness(tau, drawn, losses, which):
-  """What tau minimises, []: its gradient is that of Eq. 2 ('eq2'), or of -E[L_k] over T_k ~ tau ('score').
+  """What tau minimises, []: its gradient is that of Eq. 2 ('eq2'), or of -E[L_k] over T_k ~ tau
+  ('score').
 
   Args:
     tau: [number of transformations] logits.
     drawn: `transformations.Drawn` of n images.
     losses: [n], constants.
-    which: 'eq2': -sum_k p_k(tau) L_k. 'score': -mean_k log p_k(tau) (L_k - mean of the other losses), n >= 2.
+    which: 'eq2': -sum_k p_k(tau) L_k. 'score': -mean_k log p_k(tau) (L_k - mean of the other
+      losses), n >= 2.
   """
   p = transformations.probability(tau, drawn)
   if which == 'eq2':
@@ -90,14 +100,16 @@ def make(problem: Problem, settings: Settings) -> Method:
   """Builds DiffAutoML.
 
   Args:
-    problem: a `daas_jax.types.Problem` with `losses`; its policies are `daas_jax.policies.transformations.Policies`, its
-      arch `daas_jax.nets.shuffle.space.Paths`, or they have what these have.
+    problem: a `daas_jax.types.Problem` with `losses`; its policies are
+      `daas_jax.policies.transformations.Policies`, its arch `daas_jax.nets.shuffle.space.Paths`, or
+      they have what these have.
     settings: `Settings`.
 
   Returns:
-    A `daas_jax.types.Method`. arch is {'alpha': [B, N], 'path': int32 [B], what alpha stands for since the end of the
-    last epoch}, {} on a fixed network; gamma is tau; extra has eta, logarithms of the searched hyper-parameters, and its
-    optimizer's state.
+    A `daas_jax.types.Method`. arch is {'alpha': [B, N], 'path': int32 [B], what alpha stands for
+      since the end of the
+    last epoch}, {} on a fixed network; gamma is tau; extra has eta, logarithms of the searched
+    hyper-parameters, and its optimizer's state.
   """
   optimizers = settings.optimizers
 
@@ -105,12 +117,16 @@ def make(problem: Problem, settings: Settings) -> Method:
     """{name: value of those searched} -> the optax transformation of theta at a step."""
     def of(values):
       values = settings.hyper | values
-      return settings.theta({'lr': values['lr'] * settings.schedule(step), 'weight_decay': values['weight_decay']})
+      return settings.theta({
+          'lr': values['lr'] * settings.schedule(step),
+          'weight_decay': values['weight_decay']
+      })
     return of
 
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
-    theta, arch, gamma = problem.init_theta(key_theta), problem.arch.init(key_arch), problem.policies.init(key_gamma)
+    theta, arch, gamma = problem.init_theta(key_theta), problem.arch.init(
+        key_arch), problem.policies.init(key_gamma)
     eta = hyper.init({name: settings.hyper[name] for name in settings.searched})
     return trees.strongly_typed(SearchState(
         jnp.int32(0), key_run, theta, arch, gamma, optimizer(0)(hyper.values(eta)).init(theta),
@@ -122,7 +138,8 @@ def make(problem: Problem, settings: Settings) -> Method:
     return problem.arch.at(jnp.where(tuning, arch['path'], problem.arch.draw(key, arch)))
 
   def update_alpha(state, z, g_z, tuning):
-    """(arch, its optimizer's state, gradient) after line 6; a block that is decided stays as it is."""
+    """(arch, its optimizer's state, gradient) after line 6; a block that is decided stays as it
+    is."""
     alpha = state.arch['alpha']
     g = _alpha_gradient(alpha, z, g_z, settings.penalty)
     new, opt = update(optimizers['arch'], g, state.opt_arch, alpha)
@@ -131,7 +148,8 @@ def make(problem: Problem, settings: Settings) -> Method:
 
   def step(state, batch):
     tau, eta, tuning = state.gamma, state.extra['eta'], state.step >= settings.search_steps
-    key_tau, key_z, key_image, key_train, key_val = jax.random.split(jax.random.fold_in(state.key, state.step), 5)
+    key_tau, key_z, key_image, key_train, key_val = jax.random.split(
+        jax.random.fold_in(state.key, state.step), 5)
     drawn = problem.policies.sample(key_tau, tau)  # line 3
     z = path(key_z, state.arch, tuning) if state.arch else {}  # line 4
     images = problem.train_input(batch.train_images, drawn, key_image)
@@ -140,11 +158,12 @@ def make(problem: Problem, settings: Settings) -> Method:
       losses, accuracy = problem.losses(theta, z, images, batch.train_labels, key_train)
       return jnp.mean(losses), (losses, accuracy)
 
-    (loss, (losses, accuracy)), (g_theta, g_z) = jax.value_and_grad(train_loss, (0, 1), has_aux=True, allow_int=True)(
-        state.theta, z)
+    (loss, (losses, accuracy)), (g_theta, g_z) = jax.value_and_grad(
+        train_loss, (0, 1), has_aux=True, allow_int=True)(state.theta, z)
     g_tau = jax.grad(hardness)(tau, drawn, losses, settings.tau_gradient)  # Eq. 2
     gamma, opt_gamma = update(optimizers['gamma'], g_tau, state.opt_gamma, tau)
-    arch, opt_arch, g_alpha = update_alpha(state, z, g_z, tuning) if state.arch else ({}, state.opt_arch, 0.0)
+    arch, opt_arch, g_alpha = update_alpha(state, z, g_z,
+                                           tuning) if state.arch else ({}, state.opt_arch, 0.0)
 
     theta, opt_theta, pullback = hyper.step(  # Eq. 6
         optimizer(state.step), eta, g_theta, state.opt_theta, state.theta)
@@ -155,14 +174,25 @@ def make(problem: Problem, settings: Settings) -> Method:
 
     values = settings.hyper | hyper.values(eta)
     metrics = {
-        'train_loss': loss, 'train_accuracy': accuracy, 'val_loss': val_loss, 'val_accuracy': val_accuracy,
-        'lr': values['lr'] * settings.schedule(state.step), 'lr_scale': values['lr'],
-        'weight_decay': values['weight_decay'], 'grad_norm_theta': trees.norm(g_theta),
-        'grad_norm_gamma': trees.norm(g_tau)} | {f'grad_log_{name}': g for name, g in g_eta.items()}
+        'train_loss': loss,
+        'train_accuracy': accuracy,
+        'val_loss': val_loss,
+        'val_accuracy': val_accuracy,
+        'lr': values['lr'] * settings.schedule(state.step),
+        'lr_scale': values['lr'],
+        'weight_decay': values['weight_decay'],
+        'grad_norm_theta': trees.norm(g_theta),
+        'grad_norm_gamma': trees.norm(g_tau)
+    } | {
+        f'grad_log_{name}': g for name, g in g_eta.items()
+    }
     if state.arch:
       metrics |= {'grad_norm_arch': trees.norm(g_alpha), 'multiply_adds': z['cost']}
-    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch, opt_gamma,
-                       {'eta': new_eta, 'opt_eta': opt_eta}), metrics
+    return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch,
+                       opt_gamma, {
+                           'eta': new_eta,
+                           'opt_eta': opt_eta
+                       }), metrics
 
   def end_epoch(state):
     """The path that alpha stands for, once an epoch of the search phase is over."""
@@ -174,7 +204,7 @@ def make(problem: Problem, settings: Settings) -> Method:
   return Method(init, step, end_epoch)
 
 
-# --- as a method of the table ---------------------------------------------------------------------------------
+# --- as a method of the table ---------------------------------------------------------------------
 
 
 def _some_hyper(v):
@@ -188,25 +218,32 @@ KEYS = {
     **optimizers_lib.THETA_KEYS,
     **optimizers_lib.ARCH_KEYS,
     **optimizers_lib.GAMMA_KEYS,
-    'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that is D_val: what theta is '
-                             'not trained on, and theta is kept (choice)'),
-    'search.tuning_epochs': Key(10, at_least(0), 'epochs of the tuning phase, alpha fixed; among epochs'),
-    'search.moment_batches': Key(50, between(1, MOST), "training batches whose moments the ready network's "
-                                 'normalisations get, a mean'),
-    'theta.lr': Key(0.5, above(0), 'of SGD at the start, the start of eta (DiffAutoML, Appendix A)'),
+    'data.val_fraction': Key(
+        0.1, between(0, 1, True, True), 'share of the training set that is D_val: what theta is '
+        'not trained on, and theta is kept (choice)'),
+    'search.tuning_epochs': Key(10, at_least(0),
+                                'epochs of the tuning phase, alpha fixed; among epochs'),
+    'search.moment_batches': Key(
+        50, between(1, MOST), "training batches whose moments the ready network's "
+        'normalisations get, a mean'),
+    'theta.lr': Key(0.5, above(0),
+                    'of SGD at the start, the start of eta (DiffAutoML, Appendix A)'),
     'theta.lr_min': Key(0.0, at_least(0), 'at the end, cosine between (Appendix A)'),
-    'theta.weight_decay': Key(4e-5, above(0), 'L2, the start of eta (Appendix A, of its retrainings)'),
+    'theta.weight_decay': Key(4e-5, above(0),
+                              'L2, the start of eta (Appendix A, of its retrainings)'),
     'arch.optimizer': Key('sgd', one_of(*optimizers_lib.OPTIMIZERS), 'of alpha'),
     'arch.lr': Key(1e-6, above(0), 'of alpha (Appendix A; DSNAS code: Adam, 1e-3)'),
     'arch.momentum': Key(0.9, between(0, 1, False, True), "of alpha's SGD (Appendix A)"),
     'arch.weight_decay': Key(5e-4, at_least(0), 'L2 of alpha (Appendix A)'),
-    'gamma.gradient': Key('eq2', one_of('eq2', 'score'), 'of tau: Eq. 2, or the unbiased one of the expected loss, '
-                          'which has no drift towards one transformation'),
+    'gamma.gradient': Key(
+        'eq2', one_of('eq2', 'score'), 'of tau: Eq. 2, or the unbiased one of the expected loss, '
+        'which has no drift towards one transformation'),
     'gamma.optimizer': Key('sgd', one_of(*optimizers_lib.OPTIMIZERS), 'of tau'),
     'gamma.lr': Key(1e-5, above(0), 'of tau (Appendix A)'),
     'gamma.momentum': Key(0.9, between(0, 1, False, True), "of tau's SGD (Appendix A)"),
     'gamma.weight_decay': Key(5e-4, at_least(0), 'L2 of tau (Appendix A)'),
-    'hyper.searched': Key(('weight_decay',), _some_hyper, "which of 'lr' and 'weight_decay' are searched (4.1)"),
+    'hyper.searched': Key(('weight_decay',), _some_hyper,
+                          "which of 'lr' and 'weight_decay' are searched (4.1)"),
     'hyper.lr': Key(1e-3, above(0), 'Adam, of the logarithms of the hyper-parameters (Appendix A)'),
     'adam.b1': Key(0.9, between(0, 1, False, True), 'of all Adams (choice)'),
 }
@@ -216,8 +253,9 @@ def check(flat):
   """Refuses a tuning phase that leaves no search."""
   searched = nets.networks()[flat['network.name']].searched == BLOCKS
   if flat['search.tuning_epochs'] > flat['search.epochs'] - searched:
-    raise BadInput(f"config key 'search.tuning_epochs' ({flat['search.tuning_epochs']}) must be below "
-                   f"search.epochs ({flat['search.epochs']}): the path is searched in the epochs before it")
+    raise BadInput(
+        f"config key 'search.tuning_epochs' ({flat['search.tuning_epochs']}) must be below "
+        f"search.epochs ({flat['search.epochs']}): the path is searched in the epochs before it")
 
 
 def from_config(config, problem, steps_per_epoch, devices, axis):
@@ -228,21 +266,32 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
   penalty = None
   if budget and config.arch.constraint == 'penalty':
     penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget)
-  return make(problem, Settings(
-      search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch,
-      schedule=foreign()(optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch, group.lr_min / group.lr)),
-      hyper={'lr': group.lr, 'weight_decay': group.weight_decay}, searched=tuple(config.hyper.searched),
-      theta=lambda values: optimizers_lib.of_theta(config, values['lr'], values['weight_decay']),
-      optimizers={'arch': optimizers_lib.of_group(config, 'arch'), 'gamma': optimizers_lib.of_group(config, 'gamma'),
-                  'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)},
-      tau_gradient=config.gamma.gradient, freeze_margin=config.arch.freeze_margin,
-      penalty=penalty, path=budget and (lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left))))
+  return make(
+      problem,
+      Settings(
+          search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch, schedule=foreign()(
+              optax.cosine_decay_schedule(
+                  1.0, search.epochs * steps_per_epoch, group.lr_min / group.lr)), hyper={
+                      'lr': group.lr,
+                      'weight_decay': group.weight_decay
+                  }, searched=tuple(
+                      config.hyper.searched), theta=lambda values: optimizers_lib.of_theta(
+                          config, values['lr'], values['weight_decay']), optimizers={
+                              'arch': optimizers_lib.of_group(config, 'arch'),
+                              'gamma': optimizers_lib.of_group(config, 'gamma'),
+                              'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)
+                          }, tau_gradient=config.gamma.gradient,
+          freeze_margin=config.arch.freeze_margin, penalty=penalty, path=budget
+          and (lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left))))
 
 
 def _phase(config, epoch):
   return 'search' if epoch < config.search.epochs - config.search.tuning_epochs else 'tuning'
 
 
-registry.register('diffautoml', registry.Row(
-    from_config, __doc__.splitlines()[0], KEYS, policy='transformations', searches=(BLOCKS, NOTHING), check=check,
-    phase=_phase, finish=export.write, exports=True, last='results.json'))
+registry.register(
+    'diffautoml',
+    registry.Row(from_config,
+                 registry.about(__doc__), KEYS, policy='transformations',
+                 searches=(BLOCKS, NOTHING), check=check, phase=_phase, finish=export.write,
+                 exports=True, last='results.json'))

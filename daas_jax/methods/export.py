@@ -1,20 +1,22 @@
-"""The network that a search ends with, ready to use: its weights, fixed moments of its normalisations, its accuracy.
+"""The network that a search ends with, ready to use: its weights, fixed moments of its
+normalisations, its accuracy.
 
 DiffAutoML keeps theta (3.4): there is no retraining. Two files in the workdir:
 
-  network.json  {"format": "daas_jax.network", "version": 1, "network": {"name": "shuffle", "size", "choices"} or
-                 {"name": of a fixed network, "depth", "width"}, "class_names", "image_shape", "mean", "std"}
+  network.json  {"format": "daas_jax.network", "version": 1, "network": {"name": "shuffle", "size",
+                 "choices"} or {"name": of a fixed network, "depth", "width"}, "class_names",
+                 "image_shape", "mean", "std"}
   network.npz   its arrays as 'params/block00', 'batch_stats/block00/mean', ...; no pickles.
 
-A search normalises by the moments of the batch at hand. The ready network has moments of its own, so that what it says
-of an image does not depend on the images beside it: each is the mean of that moment over `search.moment_batches`
-batches of clean training images, taken with the final weights.
+A search normalises by the moments of the batch at hand. The ready network has moments of its own,
+so that what it says of an image does not depend on the images beside it: each is the mean of that
+moment over `search.moment_batches` batches of clean training images, taken with the final weights.
 """
 
+from collections.abc import Callable
 import io
 import json
 import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.traverse_util
@@ -37,9 +39,10 @@ class Ready(NamedTuple):
   """A network ready to use.
 
   Attributes:
-    apply: (params, images [B, H, W, C]) -> logits [B, number of classes]; images uint8, or floating in [0, 1]. Pure,
-      and fit for `jit`; the same for an image whatever the others are. It raises TypeError for another dtype and
-      ValueError for another shape or, outside of `jit`, for other values (`preprocess.check`).
+    apply: (params, images [B, H, W, C]) -> logits [B, number of classes]; images uint8, or floating
+      in [0, 1]. Pure, and fit for `jit`; the same for an image whatever the others are. It raises
+      TypeError for another dtype and ValueError for another shape or, outside of `jit`, for other
+      values (`preprocess.check`).
     params: {'params', 'batch_stats'}, pytrees of arrays.
     class_names: of the logits' columns.
   """
@@ -49,7 +52,8 @@ class Ready(NamedTuple):
 
 
 def moments(net, params, batches, key):
-  """Moments of every normalisation, means over batches of the batch's: 'batch_stats' of the network.
+  """Moments of every normalisation, means over batches of the batch's: 'batch_stats' of the
+  network.
 
   Args:
     net: a linen module with the call of `ResidualNet`.
@@ -62,14 +66,17 @@ def moments(net, params, batches, key):
   @jax.jit
   def of(images, empty, key):
     # One step of the running averages away from 0 is 1 - MOMENTUM of what the batch has.
-    _, changed = net.apply({'params': params, 'batch_stats': empty}, images, True, mutable=['batch_stats'],
-                           rngs={'drop_path': key} if net.takes_noise else None)
+    _, changed = net.apply({
+        'params': params,
+        'batch_stats': empty
+    }, images, True, mutable=['batch_stats'], rngs={'drop_path': key} if net.takes_noise else None)
     return jax.tree.map(lambda a: a / (1 - residual.MOMENTUM), changed['batch_stats'])
 
   sums, n = None, 0
   for n, images in enumerate(batches, 1):
     if empty is None:
-      shapes = jax.eval_shape(lambda x: net.init(jax.random.key(0), x, False), images)['batch_stats']
+      shapes = jax.eval_shape(lambda x: net.init(jax.random.key(0), x, False),
+                              images)['batch_stats']
       empty = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     new = of(images, empty, jax.random.fold_in(key, n))
     sums = new if sums is None else jax.tree.map(jnp.add, sums, new)
@@ -77,34 +84,52 @@ def moments(net, params, batches, key):
 
 
 def write(folder, state, config, data, batches):
-  """Writes network.json, network.npz and results.json of a search that is over; returns a summary, as text.
+  """Writes network.json, network.npz and results.json of a search that is over; returns a summary,
+  as text.
 
   Args:
     folder: the search's workdir.
     state: its last state.
     config: its config.
     data: its `daas_jax.data.sources.Dataset`; the test images are read once.
-    batches: () -> step number -> `Batch`, whose training images give the moments; has it a `close`, that is called.
+    batches: () -> step number -> `Batch`, whose training images give the moments; has it a `close`,
+      that is called.
   """
   row = nets.of(config).export
   description = row.describe(config, state.arch)
   net = row.build(description, len(data.class_names), kernel_sets.choose(config.network.kernels))
   params, batches = row.parameters(state.theta, description), batches()
   clean = lambda images: preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
-  found = moments(net, params, (clean(batches(i).train_images) for i in range(config.search.moment_batches)),
+  found = moments(net, params,
+                  (clean(batches(i).train_images) for i in range(config.search.moment_batches)),
                   jax.random.key(config.seed))
   if hasattr(batches, 'close'):  # worker processes of a streamed set, and what they have decoded
     batches.close()
   variables = jax.device_get({'params': params, 'batch_stats': found})
-  _save(folder, {'format': FORMAT, 'version': VERSION, 'network': {'name': config.network.name} | description, 'class_names': list(data.class_names),
-                 'image_shape': list(map(int, data.train_images.shape[1:])), 'mean': list(map(float, data.mean)),
-                 'std': list(map(float, data.std))}, variables)
+  _save(
+      folder, {
+          'format': FORMAT,
+          'version': VERSION,
+          'network': {
+              'name': config.network.name
+          } | description,
+          'class_names': list(data.class_names),
+          'image_shape': list(map(int, data.train_images.shape[1:])),
+          'mean': list(map(float, data.mean)),
+          'std': list(map(float, data.std))
+      }, variables)
   loss, accuracy = evaluation.of(net, data)(variables, data.test_images, data.test_labels)
-  result = {'test_accuracy': accuracy, 'test_loss': loss, 'parameters': count.parameters(params),
-            'multiply_adds': count.multiply_adds(net, data.train_images.shape[1:]), 'seed': config.seed}
+  result = {
+      'test_accuracy': accuracy,
+      'test_loss': loss,
+      'parameters': count.parameters(params),
+      'multiply_adds': count.multiply_adds(net, data.train_images.shape[1:]),
+      'seed': config.seed
+  }
   atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
-  return (f"test accuracy without retraining {accuracy:.4f} ({len(data.test_labels)} images, read once); "
-          f"{result['parameters']:,} parameters, {result['multiply_adds']:,} multiply-adds")
+  return (
+      f"test accuracy without retraining {accuracy:.4f} ({len(data.test_labels)} images, read "
+      f"once); {result['parameters']:,} parameters, {result['multiply_adds']:,} multiply-adds")
 
 
 def _save(folder, content, variables):
@@ -115,28 +140,34 @@ def _save(folder, content, variables):
   atomic.write(os.path.join(folder, 'network.json'), json.dumps(content, indent=1) + '\n')
 
 
-# --- reading it -----------------------------------------------------------------------------------------------
+# --- reading it -----------------------------------------------------------------------------------
 
 
 def _content(path):
   try:
     content = storage.read_json(path)
   except OSError as error:
-    raise BadInput(f'{path} cannot be read ({error.strerror or error}); give the workdir of a finished search of '
-                   "method 'diffautoml'") from None
+    raise BadInput(
+        f'{path} cannot be read ({error.strerror or error}); give the workdir of a finished search '
+        'of '
+        "method 'diffautoml'") from None
   except ValueError as error:
     raise BadInput(f'{path} is damaged: it is no JSON ({storage.reason(error)})') from None
   if not isinstance(content, dict) or content.get('format') != FORMAT:
-    raise BadInput(f'{path}: its format is not {FORMAT!r}; give the workdir of a search of method \'diffautoml\'')
+    raise BadInput(
+        f'{path}: its format is not {FORMAT!r}; give the workdir of a search of method '
+        '\'diffautoml\''
+    )
   if type(content.get('version')) is not int or content['version'] != VERSION:  # True is 1
-    raise BadInput(f'{path}: its version is not the one that this daas_jax reads, {VERSION}; use the daas_jax that '
-                   'wrote it')
+    raise BadInput(
+        f'{path}: its version is not the one that this daas_jax reads, {VERSION}; use the daas_jax '
+        'that wrote it')
   return content
 
 
 def _numbers(value, n, low):
-  return (isinstance(value, list) and len(value) == n and
-          all(isinstance(x, (int, float)) and not isinstance(x, bool) and low <= x < 1e6 for x in value))
+  return (isinstance(value, list) and len(value) == n and all(
+      isinstance(x, (int, float)) and not isinstance(x, bool) and low <= x < 1e6 for x in value))
 
 
 def _check(content, path):
@@ -146,10 +177,12 @@ def _check(content, path):
     raise BadInput(f'{path}: "class_names" must be a list of names')
   if not _numbers(shape, 3, 1) or not all(isinstance(x, int) for x in shape):
     raise BadInput(f'{path}: "image_shape" must be [height, width, channels]')
-  if not _numbers(content.get('mean'), shape[2], 0) or not _numbers(content.get('std'), shape[2], 1e-9):
+  if not _numbers(content.get('mean'), shape[2], 0) or not _numbers(content.get('std'), shape[2],
+                                                                    1e-9):
     raise BadInput(f'{path}: "mean" and "std" must hold a number a channel')
   known = {name: row.export for name, row in nets.networks().items() if row.export}
-  if not isinstance(spec, dict) or not isinstance(spec.get('name'), str) or spec['name'] not in known:
+  if not isinstance(spec, dict) or not isinstance(spec.get('name'),
+                                                  str) or spec['name'] not in known:
     raise BadInput(f'{path}: "network" has no known name: one of {", ".join(known)}')
   known[spec['name']].check(spec, f'{path}, "network"')
 
@@ -157,22 +190,27 @@ def _check(content, path):
 def _arrays(path, shapes):
   """The arrays of network.npz as a pytree, held against the shapes that the network has."""
   wanted = flax.traverse_util.flatten_dict(shapes, sep='/', keep_empty_nodes=True)
-  empty = {name: x for name, x in wanted.items() if x is flax.traverse_util.empty_node}  # blocks without moments
+  # blocks without moments
+  empty = {name: x for name, x in wanted.items() if x is flax.traverse_util.empty_node}
   wanted = {name: x for name, x in wanted.items() if name not in empty}
   try:
     with np.load(io.BytesIO(storage.read_bytes(path)), allow_pickle=False) as file:
       found = {name: file[name] for name in file.files}
   except OSError as error:
     raise BadInput(f'{path} cannot be read ({error.strerror or error})') from None
-  except Exception as error:  # pylint: disable=broad-except (zipfile and numpy raise many kinds for damaged files)
+  # pylint: disable=broad-except (zipfile and numpy raise many kinds for damaged files)
+  except Exception as error:
     raise BadInput(f'{path} is damaged ({" ".join(str(error).split())[:100]})') from None
   for name in sorted(set(wanted) | set(found)):
     if name not in wanted or name not in found:
-      raise BadInput(f'{path}: the array {name!r} is {"missing" if name in wanted else "not of this network"}')
+      raise BadInput(
+          f'{path}: the array {name!r} is {"missing" if name in wanted else "not of this network"}')
     if found[name].shape != wanted[name].shape or found[name].dtype != wanted[name].dtype:
       raise BadInput(f'{path}: the array {name!r} is {found[name].dtype} {found[name].shape}, not '
                      f'{wanted[name].dtype} {wanted[name].shape}')
-  return flax.traverse_util.unflatten_dict({name: jnp.asarray(x) for name, x in found.items()} | empty, sep='/')
+  return flax.traverse_util.unflatten_dict({
+      name: jnp.asarray(x) for name, x in found.items()
+  } | empty, sep='/')
 
 
 def load(workdir):
@@ -189,14 +227,17 @@ def load(workdir):
   _check(content, path)
   names, shape = tuple(content['class_names']), tuple(content['image_shape'])
   description = content['network']
-  net = nets.networks()[description['name']].export.build(description, len(names), kernel_sets.choose())
+  net = nets.networks()[description['name']].export.build(description, len(names),
+                                                          kernel_sets.choose())
   shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))
   params = _arrays(os.path.join(os.path.expanduser(workdir), 'network.npz'), shapes)
 
   def apply(params, images):
     images = preprocess.check(images, uint8=True, shape=shape)
     # The network computes in the type of its weights, whatever the images' own.
-    images = preprocess.to_float(images, jnp.float32) if images.dtype == jnp.uint8 else images.astype(jnp.float32)
-    return net.apply(params, preprocess.normalise(images, content['mean'], content['std']), False)[0]
+    images = preprocess.to_float(
+        images, jnp.float32) if images.dtype == jnp.uint8 else images.astype(jnp.float32)
+    return net.apply(params, preprocess.normalise(images, content['mean'], content['std']),
+                     False)[0]
 
   return Ready(apply, params, names)

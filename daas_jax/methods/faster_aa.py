@@ -1,15 +1,18 @@
-"""Faster AutoAugment alone: a policy whose images a critic cannot tell from the others (Hataya et al., ECCV 2020).
+"""Faster AutoAugment alone: a policy whose images a critic cannot tell from the others (Hataya et
+al., ECCV 2020).
 
-The baseline of joint search. One step, for a batch of D_train in two halves A and B, both cropped and flipped:
+The baseline of joint search. One step, for a batch of D_train in two halves A and B, both cropped
+and flipped:
 
   1. A' = policy(A); theta <- Adam on
-       E[D(A')] - E[D(B)] + lambda E[(||grad D(x_hat)||_2 - 1)^2] + epsilon CE(B),  x_hat between B and A';
+       E[D(A')] - E[D(B)] + lambda E[(||grad D(x_hat)||_2 - 1)^2] + epsilon CE(B),  x_hat between B
+       and A';
   2. A' drawn anew; gamma <- Adam on  -E[D(A')] + epsilon CE(A')  at the new theta, then `project`.
 
-One network gives the critic's value D and the logits of CE, the cross-entropy: they share all but the last layer. As in
-the public code, the critic takes one step to each of the policy's, and the norm of the penalty is over the whole image
-(`daas_jax.estimators.wgan`), which is not as in the public code. The validation images are only looked at, for their
-accuracy.
+One network gives the critic's value D and the logits of CE, the cross-entropy: they share all but
+the last layer. As in the public code, the critic takes one step to each of the policy's, and the
+norm of the penalty is over the whole image (`daas_jax.estimators.wgan`), which is not as in the
+public code. The validation images are only looked at, for their accuracy.
 """
 
 from collections.abc import Callable
@@ -35,7 +38,8 @@ class Settings(NamedTuple):
   """What Faster AutoAugment needs besides its problem; the defaults are those of the public code.
 
   Attributes:
-    optimizers: {'theta', 'gamma'}: optax transformations; in the public code Adam(1e-3, b1=0, b2=0.999) both.
+    optimizers: {'theta', 'gamma'}: optax transformations; in the public code Adam(1e-3, b1=0,
+      b2=0.999) both.
     penalty: lambda of the gradient penalty.
     classification: epsilon, weight of the cross-entropy in both losses.
   """
@@ -45,14 +49,16 @@ class Settings(NamedTuple):
 
 
 class CriticProblem(NamedTuple):
-  """What Faster AutoAugment searches over and what it measures: a `Problem` of a critic and images in two stages.
+  """What Faster AutoAugment searches over and what it measures: a `Problem` of a critic and images
+  in two stages.
 
   Attributes:
     init_theta: key -> theta.
     init_gamma: key -> gamma.
     critic: (theta, images as `normalise` gives them, key) -> (values D [B], logits [B, n]).
     prepare: (images uint8 [B, H, W, C], key) -> cropped and flipped images, float in [0, 1].
-    augment: (gamma, images float in [0, 1], key) -> images float in [0, 1], differentiable in gamma.
+    augment: (gamma, images float in [0, 1], key) -> images float in [0, 1], differentiable in
+      gamma.
     normalise: images float in [0, 1] -> the network's input.
     val_input: images uint8 -> the network's input.
     project: gamma -> gamma within its bounds.
@@ -85,8 +91,8 @@ def critic_loss(problem, settings, theta, real, labels, fake, eps, key):
   d_real, logits = problem.critic(theta, real, key)
   d_fake, _ = problem.critic(theta, fake, key)
   distance = -wgan.critic_loss(d_real, d_fake)
-  penalty = wgan.gradient_penalty(lambda x: problem.critic(theta, x, key)[0], wgan.interpolate(eps, real, fake),
-                                  settings.penalty)
+  penalty = wgan.gradient_penalty(lambda x: problem.critic(theta, x, key)[0],
+                                  wgan.interpolate(eps, real, fake), settings.penalty)
   classification = _cross_entropy(logits, labels)
   return penalty - distance + settings.classification * classification, {
       'distance': distance, 'penalty': penalty, 'train_loss': classification,
@@ -127,15 +133,16 @@ def make(problem: CriticProblem, settings: Settings) -> Method:
   def init(key):
     key_theta, key_gamma, key_run = jax.random.split(key, 3)
     theta, gamma = problem.init_theta(key_theta), problem.init_gamma(key_gamma)
-    return trees.strongly_typed(SearchState(
-        jnp.int32(0), key_run, theta, {}, gamma, optimizers['theta'].init(theta), {}, optimizers['gamma'].init(gamma),
-        {}))
+    return trees.strongly_typed(
+        SearchState(jnp.int32(0), key_run, theta, {}, gamma, optimizers['theta'].init(theta), {},
+                    optimizers['gamma'].init(gamma), {}))
 
   def step(state, batch):
     half, odd = divmod(len(batch.train_labels), 2)
     if odd or not half:
-      raise BadInput(f'Faster AutoAugment splits a batch in two halves: make it an even number of images, from 2 on, '
-                     f'not {2 * half + odd}')
+      raise BadInput(
+          'Faster AutoAugment splits a batch in two halves: make it an even number of images, '
+          f'from 2 on, not {2 * half + odd}')
     keys = jax.random.split(jax.random.fold_in(state.key, state.step), 5)
     images, labels = problem.prepare(batch.train_images, keys[0]), batch.train_labels
     real = problem.normalise(images[half:])
@@ -143,32 +150,37 @@ def make(problem: CriticProblem, settings: Settings) -> Method:
     eps = jax.random.uniform(keys[2], (half,))
 
     g_theta, found = jax.grad(
-        lambda theta: critic_loss(problem, settings, theta, real, labels[half:], fake, eps, keys[4]),
-        has_aux=True)(state.theta)
+        lambda theta: critic_loss(problem, settings, theta, real, labels[half:], fake, eps, keys[4]
+                                 ), has_aux=True)(state.theta)
     theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
 
     g_gamma, augmented = jax.grad(
-        lambda gamma: policy_loss(problem, settings, gamma, theta, images[:half], labels[:half], keys[3], keys[4]),
-        has_aux=True)(state.gamma)
+        lambda gamma: policy_loss(problem, settings, gamma, theta, images[:half], labels[:half],
+                                  keys[3], keys[4]), has_aux=True)(state.gamma)
     gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
 
     logits = problem.critic(theta, problem.val_input(batch.val_images), keys[4])[1]
     metrics = found | augmented | {
-        'val_loss': _cross_entropy(logits, batch.val_labels), 'val_accuracy': accuracy(logits, batch.val_labels),
-        'grad_norm_theta': trees.norm(g_theta), 'grad_norm_gamma': trees.norm(g_gamma)}
-    return state._replace(step=state.step + 1, theta=theta, gamma=problem.project(gamma), opt_theta=opt_theta,
-                          opt_gamma=opt_gamma), metrics
+        'val_loss': _cross_entropy(logits, batch.val_labels),
+        'val_accuracy': accuracy(logits, batch.val_labels),
+        'grad_norm_theta': trees.norm(g_theta),
+        'grad_norm_gamma': trees.norm(g_gamma)
+    }
+    return state._replace(step=state.step + 1, theta=theta, gamma=problem.project(gamma),
+                          opt_theta=opt_theta, opt_gamma=opt_gamma), metrics
 
   return Method(init, step)
 
 
-# --- as a method of the table ---------------------------------------------------------------------------------
+# --- as a method of the table ---------------------------------------------------------------------
 
 
 def two_heads(outputs):
-  """(D [B], logits [B, n]) of a classifier's outputs [B, n + 1]: a classifier of one class more is a critic.
+  """(D [B], logits [B, n]) of a classifier's outputs [B, n + 1]: a classifier of one class more is
+  a critic.
 
-  The critic's head is linear in the features; in Faster AutoAugment's code it is a perceptron with one hidden layer.
+  The critic's head is linear in the features; in Faster AutoAugment's code it is a perceptron with
+  one hidden layer.
   """
   return outputs[:, -1], outputs[:, :-1]
 
@@ -184,23 +196,26 @@ def critic_problem(config, data, split=False, saw=None):
   outputs_of, space = len(data.class_names) + 1, problem_lib.policy_space(config)
   outputs = problem_lib.forward(config, outputs_of, split, saw)
   return CriticProblem(
-      init_theta=problem_lib.init_theta(config, outputs_of, data.train_images.shape[1:]),
-      init_gamma=lambda key: relaxed.init(key, space),
+      init_theta=problem_lib.init_theta(
+          config, outputs_of,
+          data.train_images.shape[1:]), init_gamma=lambda key: relaxed.init(key, space),
       critic=lambda theta, images, key: two_heads(outputs(theta, {}, images, key)),
-      prepare=lambda images, key: inputs.standard_preprocessing(preprocess.to_float(images), key, config.preprocess),
+      prepare=lambda images, key: inputs.standard_preprocessing(preprocess.to_float(images), key,
+                                                                config.preprocess),
       augment=lambda gamma, images, key: relaxed.apply(gamma, space, images, key),
       normalise=lambda images: preprocess.normalise(images, data.mean, data.std),
-      val_input=inputs.val_input(data),
-      project=relaxed.project)
+      val_input=inputs.val_input(data), project=relaxed.project)
 
 
 KEYS = {
     'search.penalty': Key(10.0, at_least(0), 'lambda of the gradient penalty (WGAN-GP)'),
-    'search.classification': Key(0.1, at_least(0), 'epsilon, weight of the cross-entropy (Faster AutoAugment code)'),
+    'search.classification': Key(0.1, at_least(0),
+                                 'epsilon, weight of the cross-entropy (Faster AutoAugment code)'),
     'theta.optimizer': optimizers_lib.THETA_KEYS['theta.optimizer']._replace(default='adam'),
     'theta.lr': Key(1e-3, above(0), 'of the critic (Faster AutoAugment code)'),
     'theta.momentum': optimizers_lib.THETA_KEYS['theta.momentum'],
-    'theta.b1': Key(0.0, between(0, 1, False, True), 'of Adam and its like (Faster AutoAugment code)'),
+    'theta.b1': Key(0.0, between(0, 1, False, True),
+                    'of Adam and its like (Faster AutoAugment code)'),
     'theta.b2': optimizers_lib.THETA_KEYS['theta.b2'],
     'theta.weight_decay': Key(0.0, at_least(0), 'L2 (Faster AutoAugment code)'),
     **optimizers_lib.GAMMA_KEYS,
@@ -212,17 +227,23 @@ KEYS = {
 def check(flat):
   """Refuses a batch that has no halves."""
   if flat['search.batch'] % 2:
-    raise BadInput(f"config key 'search.batch' must be even, not {flat['search.batch']}: a critic compares its halves")
+    raise BadInput(
+        f"config key 'search.batch' must be even, not {flat['search.batch']}: a critic compares "
+        "its halves"
+    )
 
 
 def from_config(config, problem, steps_per_epoch, devices, axis):
   """Faster AutoAugment as a config says; see `daas_jax.methods.registry.Row`."""
   del steps_per_epoch, devices
   registry.one_sample(config, axis)
-  optimizers = {'theta': optimizers_lib.of_theta(config), 'gamma': optimizers_lib.of_group(config, 'gamma')}
+  optimizers = {
+      'theta': optimizers_lib.of_theta(config),
+      'gamma': optimizers_lib.of_group(config, 'gamma')
+  }
   return make(problem, Settings(optimizers, config.search.penalty, config.search.classification))
 
 
 registry.register('faster_aa', registry.Row(
-    from_config, __doc__.splitlines()[0], KEYS, policy='relaxed', searches=(NOTHING,), check=check,
+    from_config, registry.about(__doc__), KEYS, policy='relaxed', searches=(NOTHING,), check=check,
     phase=lambda config, epoch: 'policy', problem=critic_problem))

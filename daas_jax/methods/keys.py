@@ -1,4 +1,5 @@
-"""The keys of a search: those of every search, and those that its method, its networks and its policies declare."""
+"""The keys of a search: those of every search, and those that its method, its networks and its
+policies declare."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,24 +23,30 @@ def networks_of(method: str) -> tuple[str, ...]:
 
 
 def _network(method, networks):
-  """The check of network.name; of a network with a task of its own it says which methods are for that."""
+  """The check of network.name; of a network with a task of its own it says which methods are for
+  that."""
   def check(v):
     task = nets.networks()[v].task if v in nets.networks() else None
     if v in networks or not task:
       return one_of(*networks)(v)
     others = ', '.join(name for name in registry.methods() if v in networks_of(name))
-    return (f'must be one of {", ".join(networks)}, as method {method!r} does not search policies for {v} ({others} '
-            'does)')
+    return (
+        f'must be one of {", ".join(networks)}, as method {method!r} does not search policies for '
+        f'{v} ({others} '
+        'does)')
   return check
 
 
 def _common(method, networks):
   return {
       'seed': Key(0, between(0, SEEDS), 'of everything random'),
-      'method': Key(next(iter(registry.methods())), lambda v: one_of(*registry.methods())(v), 'search algorithm'),
+      'method': Key(next(iter(registry.methods())), lambda v: one_of(*registry.methods())(v),
+                    'search algorithm'),
       **data_keys.KEYS,
-      'data.val_fraction': Key(0.5, between(0, 1, True, True), 'share of the training set that is D_val (DAAS 5)'),
-      'data.validation_turns': Key(0, between(0, 3), 'quarter turns of the validation images: the check of DDAS 4.1'),
+      'data.val_fraction': Key(0.5, between(0, 1, True, True),
+                               'share of the training set that is D_val (DAAS 5)'),
+      'data.validation_turns': Key(0, between(0, 3),
+                                   'quarter turns of the validation images: the check of DDAS 4.1'),
       **inputs.KEYS,
       'network.name': Key(networks[0], _network(method, networks), 'what theta belongs to'),
       'search.epochs': Key(50, between(1, MOST), 'epochs of D_train, warm-up included (DAAS 5)'),
@@ -49,10 +56,15 @@ def _common(method, networks):
 
 
 def of_method(method: str) -> dict[str, Key]:
-  """The keys of a search by a method; of two that declare one key, the method counts before its policies' space and that
-  before networks."""
+  """The keys of a search by a method; of two that declare one key, the method counts before its
+  policies' space and that before networks."""
   row, networks = registry.methods()[method], networks_of(method)
-  return {**_common(method, networks), **nets.keys_of(networks), **policies.spaces()[row.policy].keys, **row.keys}
+  return {
+      **_common(method, networks),
+      **nets.keys_of(networks),
+      **policies.spaces()[row.policy].keys,
+      **row.keys
+  }
 
 
 def check(flat: Mapping[str, Any], keys: Mapping[str, Key]) -> None:

@@ -1,4 +1,5 @@
-"""Optimizers by name, in one table over optax, for theta, alpha and beta, gamma and trainings; and one update of one."""
+"""Optimizers by name, in one table over optax, for theta, alpha and beta, gamma and trainings; and
+one update of one."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,8 +15,10 @@ Schedule = Callable[[Any], Any]
 
 
 def _l2(transformation):
-  """With L2 in the gradient, as DARTS's and DADA's codes have it (where AdamW's decay is beside it)."""
-  return lambda lr, decay, **options: optax.chain(optax.add_decayed_weights(decay), transformation(lr, **options))
+  """With L2 in the gradient, as DARTS's and DADA's codes have it (where AdamW's decay is beside
+  it)."""
+  return lambda lr, decay, **options: optax.chain(optax.add_decayed_weights(decay),
+                                                  transformation(lr, **options))
 
 
 def _betas(transformation):
@@ -23,7 +26,8 @@ def _betas(transformation):
 
 
 def _decoupled(transformation):
-  return lambda lr, decay, momentum, nesterov, b1, b2: transformation(lr, b1, b2, weight_decay=decay)
+  return lambda lr, decay, momentum, nesterov, b1, b2: transformation(lr, b1, b2, weight_decay=decay
+                                                                     )
 
 
 OPTIMIZERS: dict[str, Callable] = {
@@ -32,17 +36,20 @@ OPTIMIZERS: dict[str, Callable] = {
     'nadam': _l2(_betas(optax.nadam)),
     'radam': _l2(_betas(optax.radam)),
     'adabelief': _l2(_betas(optax.adabelief)),
-    'rmsprop': _l2(lambda lr, momentum, nesterov, b1, b2: optax.rmsprop(lr, momentum=momentum, nesterov=nesterov)),
+    'rmsprop': _l2(lambda lr, momentum, nesterov, b1, b2: optax.rmsprop(
+        lr, momentum=momentum, nesterov=nesterov)),
     'adamw': _decoupled(optax.adamw),
     'nadamw': _decoupled(optax.nadamw),
     'lamb': _decoupled(optax.lamb),
     'lion': _decoupled(optax.lion),
 }
-"""{name: (lr, decay, momentum, nesterov, b1, b2) -> optax transformation}; each uses those that it has."""
+"""{name: (lr, decay, momentum, nesterov, b1, b2) -> optax transformation}; each uses those that it
+has."""
 
 
-def make(name: str, lr: float | Schedule, weight_decay: float = 0.0, momentum: float = 0.9, nesterov: bool = False,
-         b1: float = 0.9, b2: float = 0.999, clip: float | None = None) -> optax.GradientTransformation:
+def make(name: str, lr: float | Schedule, weight_decay: float = 0.0, momentum: float = 0.9,
+         nesterov: bool = False, b1: float = 0.9, b2: float = 0.999,
+         clip: float | None = None) -> optax.GradientTransformation:
   """An optimizer of the table.
 
   Args:
@@ -57,7 +64,8 @@ def make(name: str, lr: float | Schedule, weight_decay: float = 0.0, momentum: f
   return optimizer if clip is None else optax.chain(optax.clip_by_global_norm(clip), optimizer)
 
 
-def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: Any, parameters: Any) -> tuple[Any, Any]:
+def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: Any,
+           parameters: Any) -> tuple[Any, Any]:
   """(new parameters, new optimizer state) of one step.
 
   Args:
@@ -71,7 +79,8 @@ def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: An
 
 
 def defaults(lr: float | Schedule) -> dict[str, optax.GradientTransformation]:
-  """The optimizers of a search that names none: DARTS's for theta, alpha and beta, DADA's for gamma.
+  """The optimizers of a search that names none: DARTS's for theta, alpha and beta, DADA's for
+  gamma.
 
   Args:
     lr: learning rate of theta, or its schedule.
@@ -79,10 +88,14 @@ def defaults(lr: float | Schedule) -> dict[str, optax.GradientTransformation]:
   Returns:
     {'theta': SGD with momentum 0.9, 'arch', 'gamma': Adam (0.5, 0.999) at 3e-4 and 5e-3}.
   """
-  return {'theta': make('sgd', lr), 'arch': make('adam', 3e-4, b1=0.5), 'gamma': make('adam', 5e-3, b1=0.5)}
+  return {
+      'theta': make('sgd', lr),
+      'arch': make('adam', 3e-4, b1=0.5),
+      'gamma': make('adam', 5e-3, b1=0.5)
+  }
 
 
-# --- out of a config ------------------------------------------------------------------------------------------
+# --- out of a config ------------------------------------------------------------------------------
 
 
 def _optimizer_key(default, of):
@@ -92,7 +105,8 @@ def _optimizer_key(default, of):
 THETA_KEYS = {
     'theta.optimizer': _optimizer_key('sgd', 'theta (DARTS code)'),
     'theta.lr': Key(0.025, above(0), 'learning rate at the start (DARTS code)'),
-    'theta.lr_min': Key(0.001, at_least(0), 'learning rate at the end, cosine between (DARTS code)'),
+    'theta.lr_min': Key(0.001, at_least(0),
+                        'learning rate at the end, cosine between (DARTS code)'),
     'theta.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DAAS 5)'),
     'theta.b1': Key(0.9, between(0, 1, False, True), 'of Adam and its like'),
     'theta.b2': Key(0.999, between(0, 1, False, True), 'of Adam and its like'),
@@ -112,8 +126,10 @@ GAMMA_KEYS = {
     'gamma.weight_decay': Key(0.0, at_least(0), 'L2 (DADA code)'),
 }
 ADAM_KEYS = {
-    'adam.b1': Key(0.5, between(0, 1, False, True), 'of Adam and its like, for alpha, beta and gamma (DAAS 5)'),
-    'adam.b2': Key(0.999, between(0, 1, False, True), 'of Adam and its like, for alpha, beta and gamma (DAAS 5)'),
+    'adam.b1': Key(0.5, between(0, 1, False, True),
+                   'of Adam and its like, for alpha, beta and gamma (DAAS 5)'),
+    'adam.b2': Key(0.999, between(0, 1, False, True),
+                   'of Adam and its like, for alpha, beta and gamma (DAAS 5)'),
 }
 
 
@@ -127,21 +143,24 @@ def of_theta(config: Any, lr: float | Schedule | None = None, weight_decay: Any 
   """
   group = config.theta
   return make(group.optimizer, group.lr if lr is None else lr,
-              group.weight_decay if weight_decay is None else weight_decay, group.momentum, False, group.b1, group.b2,
-              group.get('clip'))
+              group.weight_decay if weight_decay is None else weight_decay, group.momentum, False,
+              group.b1, group.b2, group.get('clip'))
 
 
 def of_group(config: Any, name: str, lr: float | None = None) -> optax.GradientTransformation:
-  """The optax transformation of the parameters that a group of the config, 'arch' or 'gamma', is about."""
+  """The optax transformation of the parameters that a group of the config, 'arch' or 'gamma', is
+  about."""
   group = config[name]
-  return make(group.optimizer, group.lr if lr is None else lr, group.weight_decay, group.momentum, False,
-              config.adam.b1, config.adam.b2)
+  return make(group.optimizer, group.lr if lr is None else lr, group.weight_decay, group.momentum,
+              False, config.adam.b1, config.adam.b2)
 
 
 def learning_rate(config: Any, steps_per_epoch: int) -> Schedule:
-  """Learning rate of theta: step -> value, cosine from theta.lr to theta.lr_min over the whole search."""
-  return foreign()(optax.cosine_decay_schedule(config.theta.lr, config.search.epochs * steps_per_epoch,
-                                               config.theta.lr_min / config.theta.lr))
+  """Learning rate of theta: step -> value, cosine from theta.lr to theta.lr_min over the whole
+  search."""
+  return foreign()(
+      optax.cosine_decay_schedule(config.theta.lr, config.search.epochs * steps_per_epoch,
+                                  config.theta.lr_min / config.theta.lr))
 
 
 def check(flat: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """What is searched over and what is measured: a `Problem` out of a config and a data set's facts.
 
-The methods see only `daas_jax.types.Problem`. What a network needs is in its row (`daas_jax.nets.registry`), what a
-space of policies gives in its own (`daas_jax.policies.registry`), preprocessing in `daas_jax.augment.inputs`.
+The methods see only `daas_jax.types.Problem`. What a network needs is in its row
+(`daas_jax.nets.registry`), what a space of policies gives in its own
+(`daas_jax.policies.registry`), preprocessing in `daas_jax.augment.inputs`.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from daas_jax.types import Architectures, Problem
 def network(config: Any, num_classes: int, kernels: str | None = None) -> Any:
   """The network that a search config names: `daas_jax.nets.registry.Network.make`.
 
-  `kernels` is instead of the config's; with 'plain' the network can be differentiated in forward mode.
+  `kernels` is instead of the config's; with 'plain' the network can be differentiated in forward
+  mode.
   """
   kernels = kernels or kernel_sets.choose(config.network.kernels)
   return nets.of(config).make(config, num_classes, kernels, registry.of(config).sampling)
@@ -36,14 +38,17 @@ def policy_space(config: Any) -> Any:
   return policies.spaces()[registry.of(config).policy].space(config)
 
 
-def forward(config: Any, num_classes: int, split: bool = False, saw: Callable | None = None, **changed: Any) -> Callable:
-  """A search's network as a function: (theta, z, images [B, ...], key, keep=None) -> its outputs for the whole batch.
+def forward(config: Any, num_classes: int, split: bool = False, saw: Callable | None = None,
+            **changed: Any) -> Callable:
+  """A search's network as a function: (theta, z, images [B, ...], key, keep=None) -> its outputs
+  for the whole batch.
 
   Args:
     config: a search config.
     num_classes: number of outputs.
     split: whether the devices of a pmapped function split the batch (`daas_jax.nets.devices`).
-    saw: called with the number of a device whose own gradient is not finite (`devices.watched`); None: nobody looks.
+    saw: called with the number of a device whose own gradient is not finite (`devices.watched`);
+      None: nobody looks.
     **changed: attributes of the linen module that are others than the config says.
   """
   kernels = kernel_sets.choose(config.network.kernels) + (kernel_sets.SHARED if split else '')
@@ -59,14 +64,17 @@ def forward(config: Any, num_classes: int, split: bool = False, saw: Callable | 
   run = devices.split(run) if split else run
 
   def outputs(theta, z, images, key, keep=None):
-    batch = (images,) if keep is None else (images, jnp.moveaxis(keep, -1, 0))  # keep is [layers, E, B]
+    # keep is [layers, E, B]
+    batch = (images,) if keep is None else (images, jnp.moveaxis(keep, -1, 0))
     return run((theta, z, key if needs_key else None), batch)
 
   return outputs
 
 
-def init_theta(config: Any, num_classes: int, image_shape: tuple[int, ...], arch: Any = Architectures()) -> Callable:
-  """key -> the initial weights of a search's network for images [H, W, C]; `arch` its `Architectures`."""
+def init_theta(config: Any, num_classes: int, image_shape: tuple[int, ...],
+               arch: Any = Architectures()) -> Callable:
+  """key -> the initial weights of a search's network for images [H, W, C]; `arch` its
+  `Architectures`."""
   net, needs_key = network(config, num_classes), takes_key(config)
 
   def init(key):
@@ -82,14 +90,17 @@ def build(config: Any, data: Any, genotype: Any = None, given: Any = None, split
 
   Args:
     config: a checked search config.
-    data: a `daas_jax.data.sources.Dataset`, of which only shapes, class names, mean and std are used; what the network's
-      task loads where it has one of its own.
-    genotype: the `Genotype` whose path through the supernet is held fixed (the second stage of DAAS 5.2's independent
-      search), or None: the architecture is searched.
-    given: of a method that searches no policy, the one that it is given (`daas_jax.policies.given`).
-    split: whether it is used inside of a pmapped function whose devices split every batch: the network then runs on
-      each device's rows alone, with the moments of all; everything else is as on one device.
-    saw: inside of a pmapped function: called with the number of a device whose own gradient of a pass is not finite.
+    data: a `daas_jax.data.sources.Dataset`, of which only shapes, class names, mean and std are
+      used; what the network's task loads where it has one of its own.
+    genotype: the `Genotype` whose path through the supernet is held fixed (the second stage of DAAS
+      5.2's independent search), or None: the architecture is searched.
+    given: of a method that searches no policy, the one that it is given
+      (`daas_jax.policies.given`).
+    split: whether it is used inside of a pmapped function whose devices split every batch: the
+      network then runs on each device's rows alone, with the moments of all; everything else is as
+      on one device.
+    saw: inside of a pmapped function: called with the number of a device whose own gradient of a
+      pass is not finite.
 
   Returns:
     A `daas_jax.types.Problem`, or what the method has instead (`registry.Row.problem`).
@@ -108,10 +119,12 @@ def build(config: Any, data: Any, genotype: Any = None, given: Any = None, split
 def _of_classes(config, data, genotype, given, split, saw):
   row, net = registry.of(config), nets.of(config)
   classes, policy = len(data.class_names), policies.spaces()[row.policy]
-  arch = net.space.architectures(config, data, row.sampling, genotype) if net.space else Architectures()
+  arch = net.space.architectures(config, data, row.sampling,
+                                 genotype) if net.space else Architectures()
 
   def outputs(on_one_device=False, **changed):
-    return forward(config, classes, split and not on_one_device, None if on_one_device else saw, **changed)
+    return forward(config, classes, split and not on_one_device, None if on_one_device else saw,
+                   **changed)
 
   logits_of = outputs()
 

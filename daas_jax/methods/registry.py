@@ -1,4 +1,5 @@
-"""The search methods there are: each registers itself in its own file, a user's in the same way as the package's."""
+"""The search methods there are: each registers itself in its own file, a user's in the same way as
+the package's."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -15,22 +16,28 @@ class Row(NamedTuple):
   """What a method is beside its algorithm.
 
   Attributes:
-    from_config: (config, problem, steps_per_epoch, devices, axis) -> `daas_jax.types.Method`; devices and axis: how many
-      devices share its samples, and the name of their pmap axis; 1 and None where none do.
+    from_config: (config, problem, steps_per_epoch, devices, axis) -> `daas_jax.types.Method`;
+      devices and axis: how many devices share its samples, and the name of their pmap axis; 1 and
+      None where none do.
     about: a line on it, for a list.
-    keys: {'group.key': `Key`} of its config, besides those of every search, of its policies and of its networks.
+    keys: {'group.key': `Key`} of its config, besides those of every search, of its policies and of
+      its networks.
     policy: its space of policies, of `daas_jax.policies.registry`; 'given': the config names one.
-    searches: which networks it takes, by what is searched of them (`daas_jax.nets.registry`), the default's first.
-    sampling: of a supernet of cells: a 'path' is sampled, the 'mixture' of all operations computed, or paths are drawn
-      'uniform'ly and not searched.
-    check: {'group.key': value} of a config whose keys are good by themselves -> None; raises BadInput.
+    searches: which networks it takes, by what is searched of them (`daas_jax.nets.registry`), the
+      default's first.
+    sampling: of a supernet of cells: a 'path' is sampled, the 'mixture' of all operations computed,
+      or paths are drawn 'uniform'ly and not searched.
+    check: {'group.key': value} of a config whose keys are good by themselves -> None; raises
+      BadInput.
     phase: (config, epoch) -> what metrics.jsonl calls the steps of an epoch, from 0.
     images: config -> images that a step looks at.
     problem: (config, data, split, saw) -> what `from_config` takes for a problem, where that is no
       `daas_jax.types.Problem`; see `daas_jax.methods.problem.build`.
-    finish: (workdir, state, config, data, batches) -> what is said at the end, ''; writes what the method leaves besides
-      architecture and policy. batches: () -> the search's batches, step number -> `daas_jax.types.Batch`.
-    exports: whether `finish` keeps the network, ready to be used: it takes those alone that can be (`Network.export`).
+    finish: (workdir, state, config, data, batches) -> what is said at the end, ''; writes what the
+      method leaves besides architecture and policy. batches: () -> the search's batches, step
+      number -> `daas_jax.types.Batch`.
+    exports: whether `finish` keeps the network, ready to be used: it takes those alone that can be
+      (`Network.export`).
     last: the file that a finished search writes last.
     default: whether it is the method of a config that names none.
   """
@@ -60,6 +67,11 @@ def methods() -> dict[str, Row]:
   return dict(sorted(rows.items(), key=lambda item: not item[1].default))
 
 
+def about(doc: str) -> str:
+  """The first paragraph of a module's docstring, as one line."""
+  return ' '.join(doc.split('\n\n', 1)[0].split())
+
+
 def shared_by(devices: int, search: Any, *names: str) -> None:
   """Refuses numbers of samples, keys of a config's group `search`, that the devices cannot share.
 
@@ -78,8 +90,9 @@ def one_sample(config: Any, axis: str | None) -> None:
     BadInput: devices share samples.
   """
   if axis is not None:
-    raise BadInput(f'method {config.method!r} has one sample a step and none to share: set parallel.over=data, or '
-                   'parallel.devices=1')
+    raise BadInput(
+        f'method {config.method!r} has one sample a step and none to share: set '
+        'parallel.over=data, or parallel.devices=1')
 
 
 def of(config: Any) -> Row:
@@ -103,7 +116,8 @@ def images_of(flat: Mapping[str, Any]) -> Any:
   """Images that a step of a search looks at, None where that cannot be told.
 
   Args:
-    flat: {'group.key': value} of its config.json, which may be damaged, and of which a method may be unknown here.
+    flat: {'group.key': value} of its config.json, which may be damaged, and of which a method may
+      be unknown here.
   """
   row, config = METHODS.rows().get(str(flat.get('method'))), ml_collections.ConfigDict()
   try:
@@ -115,13 +129,15 @@ def images_of(flat: Mapping[str, Any]) -> Any:
     return None
 
 
-def build(config: Any, problem: Any, steps_per_epoch: int, devices: int = 1, axis: str | None = None) -> Any:
+def build(config: Any, problem: Any, steps_per_epoch: int, devices: int = 1,
+          axis: str | None = None) -> Any:
   """The `daas_jax.types.Method` that a search config names.
 
   Args:
     config: a checked search config.
     problem: what the row's `problem` made.
     steps_per_epoch: steps in one pass over D_train.
-    devices, axis: how many devices share the samples, and the name of their pmap axis; 1 and None where none do.
+    devices, axis: how many devices share the samples, and the name of their pmap axis; 1 and None
+      where none do.
   """
   return of(config).from_config(config, problem, steps_per_epoch, devices, axis)

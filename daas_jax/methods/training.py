@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax import trees
+from daas_jax.arrays import foreign
 from daas_jax.methods import optimizers
+from daas_jax.methods.optimizers import update
 from daas_jax.nets import kernels, registry as nets
 from daas_jax.nets.losses import accuracy as accuracy_of, cross_entropy
-from daas_jax.arrays import foreign
-from daas_jax.methods.optimizers import update
 
 
 class TrainState(NamedTuple):
@@ -23,7 +23,8 @@ class TrainState(NamedTuple):
     variables: {'params'} and what else the network keeps, 'batch_stats' where it has them.
     opt: the optimizer's state.
     average: moving average of `variables`, {} where `train.ema` is 0.
-    best: {'variables', 'accuracy' [], 'epoch' int32 []}: the epoch with the best validation accuracy so far.
+    best: {'variables', 'accuracy' [], 'epoch' int32 []}: the epoch with the best validation
+      accuracy so far.
   """
   step: jax.Array
   key: jax.Array
@@ -34,13 +35,15 @@ class TrainState(NamedTuple):
 
 
 def network(config: Any, genotype: Any, num_classes: int) -> Any:
-  """The linen module that a training config names; `genotype` is the architecture that was found, or None."""
-  return nets.of(config).train(config, genotype, num_classes, kernels.choose(config.network.kernels))
+  """The linen module that a training config names; `genotype` is the architecture that was found,
+  or None."""
+  return nets.of(config).train(config, genotype, num_classes, kernels.choose(
+      config.network.kernels))
 
 
 def optimizer(config: Any, total_steps: int) -> tuple[Any, Any]:
-  """(optax transformation, learning-rate schedule) of a training config: clipping, L2, SGD with momentum (DARTS), or
-  another of `daas_jax.methods.optimizers`."""
+  """(optax transformation, learning-rate schedule) of a training config: clipping, L2, SGD with
+  momentum (DARTS), or another of `daas_jax.methods.optimizers`."""
   train = config.train
   rising = total_steps * train.warmup_epochs // train.epochs
   if train.schedule == 'cosine':
@@ -48,16 +51,23 @@ def optimizer(config: Any, total_steps: int) -> tuple[Any, Any]:
   else:
     lr = optax.linear_schedule(train.lr, 0.0, total_steps - rising)
   if rising:  # the first step moves too
-    lr = optax.join_schedules([optax.linear_schedule(train.lr / rising, train.lr, rising - 1), lr], [rising])
+    lr = optax.join_schedules([optax.linear_schedule(train.lr / rising, train.lr, rising - 1), lr],
+                              [rising])
   lr = foreign()(lr)
-  return optimizers.make(train.optimizer, lr, train.weight_decay, train.momentum, train.nesterov, clip=train.clip), lr
+  return optimizers.make(train.optimizer, lr, train.weight_decay, train.momentum, train.nesterov,
+                         clip=train.clip), lr
 
 
 def init_state(net, tx, key, image_shape, ema=0.0):
-  """A fresh `TrainState` for images of shape (H, W, C); with an average of the weights where `ema` is not 0."""
+  """A fresh `TrainState` for images of shape (H, W, C); with an average of the weights where `ema`
+  is not 0."""
   key_net, key_run = jax.random.split(key)
   variables = dict(net.init(key_net, jnp.zeros((2, *image_shape)), False))
-  best = {'variables': jax.tree.map(jnp.copy, variables), 'accuracy': jnp.float32(-1), 'epoch': jnp.int32(0)}
+  best = {
+      'variables': jax.tree.map(jnp.copy, variables),
+      'accuracy': jnp.float32(-1),
+      'epoch': jnp.int32(0)
+  }
   average = jax.tree.map(jnp.copy, variables) if ema else {}
   opt = tx.init(variables['params'])
   return trees.strongly_typed(TrainState(jnp.int32(0), key_run, variables, opt, average, best))
@@ -66,8 +76,9 @@ def init_state(net, tx, key, image_shape, ema=0.0):
 def averaged(average, variables, step, decay):
   """One step of the moving average of the weights, running averages of the normalisations included.
 
-  average += (1 - d) * (variables - average) with d = min(decay, (1 + step) / (10 + step)): the decay begins low, so
-  that the weights of the start are forgotten (TensorFlow's ExponentialMovingAverage, as in the Fast AutoAugment code).
+  average += (1 - d) * (variables - average) with d = min(decay, (1 + step) / (10 + step)): the
+  decay begins low, so that the weights of the start are forgotten (TensorFlow's
+  ExponentialMovingAverage, as in the Fast AutoAugment code).
 
   Args:
     average, variables: pytrees of one structure, of the steps before and after this one.
@@ -77,7 +88,8 @@ def averaged(average, variables, step, decay):
   Returns:
     The new average.
   """
-  return optax.incremental_update(variables, average, 1 - jnp.minimum(decay, (1 + step) / (10 + step)))
+  return optax.incremental_update(variables, average, 1 - jnp.minimum(decay, (1 + step) /
+                                                                      (10 + step)))
 
 
 def chosen_variables(state):
@@ -88,15 +100,15 @@ def chosen_variables(state):
 def make_step(config, net, tx, lr, train_input, total_steps):
   """The training step (TrainState, (images, labels)) -> (TrainState, metrics), one pure function.
 
-  Loss: cross-entropy plus `train.auxiliary` times that of the auxiliary head; drop-path grows linearly from 0 to
-  `train.drop_path` over the training (DARTS).
+  Loss: cross-entropy plus `train.auxiliary` times that of the auxiliary head; drop-path grows
+  linearly from 0 to `train.drop_path` over the training (DARTS).
   """
   train = config.train
 
   def loss_of(params, kept, images, labels, drop_path, key):
-    (logits, auxiliary), changed = net.apply(
-        {'params': params} | kept, images, True, drop_path if train.drop_path else 0.0, mutable=list(kept),
-        rngs={'drop_path': key})
+    (logits, auxiliary), changed = net.apply({'params': params} | kept, images, True,
+                                             drop_path if train.drop_path else 0.0,
+                                             mutable=list(kept), rngs={'drop_path': key})
     loss = cross_entropy(logits, labels, train.label_smoothing)
     if auxiliary is not None:
       loss += train.auxiliary * cross_entropy(auxiliary, labels, train.label_smoothing)
@@ -112,15 +124,26 @@ def make_step(config, net, tx, lr, train_input, total_steps):
         train.drop_path * progress, key_drop)
     params, opt = update(tx, gradient, state.opt, state.variables['params'])
     variables = {'params': params} | kept
-    metrics = {'train_loss': loss, 'train_accuracy': accuracy, 'lr': lr(state.step), 'grad_norm': trees.norm(gradient)}
+    metrics = {
+        'train_loss': loss,
+        'train_accuracy': accuracy,
+        'lr': lr(state.step),
+        'grad_norm': trees.norm(gradient)
+    }
     average = averaged(state.average, variables, state.step + 1, train.ema) if train.ema else {}
-    return state._replace(step=state.step + 1, variables=variables, opt=opt, average=average), metrics
+    return state._replace(step=state.step + 1, variables=variables, opt=opt,
+                          average=average), metrics
 
   return step
 
 
 def keep_best(state, accuracy, epoch):
-  """`state` with `best` replaced where this epoch's validation accuracy is higher (the earlier one wins a tie)."""
+  """`state` with `best` replaced where this epoch's validation accuracy is higher (the earlier one
+  wins a tie)."""
   better = jnp.float32(accuracy) > state.best['accuracy']
-  new = {'variables': chosen_variables(state), 'accuracy': jnp.float32(accuracy), 'epoch': jnp.int32(epoch + 1)}
+  new = {
+      'variables': chosen_variables(state),
+      'accuracy': jnp.float32(accuracy),
+      'epoch': jnp.int32(epoch + 1)
+  }
   return state._replace(best=trees.select(better, new, state.best))

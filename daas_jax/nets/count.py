@@ -25,10 +25,11 @@ def parameters(params, auxiliary=False):
 
 
 def multiply_adds(net, image_shape):
-  """Multiply-adds of all convolutions and linear layers for one image: what the DARTS paper calls FLOPs.
+  """Multiply-adds of all convolutions and linear layers for one image: what the DARTS paper calls
+  FLOPs.
 
-  Of the evaluation: without the auxiliary head. Padding is counted as if it were image, additions of biases, batch
-  normalisation and pooling are not counted.
+  Of the evaluation: without the auxiliary head. Padding is counted as if it were image, additions
+  of biases, batch normalisation and pooling are not counted.
 
   Args:
     net: a linen module with the call (images, train) and an attribute `kernels`.

@@ -1,12 +1,13 @@
 """The few array kernels that every network here is made of: images [B, H, W, C], any float dtype.
 
 The sets of `KERNELS`, one function each:
-- 'plain': ordinary JAX, differentiable in any mode and to any order; the tests hold the others against it.
-- 'fast': with backward passes of its own, because on CPU XLA's transposes of depthwise convolutions, pooling and
-  narrow products cost many times their forward pass. Supports reverse mode and forward over reverse. Chosen by
-  measurement on CPU.
-- 'xla': XLA's own convolutions, as GPU and TPU libraries are built for them; pooling and batch normalisation as in
-  'fast'. Never measured on a GPU or TPU: none could be had.
+- 'plain': ordinary JAX, differentiable in any mode and to any order; the tests hold the others
+  against it.
+- 'fast': with backward passes of its own, because on CPU XLA's transposes of depthwise
+  convolutions, pooling and narrow products cost many times their forward pass. Supports reverse
+  mode and forward over reverse. Chosen by measurement on CPU.
+- 'xla': XLA's own convolutions, as GPU and TPU libraries are built for them; pooling and batch
+  normalisation as in 'fast'. Never measured on a GPU or TPU: none could be had.
 - 'counted': for `nets/count.py`.
 Each again as NAME_shared, for a batch that is split over devices (`daas_jax.nets.devices`).
 `choose` turns 'auto' into the set of the backend at hand.
@@ -21,9 +22,9 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
+from daas_jax.arrays import beside, floating, wide as _wide
 from daas_jax.config.key import Key, one_of
 from daas_jax.nets import devices
-from daas_jax.arrays import beside, floating, wide as _wide
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
 
@@ -33,13 +34,16 @@ def _pad(x, p, value=0.0):
 
 
 def _taps(x, k, stride, dilation, value=0.0):
-  """The k * k shifted views of x padded by `value`: a list of [B, ceil(H/stride), ceil(W/stride), C]."""
+  """The k * k shifted views of x padded by `value`: a list of [B, ceil(H/stride), ceil(W/stride),
+  C]."""
   h, w = x.shape[1:3]
   out_h, out_w = -(-h // stride), -(-w // stride)
   x = _pad(x, dilation * (k // 2), value)
   span_h, span_w = (out_h - 1) * stride + 1, (out_w - 1) * stride + 1
-  # `lax` here and below, and not x[...] and *: the same equations, which take a quarter of the time to trace.
-  view = lambda a, b: lax.slice(x, (0, a, b, 0), (len(x), a + span_h, b + span_w, x.shape[-1]), (1, stride, stride, 1))
+  # `lax` here and below, and not x[...] and *: the same equations, which take a quarter of the time
+  # to trace.
+  view = lambda a, b: lax.slice(x, (0, a, b, 0), (len(x), a + span_h, b + span_w, x.shape[-1]),
+                                (1, stride, stride, 1))
   return [view(a * dilation, b * dilation) for a in range(k) for b in range(k)]
 
 
@@ -52,8 +56,8 @@ def _dilate(g, stride, h, w):
   return lax.pad(g, zero, ((0, 0, 0), (0, fill_h, stride - 1), (0, fill_w, stride - 1), (0, 0, 0)))
 
 
-# Depthwise convolution: a sum over shifted views. `lax.conv_general_dilated` with feature groups is 20 to 150 times
-# slower on CPU.
+# Depthwise convolution: a sum over shifted views. `lax.conv_general_dilated` with feature groups is
+# 20 to 150 times slower on CPU.
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
@@ -71,15 +75,18 @@ def depthwise_plain(x, w, stride=1, dilation=1):
   """
   k = w.shape[0]
   taps, flat = _taps(x, k, stride, dilation), w.reshape(k * k, -1)
-  spread = lambda i: lax.broadcast_in_dim(lax.index_in_dim(flat, i, keepdims=False), taps[0].shape, (3,))
+  spread = lambda i: lax.broadcast_in_dim(lax.index_in_dim(flat, i, keepdims=False), taps[0].shape,
+                                          (3,))
   return functools.reduce(lax.add, [lax.mul(tap, spread(i)) for i, tap in enumerate(taps)])
 
 
 def depthwise_xla(x, w, stride=1, dilation=1):
-  """`depthwise_plain` as the one grouped convolution that it is; its multiply-adds can be read off it."""
+  """`depthwise_plain` as the one grouped convolution that it is; its multiply-adds can be read off
+  it."""
   p = dilation * (w.shape[0] // 2)
-  return lax.conv_general_dilated(x, w[:, :, None], (stride, stride), ((p, p), (p, p)), rhs_dilation=(dilation,) * 2,
-                                  dimension_numbers=('NHWC', 'HWIO', 'NHWC'), feature_group_count=x.shape[-1])
+  return lax.conv_general_dilated(
+      x, w[:, :, None], (stride, stride), ((p, p), (p, p)), rhs_dilation=(dilation,) * 2,
+      dimension_numbers=('NHWC', 'HWIO', 'NHWC'), feature_group_count=x.shape[-1])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -96,9 +103,10 @@ def _depthwise_fwd(x, w, stride, dilation):
 def _depthwise_weight_gradient(x, g, k, stride, dilation):
   """sum over [B, H, W] of each shifted view of x times g: [k, k, C].
 
-  One reduction with k * k operands: XLA fuses the shifts and products into a single loop that keeps all the sums,
-  where k * k reductions write every view to memory first (2 to 4 times slower on CPU). The batch is summed last,
-  which keeps the running sums short and lets XLA share the images among cores.
+  One reduction with k * k operands: XLA fuses the shifts and products into a single loop that keeps
+  all the sums, where k * k reductions write every view to memory first (2 to 4 times slower on
+  CPU). The batch is summed last, which keeps the running sums short and lets XLA share the images
+  among cores.
   """
   products = tuple(_wide(lax.mul(t, g)) for t in _taps(x, k, stride, dilation))
   zeros = (jnp.zeros((), products[0].dtype),) * len(products)
@@ -138,23 +146,27 @@ def _max_pool_bwd(stride, x, g):
     where = jnp.where(t > best, jnp.int8(i), where)
     best = jnp.maximum(best, t)
   h, w = x.shape[1:3]
-  # The window whose tap i lies on a pixel is the one that tap 8 - i of the pixel's own window points at.
+  # The window whose tap i lies on a pixel is the one that tap 8 - i of the pixel's own window
+  # points at.
   g_taps = _taps(_dilate(g, stride, h, w), 3, 1, 1)
   at_taps = _taps(_dilate(where, stride, h, w), 3, 1, 1, -1)
-  return (functools.reduce(jnp.add, [jnp.where(at_taps[8 - i] == i, g_taps[8 - i], 0) for i in range(9)]),)
+  return (functools.reduce(jnp.add,
+                           [jnp.where(at_taps[8 - i] == i, g_taps[8 - i], 0) for i in range(9)]),)
 
 
 max_pool.defvjp(lambda x, stride: (max_pool_plain(x, stride), x), _max_pool_bwd)
 
 
 def _window_counts(h, w, stride, dtype):
-  """Pixels of each 3 x 3 window that lie inside the image: [1, ceil(h/stride), ceil(w/stride), 1]."""
+  """Pixels of each 3 x 3 window that lie inside the image: [1, ceil(h/stride), ceil(w/stride),
+  1]."""
   return functools.reduce(lax.add, _taps(jnp.ones((1, h, w, 1), dtype), 3, stride, 1))
 
 
 def avg_pool_plain(x, stride=1):
   """3 x 3 mean over the pixels inside the image, padding 1."""
-  return functools.reduce(lax.add, _taps(x, 3, stride, 1)) / _window_counts(*x.shape[1:3], stride, x.dtype)
+  return functools.reduce(lax.add, _taps(x, 3, stride, 1)) / _window_counts(
+      *x.shape[1:3], stride, x.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -173,12 +185,14 @@ def _avg_pool_bwd(stride, shape_of, g):
 avg_pool.defvjp(lambda x, stride: (avg_pool_plain(x, stride), x), _avg_pool_bwd)
 
 
-# Batch normalisation by the moments of the batch, without scale and offset (the search's form). Where the batch is
-# split (daas_jax.nets.devices) they are the moments of all devices' rows: one collective forward, one backward.
+# Batch normalisation by the moments of the batch, without scale and offset (the search's form).
+# Where the batch is split (daas_jax.nets.devices) they are the moments of all devices' rows: one
+# collective forward, one backward.
 
 
 def batch_norm_plain(x, split=False):
-  """(x - mean) / sqrt(variance + 1e-5) over [B, H, W] of each channel: [B, H, W, C] -> the same shape."""
+  """(x - mean) / sqrt(variance + 1e-5) over [B, H, W] of each channel: [B, H, W, C] -> the same
+  shape."""
   return _batch_norm_fwd(x, split)[0]
 
 
@@ -196,7 +210,8 @@ def _batch_norm_fwd(x, split):
 
 
 def _moments_of_all(mean, variance):
-  """Mean and variance over all devices' rows, of those over each device's; as exact as if taken at once."""
+  """Mean and variance over all devices' rows, of those over each device's; as exact as if taken at
+  once."""
   # Side by side: on CPU XLA joins sums that belong together, and no gathers.
   means, variances = jnp.moveaxis(lax.all_gather(jnp.stack([mean, variance]), devices.AXIS), 1, 0)
   mean = jnp.mean(means, 0)
@@ -229,8 +244,9 @@ def pointwise_plain(x, w):
 def pointwise(x, w):
   """`pointwise_plain`, whose gradient of w is a product an image, then their sum.
 
-  One product over all pixels makes XLA write a transposed copy of the whole of x or g first, with whatever made it
-  computed a second time inside; an image at a time the copy stays in the cache (a tenth off a search's gradient).
+  One product over all pixels makes XLA write a transposed copy of the whole of x or g first, with
+  whatever made it computed a second time inside; an image at a time the copy stays in the cache (a
+  tenth off a search's gradient).
   """
   return pointwise_plain(x, w)
 
@@ -260,11 +276,13 @@ def conv3x3(x, w, stride=1, pointwise=pointwise_plain):
   Raises:
     TypeError: if x is not floating (XLA's convolutions refuse it themselves).
   """
-  return pointwise(jnp.concatenate(_taps(floating(x), 3, stride, 1), -1), w.reshape(-1, w.shape[-1]))
+  return pointwise(jnp.concatenate(_taps(floating(x), 3, stride, 1), -1), w.reshape(
+      -1, w.shape[-1]))
 
 
 def conv_plain(x, w, stride=1):
-  """Dense k x k convolution, padding k // 2, by XLA: the one for many channels (see `conv3x3` for few).
+  """Dense k x k convolution, padding k // 2, by XLA: the one for many channels (see `conv3x3` for
+  few).
 
   Args:
     x: [B, H, W, C].
@@ -275,14 +293,16 @@ def conv_plain(x, w, stride=1):
     [B, ceil(H / stride), ceil(W / stride), D].
   """
   p = w.shape[0] // 2
-  return lax.conv_general_dilated(x, w, (stride, stride), ((p, p), (p, p)), dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+  return lax.conv_general_dilated(x, w, (stride, stride), ((p, p), (p, p)),
+                                  dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
 
 
 _SMALL_IMAGE = 64  # pixels up to which XLA's gradient of the kernel is the faster one on CPU
 
 
 def conv(x, w, stride=1):
-  """`conv_plain`, whose gradient of w is another one where that is faster: 3 x 3, stride 1 and larger images."""
+  """`conv_plain`, whose gradient of w is another one where that is faster: 3 x 3, stride 1 and
+  larger images."""
   plain = len(w) != 3 or stride != 1 or x.shape[1] * x.shape[2] <= _SMALL_IMAGE
   return conv_plain(x, w, stride) if plain else _conv(x, w)
 
@@ -293,14 +313,17 @@ def _conv(x, w):
 
 
 def _conv_weight_gradient(x, g):
-  """sum over [B, H, W] of the 9 shifted views of x [..., C] times g [..., D]: [3, 3, C, D], by one matrix product.
+  """sum over [B, H, W] of the 9 shifted views of x [..., C] times g [..., D]: [3, 3, C, D], by one
+  matrix product.
 
-  x is shifted along the rows only and g along the columns only, 3 times each: a product of 3 C by 3 D sums all 9 taps,
-  where one of 9 C by D reads three times as much. (XLA's own is 1.2 to 2.7 times slower at 16 x 16 to 32 x 32.)
+  x is shifted along the rows only and g along the columns only, 3 times each: a product of 3 C by 3
+  D sums all 9 taps, where one of 9 C by D reads three times as much. (XLA's own is 1.2 to 2.7 times
+  slower at 16 x 16 to 32 x 32.)
   """
   width, c, d = x.shape[2], x.shape[-1], g.shape[-1]
   rows = jnp.concatenate([_pad(x, 1)[:, :, b : b + width] for b in range(3)], -1)
-  columns = jnp.concatenate([jnp.pad(g, ((0, 0), (a, 2 - a), (0, 0), (0, 0))) for a in range(3)], -1)
+  columns = jnp.concatenate([jnp.pad(g, ((0, 0), (a, 2 - a), (0, 0), (0, 0))) for a in range(3)],
+                            -1)
   product = rows.reshape(-1, 3 * c).T @ columns.reshape(-1, 3 * d)
   return product.reshape(3, c, 3, d).transpose(2, 0, 1, 3)
 
@@ -314,7 +337,8 @@ _conv.defvjp(lambda x, w: (conv_plain(x, w), (x, w)), _conv_bwd)
 
 
 def factorized_reduce(x, w, stride=2, pointwise=pointwise_plain):
-  """ReLU, then two 1 x 1 convolutions of stride 2 (or 1), the second shifted by one pixel, side by side (no BN).
+  """ReLU, then two 1 x 1 convolutions of stride 2 (or 1), the second shifted by one pixel, side by
+  side (no BN).
 
   Args:
     x: [B, H, W, C].
@@ -332,9 +356,11 @@ def factorized_reduce(x, w, stride=2, pointwise=pointwise_plain):
 
 
 def draw_weights(key, shapes):
-  """Initial weights U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for convolutions and linear layers.
+  """Initial weights U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for convolutions and
+  linear layers.
 
-  One draw for all of them: a draw a weight would take XLA longer to compile than the whole forward pass.
+  One draw for all of them: a draw a weight would take XLA longer to compile than the whole forward
+  pass.
 
   Args:
     key: PRNG key.
@@ -345,7 +371,10 @@ def draw_weights(key, shapes):
   """
   sizes = [math.prod(shape) for shape, _ in shapes.values()]
   parts = jnp.split(jax.random.uniform(key, (sum(sizes),), minval=-1.0), np.cumsum(sizes)[:-1])
-  return {n: (p / math.sqrt(fan_in)).reshape(shape) for p, (n, (shape, fan_in)) in zip(parts, shapes.items())}
+  return {
+      n: (p / math.sqrt(fan_in)).reshape(shape)
+      for p, (n, (shape, fan_in)) in zip(parts, shapes.items())
+  }
 
 
 def _draw(sampler, key, shape, axis=0):
@@ -355,15 +384,17 @@ def _draw(sampler, key, shape, axis=0):
 
 
 def _draw_split(sampler, key, shape, axis=0):
-  """`_draw` for this device's rows of a split batch: those that one device with the whole batch would draw."""
+  """`_draw` for this device's rows of a split batch: those that one device with the whole batch
+  would draw."""
   whole = list(shape)
   whole[axis] *= lax.axis_size(devices.AXIS)
   return devices.own_rows(sampler(key, tuple(whole)), axis)
 
 
 class Kernels(NamedTuple):
-  """One set of kernels: `depthwise(x, w, stride, dilation)`, `max_pool(x, stride)`, `avg_pool(x, stride)`,
-  `batch_norm(x)`, `conv(x, w, stride)`, `pointwise(x, w)`; and `draw(sampler, key, shape, axis)`."""
+  """One set of kernels: `depthwise(x, w, stride, dilation)`, `max_pool(x, stride)`, `avg_pool(x,
+  stride)`, `batch_norm(x)`, `conv(x, w, stride)`, `pointwise(x, w)`; and `draw(sampler, key, shape,
+  axis)`."""
   depthwise: Callable
   max_pool: Callable
   avg_pool: Callable
@@ -376,21 +407,30 @@ class Kernels(NamedTuple):
 KERNELS = {
     'fast': Kernels(depthwise, max_pool, avg_pool, batch_norm, conv, pointwise),
     'xla': Kernels(depthwise_xla, max_pool, avg_pool, batch_norm, conv_plain, pointwise_plain),
-    'plain': Kernels(depthwise_plain, max_pool_plain, avg_pool_plain, batch_norm_plain, conv_plain, pointwise_plain),
-    'counted': Kernels(depthwise_xla, max_pool_plain, avg_pool_plain, batch_norm_plain, conv_plain, pointwise_plain),
+    'plain': Kernels(depthwise_plain, max_pool_plain, avg_pool_plain, batch_norm_plain, conv_plain,
+                     pointwise_plain),
+    'counted': Kernels(depthwise_xla, max_pool_plain, avg_pool_plain, batch_norm_plain, conv_plain,
+                       pointwise_plain),
 }
 FORWARD = {'fast': 'plain', 'xla': 'counted', 'plain': 'plain', 'counted': 'counted'}
-"""{set: the set of the same values without backward passes of its own}. Where a function has a backward pass of its
-own, what it calls going forward must have none: forward over reverse would meet them (and JAX refuses)."""
+"""{set: the set of the same values without backward passes of its own}. Where a function has a
+backward pass of its own, what it calls going forward must have none: forward over reverse would
+meet them (and JAX refuses)."""
 SHARED = '_shared'
 """What is appended to a set's name where the batch is split over devices."""
-KERNELS |= {name + SHARED: kernels._replace(batch_norm=functools.partial(kernels.batch_norm, split=True),
-                                            draw=_draw_split) for name, kernels in KERNELS.items()}
+KERNELS |= {
+    name + SHARED: kernels._replace(batch_norm=functools.partial(kernels.batch_norm, split=True),
+                                    draw=_draw_split) for name, kernels in KERNELS.items()
+}
 FORWARD |= {name + SHARED: forward + SHARED for name, forward in FORWARD.items()}
-KEYS = {'network.kernels': Key('auto', one_of('auto', 'fast', 'xla'), "array kernels; auto: the backend's")}
+KEYS = {
+    'network.kernels': Key('auto', one_of('auto', 'fast', 'xla'),
+                           "array kernels; auto: the backend's")
+}
 BY_BACKEND = {'cpu': 'fast', 'gpu': 'xla', 'tpu': 'xla'}
 
 
 def choose(name='auto'):
-  """The name of a kernel set: `name` itself, or where that is 'auto' the one of the default backend."""
+  """The name of a kernel set: `name` itself, or where that is 'auto' the one of the default
+  backend."""
   return BY_BACKEND.get(jax.default_backend(), 'xla') if name == 'auto' else name

@@ -1,7 +1,8 @@
-"""A linen module of one's own as a network of searches and trainings: images -> logits, and nothing else is asked."""
+"""A linen module of one's own as a network of searches and trainings: images -> logits, and nothing
+else is asked."""
 
-import inspect
 from collections.abc import Callable, Mapping
+import inspect
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,13 @@ from daas_jax.config.key import Key
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
 
-_MODES = {'train': True, 'training': True, 'is_training': True, 'deterministic': False, 'use_running_average': False}
+_MODES = {
+    'train': True,
+    'training': True,
+    'is_training': True,
+    'deterministic': False,
+    'use_running_average': False
+}
 """How modules call the argument that says whether they train, and what it is then."""
 
 
@@ -27,9 +34,9 @@ def _init(module, key, images):
 class InSearch(NamedTuple):
   """A module with the call of a search's network: apply(variables, z, images, key) -> logits.
 
-  It computes as in training, in D_val too: normalised by the moments of the batch, with dropout. What a module keeps
-  besides its parameters (running averages) is as at the start in every pass and what becomes of it is dropped, so that
-  no step of a search, virtual or real, writes it.
+  It computes as in training, in D_val too: normalised by the moments of the batch, with dropout.
+  What a module keeps besides its parameters (running averages) is as at the start in every pass and
+  what becomes of it is dropped, so that no step of a search, virtual or real, writes it.
 
   Attributes:
     module: linen module, images [B, H, W, C] -> logits [B, number of classes].
@@ -43,7 +50,8 @@ class InSearch(NamedTuple):
   def apply(self, variables, z, images, key=None):
     del z
     rest = jax.eval_shape(lambda: _init(self.module, jax.random.key(0), images))
-    if set(rest) - {'params'}:  # constants of the program: XLA drops the parameters, which are not used
+    # constants of the program: XLA drops the parameters, which are not used
+    if set(rest) - {'params'}:
       start = _init(self.module, jax.random.key(0), images)
       variables = {name: x for name, x in start.items() if name != 'params'} | variables
     out = self.module.apply(variables, images, **_mode(self.module, True), rngs=_rngs(key),
@@ -56,7 +64,8 @@ def _rngs(key):
 
 
 class InTraining(NamedTuple):
-  """A module with the call of a training's network: (images, train, drop_path) -> (logits, None)."""
+  """A module with the call of a training's network: (images, train, drop_path) -> (logits,
+  None)."""
   module: Any
   takes_noise = True
 
@@ -77,18 +86,20 @@ def _settings(config, keys):
           if name.startswith('network.')}
 
 
-def register_network(name: str, make: Callable, about: str = '', keys: Mapping[str, Key] | None = None,
-                     smallest: int = 1) -> None:
+def register_network(name: str, make: Callable, about: str = '',
+                     keys: Mapping[str, Key] | None = None, smallest: int = 1) -> None:
   """Makes a linen module a network of searches and trainings: `config.network.name=name`.
 
-  The module maps images [B, H, W, C], normalised floats, to logits [B, num_classes]. Where its call has an argument
-  `train` (or training, is_training; deterministic and use_running_average mean the opposite) it is told whether it
-  trains; `batch_stats` and other collections, and random numbers named 'dropout', work as they do in flax.
+  The module maps images [B, H, W, C], normalised floats, to logits [B, num_classes]. Where its call
+  has an argument `train` (or training, is_training; deterministic and use_running_average mean the
+  opposite) it is told whether it trains; `batch_stats` and other collections, and random numbers
+  named 'dropout', work as they do in flax.
 
   Args:
-    name: a word that no network of the package has; the same one again replaces what was registered before.
-    make: (num_classes=n, **settings) -> module: the class itself will do. `settings` are the values of `keys` whose names
-      begin with 'network.', by the rest of their names.
+    name: a word that no network of the package has; the same one again replaces what was registered
+      before.
+    make: (num_classes=n, **settings) -> module: the class itself will do. `settings` are the values
+      of `keys` whose names begin with 'network.', by the rest of their names.
     about: a line on it, for --list.
     keys: {'network.key': `Key`} of config keys that it has.
     smallest: least side of an image in pixels.
@@ -104,12 +115,15 @@ def register_network(name: str, make: Callable, about: str = '', keys: Mapping[s
   def in_search(config, num_classes, kernels, sampling):
     del sampling
     if kernels.endswith(k.SHARED):
-      raise BadInput(f'network {name!r} normalises by the rows of one device: set parallel.over=samples, or '
-                     'parallel.devices=1')
+      raise BadInput(
+          f'network {name!r} normalises by the rows of one device: set parallel.over=samples, or '
+          'parallel.devices=1')
     return InSearch(module(config, num_classes))
 
-  registry.register(name, registry.Network(
-      about or f'registered by {getattr(make, "__module__", "a program")}', make=in_search,
-      train=lambda config, genotype, num_classes, kernels: InTraining(module(config, num_classes)),
-      keys=k.KEYS | own, check=registry.no_cells, noise=lambda config: True, smallest=lambda config: smallest,
-      unroll=True), users=True)
+  registry.register(
+      name,
+      registry.Network(
+          about or f'registered by {getattr(make, "__module__", "a program")}', make=in_search,
+          train=lambda config, genotype, num_classes, kernels: InTraining(
+              module(config, num_classes)), keys=k.KEYS | own, check=registry.no_cells,
+          noise=lambda config: True, smallest=lambda config: smallest, unroll=True), users=True)

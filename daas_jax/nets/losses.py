@@ -6,8 +6,10 @@ import optax
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array, smoothing: float = 0.0) -> jax.Array:
-  """Mean cross-entropy of logits [B, n] and labels int [B], labels smoothed by `smoothing` in [0, 1): []."""
-  targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype), smoothing)
+  """Mean cross-entropy of logits [B, n] and labels int [B], labels smoothed by `smoothing` in [0,
+  1): []."""
+  targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype),
+                                smoothing)
   return jnp.mean(optax.softmax_cross_entropy(logits, targets))
 
 

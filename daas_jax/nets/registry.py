@@ -1,4 +1,5 @@
-"""The networks there are: each registers itself in its own file, a user's in the same way as the package's.
+"""The networks there are: each registers itself in its own file, a user's in the same way as the
+package's.
 
 Core files ask a row of this table what a network needs, and name none.
 """
@@ -11,7 +12,8 @@ from daas_jax.errors import BadInput
 from daas_jax.registry import Registry
 
 NOTHING, CELLS, BLOCKS = 'nothing', 'cells', 'blocks'
-"""What of a network is searched: nothing, the operations and edges of its cells, or the choices of its blocks."""
+"""What of a network is searched: nothing, the operations and edges of its cells, or the choices of
+its blocks."""
 
 
 class ArchitectureSpace(NamedTuple):
@@ -19,8 +21,8 @@ class ArchitectureSpace(NamedTuple):
 
   Attributes:
     kind: `CELLS` or `BLOCKS`.
-    architectures: (config, data, sampling, genotype) -> `daas_jax.types.Architectures`. `sampling` is the method's
-      (`daas_jax.methods.registry.Row`), `genotype` one that is held fixed, or None.
+    architectures: (config, data, sampling, genotype) -> `daas_jax.types.Architectures`. `sampling`
+      is the method's (`daas_jax.methods.registry.Row`), `genotype` one that is held fixed, or None.
     measures: (arch, config) -> {name: float}, logged every epoch.
     record: (arch, config) -> JSON values that history.jsonl keeps of it.
     write: (workdir, arch, config) -> lines of the summary; writes `file`.
@@ -46,7 +48,8 @@ class Task(NamedTuple):
   Attributes:
     load: config -> the data.
     problem: (config, data, space of policies, split, saw) -> `daas_jax.types.Problem`.
-    finish: (workdir, config, data, theta) -> what is said at the end; measures what the search's network can do.
+    finish: (workdir, config, data, theta) -> what is said at the end; measures what the search's
+      network can do.
     policies: the space of policies that it can be searched with.
   """
   load: Callable
@@ -61,8 +64,10 @@ class Export(NamedTuple):
   Attributes:
     describe: (config, arch) -> JSON values that say which network it is, its name left out.
     parameters: (theta, description) -> 'params' of `build`'s module.
-    build: (description, num_classes, kernels) -> linen module with the call of a training's network.
-    check: (description, where) -> None; raises BadInput where it is none, the line beginning with `where`.
+    build: (description, num_classes, kernels) -> linen module with the call of a training's
+      network.
+    check: (description, where) -> None; raises BadInput where it is none, the line beginning with
+      `where`.
   """
   describe: Callable
   parameters: Callable
@@ -75,22 +80,26 @@ class Network(NamedTuple):
 
   Attributes:
     about: what it is, for a list.
-    make: (config, num_classes, kernels, sampling) -> network of a search: init(key, z, images, key) and apply(variables, z,
-      images, key) -> logits; None where it is trained only.
-    train: (config, genotype, num_classes, kernels) -> linen module of a training, call (images, train, drop_path) ->
-      (logits, logits of an auxiliary head or None); None where it is searched only.
+    make: (config, num_classes, kernels, sampling) -> network of a search: init(key, z, images, key)
+      and apply(variables, z, images, key) -> logits; None where it is trained only.
+    train: (config, genotype, num_classes, kernels) -> linen module of a training, call (images,
+      train, drop_path) -> (logits, logits of an auxiliary head or None); None where it is searched
+      only.
     keys: {'group.key': `Key`} that it has besides those of every network.
     only: names of those keys that other networks have to leave as they are.
     check: {'group.key': value} of a config that names it -> None; raises BadInput.
     noise: config -> whether a search's network takes a key for random numbers.
     space: the `ArchitectureSpace` of what is searched of it; None: nothing is.
-    losses: (config, outputs) -> the losses of a `Problem` that are others than the plain cross-entropy, as a dict;
-      outputs(**changed) is the network as a function, with other attributes than the config says.
+    losses: (config, outputs) -> the losses of a `Problem` that are others than the plain
+      cross-entropy, as a dict; outputs(**changed) is the network as a function, with other
+      attributes than the config says.
     smallest: config -> least side of an image in pixels.
-    unroll: whether a step on CPU compiles each of its gradient passes anew: XLA's convolutions are slow inside loops.
+    unroll: whether a step on CPU compiles each of its gradient passes anew: XLA's convolutions are
+      slow inside loops.
     task: a `Task`, where it is none of classes.
     export: an `Export`, where a search may end with the network ready to use.
-    default: whether it is what a search begins with where `space` (or its absence) is what is asked for.
+    default: whether it is what a search begins with where `space` (or its absence) is what is asked
+      for.
     title: config -> what a training calls it.
   """
   about: str
@@ -131,11 +140,15 @@ def having(key: str) -> tuple[str, ...]:
 
 
 def names(searched: tuple[str, ...], policy: str) -> tuple[str, ...]:
-  """Names of the networks of which a search searches one of `searched`, and policies of the space `policy`.
+  """Names of the networks of which a search searches one of `searched`, and policies of the space
+  `policy`.
 
   Those of the first of `searched` come first, the default before the others.
   """
-  rows = {name: row for name, row in networks().items() if row.make and (not row.task or row.task.policies == policy)}
+  rows = {
+      name: row for name, row in networks().items()
+      if row.make and (not row.task or row.task.policies == policy)
+  }
   order = sorted((name for name, row in rows.items() if row.searched in searched),
                  key=lambda name: (searched.index(rows[name].searched), not rows[name].default))
   return tuple(order)
@@ -144,7 +157,8 @@ def names(searched: tuple[str, ...], policy: str) -> tuple[str, ...]:
 def trained() -> tuple[str, ...]:
   """Names of the networks that can be trained, that of a found architecture first."""
   rows = {name: row for name, row in networks().items() if row.train}
-  return tuple(sorted(rows, key=lambda name: (rows[name].searched == NOTHING, not rows[name].default)))
+  return tuple(
+      sorted(rows, key=lambda name: (rows[name].searched == NOTHING, not rows[name].default)))
 
 
 def keys_of(rows: tuple[str, ...]) -> dict[str, Key]:
@@ -171,11 +185,13 @@ def check(flat: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
       whose = [other for other, row in networks().items() if key in row.only]
       which = (f'the networks {" and ".join(whose)}' if whose[1:] else
                f'the {whose[0]} alone and needs network.name={whose[0]!r}')
-      raise BadInput(f'config key {key!r} is for {which}: set it to {keys[key].default!r}, not {flat[key]!r}')
+      raise BadInput(
+          f'config key {key!r} is for {which}: set it to {keys[key].default!r}, not {flat[key]!r}')
   networks()[name].check(flat)
 
 
-def no_cells(flat: Mapping[str, Any], what: str = 'a fixed network', genotype: str | None = 'none') -> None:
+def no_cells(flat: Mapping[str, Any], what: str = 'a fixed network',
+             genotype: str | None = 'none') -> None:
   """Refuses what a training config asks of cells where the network has none.
 
   Args:
@@ -188,6 +204,7 @@ def no_cells(flat: Mapping[str, Any], what: str = 'a fixed network', genotype: s
     nothing = {'genotype': genotype} | nothing
   asked = [key for key, value in nothing.items() if flat.get(key, value) != value]
   if asked:
-    raise BadInput(f"{flat['network.name']} is {what} and takes no {asked[0]}={flat[asked[0]]}: set "
-                   + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
-                   + (' and give no --genotype' if 'genotype' in asked else ''))
+    raise BadInput(
+        f"{flat['network.name']} is {what} and takes no {asked[0]}={flat[asked[0]]}: set "
+        + ' '.join(f'--config.{key}={nothing[key]}' for key in asked)
+        + (' and give no --genotype' if 'genotype' in asked else ''))

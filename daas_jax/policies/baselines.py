@@ -1,8 +1,8 @@
 """Policies that need no search: what every result is held against.
 
-An augmenter is a function (key, images [B, H, W, C]) -> images, as `contract.of` describes it. Operations
-and ranges are this package's own (`daas_jax.augment.ops`). Compared with the public code of TrivialAugment,
-its space RA and its space Wide:
+An augmenter is a function (key, images [B, H, W, C]) -> images, as `contract.of` describes it.
+Operations and ranges are this package's own (`daas_jax.augment.ops`). Compared with the public code
+of TrivialAugment, its space RA and its space Wide:
 
   operation                               here         RA           Wide
   ShearX, ShearY                          0.3          0.3          0.99
@@ -12,9 +12,10 @@ its space RA and its space Wide:
   Solarize, threshold                     0 to 256     0 to 256     0 to 256
   Color, Contrast, Brightness, Sharpness  0.1 to 1.9   0.1 to 1.9   0.01 to 2
 
-One more difference is meant. In both papers' code the last row runs from 0.1 up with the strength, so that 1,
-which changes nothing, lies in the middle and strength 0 is an almost black or grey image. Here strength 0
-changes nothing and greater strength goes to either end, drawn for each image.
+One more difference is meant. In both papers' code the last row runs from 0.1 up with the strength,
+so that 1, which changes nothing, lies in the middle and strength 0 is an almost black or grey
+image. Here strength 0 changes nothing and greater strength goes to either end, drawn for each
+image.
 """
 
 from typing import Callable, NamedTuple
@@ -28,12 +29,13 @@ from daas_jax.augment.ops import OPS
 from daas_jax.policies import contract
 
 # The 14 operations of RandAugment, and of TrivialAugment's space RA.
-RAND_AUGMENT_OPS = (
-    'Identity', 'AutoContrast', 'Equalize', 'Rotate', 'Solarize', 'Color', 'Posterize', 'Contrast', 'Brightness',
-    'Sharpness', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY')
+RAND_AUGMENT_OPS = ('Identity', 'AutoContrast', 'Equalize', 'Rotate', 'Solarize', 'Color',
+                    'Posterize', 'Contrast', 'Brightness', 'Sharpness', 'ShearX', 'ShearY',
+                    'TranslateX', 'TranslateY')
 
 # Where in its range an operation changes nothing: the middle, or the upper end.
-_MIDDLE = ('Rotate', 'Color', 'Contrast', 'Brightness', 'Sharpness', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY')
+_MIDDLE = ('Rotate', 'Color', 'Contrast', 'Brightness', 'Sharpness', 'ShearX', 'ShearY',
+           'TranslateX', 'TranslateY')
 _UPPER = ('Solarize', 'Posterize')
 
 
@@ -56,7 +58,8 @@ def identity():
 def trivial_augment():
   """TrivialAugment (arXiv:2103.10158): one operation for each image, its strength one of 31 levels.
 
-  Both uniform, from `RAND_AUGMENT_OPS` and 0, 1/30, ..., 1. See the top of this file for the ranges.
+  Both uniform, from `RAND_AUGMENT_OPS` and 0, 1/30, ..., 1. See the top of this file for the
+  ranges.
   """
   def augment(key, images):
     key_u, key = jax.random.split(key)
@@ -70,14 +73,16 @@ def rand_augment(n=2, m=9):
 
   Args:
     n: operations in sequence, each uniform from `RAND_AUGMENT_OPS`, repetitions allowed.
-    m: magnitude on the paper's scale from 0 to 10, where 10 is the end of the range; need not be whole.
+    m: magnitude on the paper's scale from 0 to 10, where 10 is the end of the range; need not be
+      whole.
 
   Raises:
     ValueError: n is not a whole number from 1 on, or m is outside of [0, 10].
   """
   if n != int(n) or n < 1 or not 0 <= m <= 10:
     raise ValueError(f'n must be a whole number from 1 on and m in [0, 10], got {n} and {m}')
-  return contract.of(lambda key, images: _random_operations(key, images, jnp.full((images.shape[0], int(n)), m / 10)))
+  return contract.of(lambda key, images: _random_operations(
+      key, images, jnp.full((images.shape[0], int(n)), m / 10)))
 
 
 def _random_operations(key, images, u):
@@ -89,19 +94,23 @@ def _random_operations(key, images, u):
 
 
 def outward(o, u, upwards):
-  """Strength in which 0 changes nothing, as the package's strength, which runs through an operation's range.
+  """Strength in which 0 changes nothing, as the package's strength, which runs through an
+  operation's range.
 
   Args:
     o: integers [...], positions in `RAND_AUGMENT_OPS`.
-    u: floats [...] in [0, 1], from no change to the end of the range (ignored where there is no magnitude).
+    u: floats [...] in [0, 1], from no change to the end of the range (ignored where there is no
+      magnitude).
     upwards: booleans [...], to which end where the range has one on either side of no change.
 
   Returns:
     [...], in [0, 1]: the strength that `daas_jax.augment.apply` takes.
   """
-  start = jnp.asarray([0.5 if name in _MIDDLE else 1. if name in _UPPER else 0. for name in RAND_AUGMENT_OPS])[o]
+  start = jnp.asarray(
+      [0.5 if name in _MIDDLE else 1. if name in _UPPER else 0. for name in RAND_AUGMENT_OPS])[o]
   end = jnp.where(start == 0.5, upwards.astype(start.dtype), 1 - start)
-  # Whole bits, rounded towards no change as in both papers' code; the operation alone would round away from it.
+  # Whole bits, rounded towards no change as in both papers' code; the operation alone would round
+  # away from it.
   bits = OPS['Posterize'].high - OPS['Posterize'].low
   u = jnp.where(o == RAND_AUGMENT_OPS.index('Posterize'), jnp.floor(u * bits) / bits, u)
   return start + u * (end - start)

@@ -11,10 +11,12 @@ from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
 
 LEVELS = (0, 2, 10, 14)
-"""Of the published list, on RandAugment's scale, whose 10 is the high end of an operation's range and 14 beyond it."""
-_WITHOUT = ('Identity', 'HorizontalFlip', 'VerticalFlip', 'AutoContrast', 'Equalize', 'Invert', 'Blur', 'Smooth')
-_WITH = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'Solarize', 'Posterize', 'Contrast', 'Color',
-         'Brightness', 'Sharpness')
+"""Of the published list, on RandAugment's scale, whose 10 is the high end of an operation's range
+and 14 beyond it."""
+_WITHOUT = ('Identity', 'HorizontalFlip', 'VerticalFlip', 'AutoContrast', 'Equalize', 'Invert',
+            'Blur', 'Smooth')
+_WITH = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'Solarize', 'Posterize',
+         'Contrast', 'Color', 'Brightness', 'Sharpness')
 _MOST = 1.5  # strength; 1 is the end of an operation's range here
 
 
@@ -52,8 +54,9 @@ class Space(NamedTuple):
 def strength_of(op, level):
   """The strength of a published level in [0, 14] (see `LEVELS`).
 
-  An operation with a sign has its identity at level 0. Solarize and Posterize cannot go beyond the end of their range:
-  there 14 is the end, and Posterize keeps whole bits, so that no two of the four levels are the same.
+  An operation with a sign has its identity at level 0. Solarize and Posterize cannot go beyond the
+  end of their range: there 14 is the end, and Posterize keeps whole bits, so that no two of the
+  four levels are the same.
   """
   if OPS[op].signed:
     return 0.5 + level / 20
@@ -72,16 +75,20 @@ def parse(names):
   """The `Candidate`s of ('Rotate:0.6', 'Equalize', ...).
 
   Raises:
-    BadInput: an unknown operation, a strength that is missing, superfluous or outside of [0, 1.5], or one twice.
+    BadInput: an unknown operation, a strength that is missing, superfluous or outside of [0, 1.5],
+      or one twice.
   """
   out = []
   for name in names:
     op, _, strength = name.partition(':')
     if op not in OPS:
-      raise BadInput(f'the candidate {reprlib.repr(name)} names no known operation; known are {", ".join(OPS)}')
+      raise BadInput(
+          f'the candidate {reprlib.repr(name)} names no known operation; known are {", ".join(OPS)}'
+      )
     if OPS[op].graded != bool(strength):
-      raise BadInput(f'the candidate {reprlib.repr(name)} ' + (f'has no strength: write {op}:0.5' if OPS[op].graded else
-                                                  f'has a strength, which {op} ignores: write {op}'))
+      raise BadInput(f'the candidate {reprlib.repr(name)} '
+                     + (f'has no strength: write {op}:0.5' if OPS[op].
+                        graded else f'has a strength, which {op} ignores: write {op}'))
     try:
       value = float(strength or 0)
     except ValueError:

@@ -1,12 +1,13 @@
-"""DAAS's distribution over augmentation policies: gamma = (pi, p, delta), K operations in sequence (DAAS 3.2, Eq. 3-4).
+"""DAAS's distribution over augmentation policies: gamma = (pi, p, delta), K operations in sequence
+(DAAS 3.2, Eq. 3-4).
 
 A policy is (o, y, m): operations o_k, whether each is applied y_k, and its magnitude level m_k.
 """
 
+from collections.abc import Callable
 import functools
 import itertools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -28,8 +29,8 @@ class Space(NamedTuple):
     ops: names of the N candidate operations.
     K: operations in sequence, 2 in the paper.
     levels: M magnitude levels, 10 in the paper.
-    share: which operations share their p and delta: 'policy' none (one for every operation tuple and slot: the
-      paper), 'slot' those of the same slot, 'op' all occurrences of an operation.
+    share: which operations share their p and delta: 'policy' none (one for every operation tuple
+      and slot: the paper), 'slot' those of the same slot, 'op' all occurrences of an operation.
   """
   ops: tuple = DAAS_OPS
   K: int = 2
@@ -61,7 +62,8 @@ def init(key, space, p0=0.5):
     p0: application probability in (0, 1).
 
   Returns:
-    {'pi': [K, N], 'p': logits, 'delta': logits with a last axis [M]}; p has shape [N] * K + [K] for share = 'policy',
+    {'pi': [K, N], 'p': logits, 'delta': logits with a last axis [M]}; p has shape [N] * K + [K] for
+      share = 'policy',
     [K, N] for 'slot', [N] for 'op', and delta the same with [M] behind.
   """
   key_pi, key_delta = jax.random.split(key)
@@ -87,7 +89,8 @@ def rows(gamma, o, space):
 
 
 def sample(key, gamma, space):
-  """Draws one policy: o_k ~ softmax(pi_k), y_k ~ Bernoulli(sigmoid(p)), m_k ~ softmax(delta) (DAAS Eq. 3).
+  """Draws one policy: o_k ~ softmax(pi_k), y_k ~ Bernoulli(sigmoid(p)), m_k ~ softmax(delta) (DAAS
+  Eq. 3).
 
   Args:
     key: PRNG key.
@@ -118,7 +121,8 @@ def log_prob(gamma, policy, space):
 
 
 def enumerate_policies(space):
-  """Every event of the space once: a `Policy` of arrays [n, K], n = (N * (1 + M)) ** K; m = 0 where y = 0."""
+  """Every event of the space once: a `Policy` of arrays [n, K], n = (N * (1 + M)) ** K; m = 0 where
+  y = 0."""
   one = [(o, 0, 0) for o in range(len(space.ops))]
   one += [(o, 1, m) for o in range(len(space.ops)) for m in range(space.levels)]
   rows = np.array(list(itertools.product(one, repeat=space.K)), np.int32)
@@ -130,11 +134,11 @@ def strength(m, space):
   return policy_table.strength(m, space.levels)
 
 
-# --- outcomes -------------------------------------------------------------------------------------------------
+# --- outcomes -------------------------------------------------------------------------------------
 #
-# Events with the same effect on the images are one outcome: an operation that is not applied and its level, and the
-# level of an operation that has no magnitude, are summed out. As a score function that has the same expectation as
-# Eq. 4's and less variance.
+# Events with the same effect on the images are one outcome: an operation that is not applied and
+# its level, and the level of an operation that has no magnitude, are summed out. As a score
+# function that has the same expectation as Eq. 4's and less variance.
 
 
 def graded(space):
@@ -157,7 +161,8 @@ def _tables(gamma, space):
 
 
 def outcome_log_prob(gamma, policy, space):
-  """log of the probability of a policy's outcome, []: the sum of exp(Eq. 4) over all events with its effect.
+  """log of the probability of a policy's outcome, []: the sum of exp(Eq. 4) over all events with
+  its effect.
 
   Args:
     gamma: as `init` returns.
@@ -174,14 +179,17 @@ def outcome_log_prob(gamma, policy, space):
 
 
 def features(policy, space):
-  """phi, the parts that a policy's effect is made of: float [D], D = K (1 + N + N M), ones and zeros.
+  """phi, the parts that a policy's effect is made of: float [D], D = K (1 + N + N M), ones and
+  zeros.
 
-  For each slot: whether an operation is applied; which; which at which level (0 for operations without magnitude).
+  For each slot: whether an operation is applied; which; which at which level (0 for operations
+  without magnitude).
   """
   n, levels = len(space.ops), space.levels
   applied = policy.y.astype(jnp.float32)[:, None]
   op = jax.nn.one_hot(policy.o, n) * applied
-  level = jax.nn.one_hot(policy.o * levels + policy.m, n * levels) * applied * graded(space)[policy.o][:, None]
+  level = jax.nn.one_hot(policy.o * levels + policy.m,
+                         n * levels) * applied * graded(space)[policy.o][:, None]
   return jnp.concatenate([applied, op, level], -1).reshape(-1)
 
 
@@ -191,7 +199,8 @@ def n_features(space):
 
 
 def expected_features(gamma, coefficients, space):
-  """E_Gamma[coefficients . features(Gamma)], [], in closed form over the N ** K tuples; differentiable in gamma."""
+  """E_Gamma[coefficients . features(Gamma)], [], in closed form over the N ** K tuples;
+  differentiable in gamma."""
   n, levels = len(space.ops), space.levels
   w = coefficients.reshape(space.K, -1)
   by_level = w[:, 1 + n :].reshape(space.K, n, levels) * graded(space)[None, :, None]
@@ -202,7 +211,7 @@ def expected_features(gamma, coefficients, space):
   return jnp.vdot(jnp.exp(log_pi), jnp.sum(jax.nn.sigmoid(p) * at_tuple, -1))
 
 
-# --- what is left of it ---------------------------------------------------------------------------------------
+# --- what is left of it ---------------------------------------------------------------------------
 
 
 def entropy_pi(gamma):
@@ -212,16 +221,19 @@ def entropy_pi(gamma):
 
 
 def marginals(gamma, space):
-  """What is likely in each slot, whatever is drawn in the others: what a figure of gamma over time shows.
+  """What is likely in each slot, whatever is drawn in the others: what a figure of gamma over time
+  shows.
 
   Args:
     gamma: as `init` returns.
     space: the policy space.
 
   Returns:
-    {'probability', 'applied', 'strength'}: numpy [K, N] each. softmax(pi); the application probability of operation n
-    in slot k; its mean magnitude in [0, 1] from the low to the high end of its range. With share = 'policy' the last
-    two are means over the operations of the other slots, as likely as pi makes them.
+    {'probability', 'applied', 'strength'}: numpy [K, N] each. softmax(pi); the application
+      probability of operation n
+    in slot k; its mean magnitude in [0, 1] from the low to the high end of its range. With share =
+    'policy' the last two are means over the operations of the other slots, as likely as pi makes
+    them.
   """
   gamma = {name: np.asarray(x, np.float64) for name, x in jax.device_get(gamma).items()}
   slots = range(space.K)
@@ -240,7 +252,11 @@ def marginals(gamma, space):
         values = np.tensordot(values, pi[other], (1, 0))
     return values
 
-  return {'probability': pi} | {name: np.stack([of_slot(x, k) for k in slots]) for name, x in parts.items()}
+  return {
+      'probability': pi
+  } | {
+      name: np.stack([of_slot(x, k) for k in slots]) for name, x in parts.items()
+  }
 
 
 def table(gamma, space):
@@ -251,8 +267,10 @@ def table(gamma, space):
     space: the policy space.
 
   Returns:
-    {'o': int [N ** K, K], 'probability': [N ** K], 'p': [N ** K, K], 'm': int [N ** K, K]} as numpy arrays:
-    probability prod_k softmax(pi_k)[o_k], application probabilities sigmoid(p), levels argmax delta.
+    {'o': int [N ** K, K], 'probability': [N ** K], 'p': [N ** K, K], 'm': int [N ** K, K]} as numpy
+      arrays:
+    probability prod_k softmax(pi_k)[o_k], application probabilities sigmoid(p), levels argmax
+    delta.
   """
   gamma = jax.tree.map(jnp.asarray, gamma)  # numpy arrays cannot be indexed by traced operations
   o = np.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), np.int32)
@@ -269,7 +287,7 @@ def table(gamma, space):
   }
 
 
-# --- as a space of a search -----------------------------------------------------------------------------------
+# --- as a space of a search -----------------------------------------------------------------------
 
 
 class Policies(NamedTuple):
@@ -279,8 +297,8 @@ class Policies(NamedTuple):
     init, sample: as `init` and `sample`, of one space.
     log_prob: (gamma, policy) -> []: of the event (Eq. 4), or of its outcome.
     identity: policy -> the same policy with nothing applied.
-    n_features, features, expected_features: D, policy -> [D], (gamma, w [D]) -> E[w . features] []: what an additive
-      control variate needs.
+    n_features, features, expected_features: D, policy -> [D], (gamma, w [D]) -> E[w . features] []:
+      what an additive control variate needs.
   """
   init: Callable
   sample: Callable
@@ -313,7 +331,8 @@ def policies(space: Space, p0: float = 0.5, scored: str = 'event') -> Policies:
 
 def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> jax.Array:
   """Applies one policy to a batch: images float [B, H, W, C] in [0, 1] -> the same."""
-  return apply.apply_policy(images, policy.o, policy.y, strength(policy.m, space), key, ops=space.ops, per='batch')
+  return apply.apply_policy(images, policy.o, policy.y, strength(policy.m, space), key,
+                            ops=space.ops, per='batch')
 
 
 def _train_input(config, data, space, given):
@@ -328,18 +347,24 @@ def _write(path, gamma, space, records):
   return policy_table.describe(found, space)
 
 
-registry.register('categorical', registry.PolicySpace(
-    'policies of K operations with levels',
-    keys={
-        'policy.K': registry.K_KEY,
-        'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
-        'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
-        'policy.share': Key('policy', one_of(*SHARES), 'which operations share p and delta (DAAS 3.2)'),
-        'policy.p0': Key(0.5, between(0, 1, True, True), 'application probability at the start (choice)'),
-        'search.score': Key('event', one_of('event', 'outcome'),
-                            "what is scored: Eq. 4's event, or its outcome, whatever was not applied summed out"),
-    },
-    space=_space,
-    distribution=lambda config, space: policies(space, config.policy.p0, config.search.score), train_input=_train_input,
-    measures=lambda gamma, space: {f'entropy_pi_{k}': float(h) for k, h in enumerate(entropy_pi(gamma))},
-    record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops), write=_write))
+registry.register(
+    'categorical',
+    registry.PolicySpace(
+        'policies of K operations with levels', keys={
+            'policy.K': registry.K_KEY,
+            'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
+            'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
+            'policy.share': Key('policy', one_of(*SHARES),
+                                'which operations share p and delta (DAAS 3.2)'),
+            'policy.p0': Key(0.5, between(0, 1, True, True),
+                             'application probability at the start (choice)'),
+            'search.score': Key(
+                'event', one_of('event', 'outcome'),
+                "what is scored: Eq. 4's event, or its outcome, whatever was not applied summed out"
+            ),
+        }, space=_space,
+        distribution=lambda config, space: policies(space, config.policy.p0, config.search.score),
+        train_input=_train_input, measures=lambda gamma, space: {
+            f'entropy_pi_{k}': float(h) for k, h in enumerate(entropy_pi(gamma))
+        }, record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops),
+        write=_write))

@@ -1,7 +1,7 @@
 """A policy as a function of images: what every form of it promises, whatever it is made of."""
 
-import reprlib
 from collections.abc import Callable
+import reprlib
 from typing import Any
 
 import jax
@@ -23,10 +23,11 @@ def of(augment: Callable, scheduled: bool = False) -> Callable:
     scheduled: whether it changes in the course of a training.
 
   Returns:
-    The function (key, images [B, H, W, C], progress=1.0) -> images of the same shape and dtype, C = 1 or 3: floating
-    in [0, 1], or uint8 0 to 255, which is divided by 255 and at the end multiplied and rounded. progress [] in [0, 1]
-    is the share of the training that is done. It raises TypeError for another dtype and ValueError for another shape or
-    other values, as far as `check` sees them.
+    The function (key, images [B, H, W, C], progress=1.0) -> images of the same shape and dtype, C =
+    1 or 3: floating in [0, 1], or uint8 0 to 255, which is divided by 255 and at the end multiplied
+      and rounded. progress [] in [0, 1]
+    is the share of the training that is done. It raises TypeError for another dtype and ValueError
+    for another shape or other values, as far as `check` sees them.
   """
   def changed(key, images, progress):
     return augment(key, images, progress) if scheduled else augment(key, images)
@@ -46,8 +47,10 @@ def check_smoothing(width: Any) -> None:
   Raises:
     BadInput: it is not.
   """
-  if isinstance(width, bool) or not isinstance(width, (int, np.integer)) or width < 1 or width % 2 == 0:
-    raise BadInput(f'smoothing must be an odd whole number of epochs, 1 for none, not {reprlib.repr(width)}')
+  if isinstance(width, bool) or not isinstance(width,
+                                               (int, np.integer)) or width < 1 or width % 2 == 0:
+    raise BadInput(
+        f'smoothing must be an odd whole number of epochs, 1 for none, not {reprlib.repr(width)}')
 
 
 def epoch_at(progress: Any, epochs: int) -> jax.Array:
@@ -61,12 +64,14 @@ def epoch_at(progress: Any, epochs: int) -> jax.Array:
     int32 [] in [0, T).
   """
   progress = jnp.asarray(progress)
-  progress = wide(progress) if jnp.issubdtype(progress.dtype, jnp.floating) else progress.astype(jnp.float32)
+  progress = wide(progress) if jnp.issubdtype(progress.dtype, jnp.floating) else progress.astype(
+      jnp.float32)
   return jnp.clip(jnp.floor(progress * epochs), 0, epochs - 1).astype(jnp.int32)
 
 
 def shown(name: str, value: float) -> str:
-  """A magnitude in the operation's own unit as text: '+-' before one with a random sign, '-' where there is none."""
+  """A magnitude in the operation's own unit as text: '+-' before one with a random sign, '-' where
+  there is none."""
   if not OPS[name].graded:
     return '-'
   return f'+-{abs(value):.3g}' if OPS[name].signed else f'{value:.3g}'
@@ -80,5 +85,7 @@ def record(marginals: dict, ops: tuple) -> dict:
     ops: names of the N operations; a strength is None where one has no magnitude.
   """
   found = {name: metrics_lib.plain(x) for name, x in marginals.items()}
-  strengths = [[x if OPS[op].graded else None for op, x in zip(ops, row)] for row in found['strength']]
+  strengths = [
+      [x if OPS[op].graded else None for op, x in zip(ops, row)] for row in found['strength']
+  ]
   return {'candidates': list(ops)} | found | {'strength': strengths}

@@ -16,7 +16,8 @@ def _load(path):
 
 
 def load(path: str) -> Any:
-  """What a policy.json holds: a `table.PolicyTable`, a `total.Schedule` or `transformations.Transformations`.
+  """What a policy.json holds: a `table.PolicyTable`, a `total.Schedule` or
+  `transformations.Transformations`.
 
   Raises:
     BadInput: the file is missing or malformed.
@@ -31,18 +32,21 @@ def load_table(path: str) -> policy_table.PolicyTable:
 
 
 def load_policy(path: str, smoothing: int = 1) -> Callable:
-  """A policy.json as a function (key, images [B, H, W, C], progress=1.0) -> images, for any training loop.
+  """A policy.json as a function (key, images [B, H, W, C], progress=1.0) -> images, for any
+  training loop.
 
-  One policy is drawn a call, and for every image whether it is applied, signs and places. Images are floating in
-  [0, 1], or uint8; the result has their shape and dtype. The function is pure and fit for `jit`.
+  One policy is drawn a call, and for every image whether it is applied, signs and places. Images
+  are floating in [0, 1], or uint8; the result has their shape and dtype. The function is pure and
+  fit for `jit`.
 
   Args:
     path: the file.
-    smoothing: for a policy of every epoch, width of the mean filter over its total probability, odd; 1 is none.
+    smoothing: for a policy of every epoch, width of the mean filter over its total probability,
+      odd; 1 is none.
 
   Returns:
-    The function. progress in [0, 1] is the share of the training that is done: it chooses the epoch of a policy of
-    every epoch (nearest neighbour), and is ignored otherwise.
+    The function. progress in [0, 1] is the share of the training that is done: it chooses the epoch
+    of a policy of every epoch (nearest neighbour), and is ignored otherwise.
 
   Raises:
     BadInput: the file is missing or malformed, or `smoothing` is another number.

@@ -32,7 +32,8 @@ def find(asked: str, search: str | None, smoothing: int = 1) -> Given:
     BadInput: there is none.
   """
   if asked in baselines.BASELINES:
-    return Given(baselines.BASELINES[asked].make(), baselines.BASELINES[asked].standard_preprocessing)
+    return Given(baselines.BASELINES[asked].make(),
+                 baselines.BASELINES[asked].standard_preprocessing)
   return Given(found.load_policy(_path(asked, search), smoothing), True)
 
 
@@ -44,14 +45,16 @@ def _path(asked, search):
 
 
 def text(asked: str | None, search: str | None) -> str | None:
-  """The content of the file that a policy is read from; None of a baseline, or where none is asked for."""
+  """The content of the file that a policy is read from; None of a baseline, or where none is asked
+  for."""
   if not asked or asked in baselines.BASELINES:
     return None
   return storage.read_text(_path(asked, search))
 
 
 class Policies(NamedTuple):
-  """The distribution in a `daas_jax.types.Problem`: there is nothing to draw, but a place on the way.
+  """The distribution in a `daas_jax.types.Problem`: there is nothing to draw, but a place on the
+  way.
 
   Attributes:
     init: key -> {}.
@@ -68,10 +71,12 @@ def _train_input(config: Any, data: Any, space: None, given: Given) -> Callable:
   return inputs.given_input(config, data, given.augment, given.standard)
 
 
-registry.register('given', registry.PolicySpace(
-    'none is searched, policy.name says which',
-    keys={'policy.name': Key('standard', anything, 'of the training images, not searched: none, standard, '
-                             'trivial_augment, rand_augment, searched (by --search), or a policy FILE')},
-    space=lambda config: None,
-    distribution=lambda config, space: Policies(),
-    train_input=_train_input))
+registry.register(
+    'given',
+    registry.PolicySpace(
+        'none is searched, policy.name says which', keys={
+            'policy.name': Key(
+                'standard', anything, 'of the training images, not searched: none, standard, '
+                'trivial_augment, rand_augment, searched (by --search), or a policy FILE')
+        }, space=lambda config: None, distribution=lambda config, space: Policies(),
+        train_input=_train_input))

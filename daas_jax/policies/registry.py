@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from daas_jax.config.key import Key, between
+from daas_jax.config.key import between, Key
 from daas_jax.registry import Registry
 
 
@@ -16,14 +16,16 @@ class PolicySpace(NamedTuple):
     about: what it is, for a list.
     keys: {'group.key': `Key`} of its config.
     space: config -> the space; None where nothing is searched.
-    distribution: (config, space) -> `daas_jax.types.Problem.policies`: a NamedTuple with `init` and `sample`.
-    train_input: (config, data, space, given) -> (images uint8, policy, key) -> the network's input; `given` is what
-      `daas_jax.policies.given.find` returns, where nothing is searched.
+    distribution: (config, space) -> `daas_jax.types.Problem.policies`: a NamedTuple with `init` and
+      `sample`.
+    train_input: (config, data, space, given) -> (images uint8, policy, key) -> the network's input;
+      `given` is what `daas_jax.policies.given.find` returns, where nothing is searched.
     measures: (gamma, space) -> {name: float}, logged every epoch.
-    record: (gamma, space) -> JSON values that history.jsonl keeps: {'candidates': N names, 'probability': [K, N], and
-      where the distribution has them 'applied' and 'strength': [K, N], a strength None where there is none}.
-    write: (path, gamma, space, records) -> summary, as text; writes policy.json. `records` is what `record` returned
-      at the end of every epoch.
+    record: (gamma, space) -> JSON values that history.jsonl keeps: {'candidates': N names,
+      'probability': [K, N], and where the distribution has them 'applied' and 'strength': [K, N], a
+      strength None where there is none}.
+    write: (path, gamma, space, records) -> summary, as text; writes policy.json. `records` is what
+      `record` returned at the end of every epoch.
   """
   about: str
   keys: Mapping[str, Key]
@@ -40,7 +42,8 @@ class Format(NamedTuple):
 
   Attributes:
     read: (content, path) -> what it holds; raises BadInput where it is malformed.
-    augmenter: (what it holds, smoothing) -> the policy as a function, see `daas_jax.policies.contract.of`.
+    augmenter: (what it holds, smoothing) -> the policy as a function, see
+      `daas_jax.policies.contract.of`.
     table: what it holds -> the likeliest policies as a `daas_jax.policies.table.PolicyTable`.
   """
   read: Callable[[Any, str], Any]

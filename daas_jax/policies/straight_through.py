@@ -1,4 +1,5 @@
-"""A sampled policy as straight-through weights: hard values, the gradient of relaxed samples (as in DADA, Eq. 3-6)."""
+"""A sampled policy as straight-through weights: hard values, the gradient of relaxed samples (as in
+DADA, Eq. 3-6)."""
 
 from typing import NamedTuple
 
@@ -9,7 +10,8 @@ from daas_jax.policies import categorical
 
 
 class Weights(NamedTuple):
-  """o [K, N] one-hot, y [K] in {0, 1}, m [K, M] one-hot, each with the gradient of its relaxation."""
+  """o [K, N] one-hot, y [K] in {0, 1}, m [K, M] one-hot, each with the gradient of its
+  relaxation."""
   o: jax.Array
   y: jax.Array
   m: jax.Array
@@ -18,7 +20,8 @@ class Weights(NamedTuple):
 def sample(key, gamma, space, tau):
   """One policy of DAAS's distribution as `Weights`, with a gradient to gamma.
 
-  p and delta are those of the operations drawn; that other operations would have had others is not in the gradient.
+  p and delta are those of the operations drawn; that other operations would have had others is not
+  in the gradient.
 
   Args:
     key: PRNG key.

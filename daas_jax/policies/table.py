@@ -1,13 +1,15 @@
-"""policy.json: the table of derived policies (DAAS 4.3) as a file, and as a function for a training loop.
+"""policy.json: the table of derived policies (DAAS 4.3) as a file, and as a function for a training
+loop.
 
-  {"format": "daas_jax.policy", "version": 1, "ops": ["Rotate", "Invert", ...], "K": 2, "levels": 10,
-   "policies": [{"ops": ["Rotate", "Invert"], "probability": 0.0123, "p": [0.5, 0.61], "level": [3, 9],
-                 "magnitude": [-10.0, 1.0]}, ...]}
+  {"format": "daas_jax.policy", "version": 1, "ops": ["Rotate", "Invert", ...], "K": 2, "levels":
+   10, "policies": [{"ops": ["Rotate", "Invert"], "probability": 0.0123, "p": [0.5, 0.61], "level":
+                 [3, 9], "magnitude": [-10.0, 1.0]}, ...]}
 
-A policy applies its K operations in order, operation k to each image with probability p[k] and at level[k] of
-0 to levels - 1, which is spread evenly over the operation's range. The magnitude is that level in the
-operation's own unit (an operation with a sign turns it at random): it is there to be read, and `load` passes
-over it and over every key it does not know. So a file of a few policies can be written by hand.
+A policy applies its K operations in order, operation k to each image with probability p[k] and at
+level[k] of 0 to levels - 1, which is spread evenly over the operation's range. The magnitude is
+that level in the operation's own unit (an operation with a sign turns it at random): it is there to
+be read, and `load` passes over it and over every key it does not know. So a file of a few policies
+can be written by hand.
 """
 
 import json
@@ -19,10 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.files import atomic, storage
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic, storage
 from daas_jax.policies import contract, registry
 
 FORMAT = 'daas_jax.policy'
@@ -34,7 +36,8 @@ _MOST_K = 10  # compiling takes the longer, the more operations there are in seq
 
 
 class Header(NamedTuple):
-  """What a table's policies are made of: names of the operations, K of them in sequence, and magnitude levels."""
+  """What a table's policies are made of: names of the operations, K of them in sequence, and
+  magnitude levels."""
   ops: tuple
   K: int
   levels: int
@@ -66,7 +69,7 @@ class PolicyTable(NamedTuple):
   strength: np.ndarray
 
 
-# --- the file -----------------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------
 
 
 def to_json(table, space):
@@ -77,11 +80,20 @@ def to_json(table, space):
     space: its `Header`, or a space that has these attributes.
 
   Returns:
-    A dict of str, int, float and lists, as at the top of this file; the policies in the order of the table.
-    Floats have 9 significant digits, so that the same table gives the same bytes everywhere.
+    A dict of str, int, float and lists, as at the top of this file; the policies in the order of
+    the table. Floats have 9 significant digits, so that the same table gives the same bytes
+    everywhere.
   """
-  return {'format': FORMAT, 'version': VERSION, 'ops': list(space.ops), 'K': space.K, 'levels': space.levels,
-          'policies': [_row(*row, space) for row in zip(*(table[key] for key in ('o', 'probability', 'p', 'm')))]}
+  return {
+      'format': FORMAT,
+      'version': VERSION,
+      'ops': list(space.ops),
+      'K': space.K,
+      'levels': space.levels,
+      'policies': [
+          _row(*row, space) for row in zip(*(table[key] for key in ('o', 'probability', 'p', 'm')))
+      ]
+  }
 
 
 def _row(o, probability, p, m, space):
@@ -110,7 +122,8 @@ def save(path, table, space):
   content = to_json(table, space)
   rows = content.pop('policies')
   lines = [f'{json.dumps(key)}: {json.dumps(value)}' for key, value in content.items()]
-  lines.append('"policies": [\n' + ',\n'.join('  ' + json.dumps(row, allow_nan=False) for row in rows) + '\n ]')
+  lines.append('"policies": [\n'
+               + ',\n'.join('  ' + json.dumps(row, allow_nan=False) for row in rows) + '\n ]')
   atomic.write(path, '{' + ',\n '.join(lines) + '}\n')
 
 
@@ -135,11 +148,13 @@ def from_json(content, path, ops=None):
     `PolicyTable`, policies in the order of the file, probabilities divided by their sum.
 
   Raises:
-    BadInput: the content is malformed, names an operation that there is not, or one outside of `ops`.
+    BadInput: the content is malformed, names an operation that there is not, or one outside of
+      `ops`.
   """
   where = f'{path}: '
   if not isinstance(content, dict) or content.get('format') != FORMAT:
-    raise BadInput(f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
+    raise BadInput(
+        f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
   check_version(content, VERSION, where)
   space = _header(content, where, ops)
   rows = _get(content, 'policies', where)
@@ -151,7 +166,8 @@ def from_json(content, path, ops=None):
   o, probability, p, strength = zip(*rows)
   total = math.fsum(probability)
   if abs(total - 1) > SUM_TOLERANCE:
-    raise BadInput(f'{where}the probabilities of the policies sum to {total:.6g}; make them sum to 1')
+    raise BadInput(
+        f'{where}the probabilities of the policies sum to {total:.6g}; make them sum to 1')
   return PolicyTable(space.ops, space.K, space.levels, np.array(o, np.int32),
                      np.array(probability, np.float64) / total, np.array(p, np.float64),
                      np.array(strength, np.float64))
@@ -166,25 +182,32 @@ def read(path):
   try:
     return storage.read_json(path)
   except OSError as e:
-    raise BadInput(f'{path} cannot be read ({e.strerror or e}); give the policy.json of a search') from None
+    raise BadInput(
+        f'{path} cannot be read ({e.strerror or e}); give the policy.json of a search') from None
   except ValueError as e:
-    raise BadInput(f'{path} is not a JSON file ({storage.reason(e)}); give the policy.json of a search') from None
+    raise BadInput(
+        f'{path} is not a JSON file ({storage.reason(e)}); give the policy.json of a search'
+    ) from None
 
 
 def _header(content, where, ops):
   """The space that the file is of; how parameters were shared is not in it."""
   names = _get(content, 'ops', where)
-  if not _is_list(names, lambda name: isinstance(name, str)) or not names or len(set(names)) < len(names):
+  if not _is_list(names, lambda name: isinstance(name, str)) or not names or len(
+      set(names)) < len(names):
     raise BadInput(f'{where}"ops" must be a list of different names of operations')
   for name in names:
     if name not in OPS:
       raise BadInput(f'{where}unknown operation {reprlib.repr(name)}; known are {", ".join(OPS)}')
     if ops is not None and name not in ops:
-      raise BadInput(f'{where}it belongs to another space: {name!r} is not among the operations {", ".join(ops)}; '
-                     'give a policy of this space')
+      raise BadInput(
+          f'{where}it belongs to another space: {name!r} is not among the operations '
+          f'{", ".join(ops)}; '
+          'give a policy of this space')
   for key in ('K', 'levels'):
     if not _is_int(_get(content, key, where)) or content[key] < 1:
-      raise BadInput(f'{where}"{key}" must be a whole number from 1 on, not {reprlib.repr(content[key])}')
+      raise BadInput(
+          f'{where}"{key}" must be a whole number from 1 on, not {reprlib.repr(content[key])}')
   return Header(tuple(names), content['K'], content['levels'])
 
 
@@ -193,7 +216,8 @@ def _check_row(row, where, space):
   if not isinstance(row, dict):
     raise BadInput(f'{where}must be an object with "ops", "probability", "p" and "level"')
   wanted = {
-      'ops': (lambda x: isinstance(x, str) and x in space.ops, 'names of "ops" at the top of the file'),
+      'ops': (
+          lambda x: isinstance(x, str) and x in space.ops, 'names of "ops" at the top of the file'),
       'p': (lambda x: _is_number(x) and 0 <= x <= 1, 'numbers from 0 to 1'),
       'level': (lambda x: _is_int(x) and 0 <= x < space.levels,
                 f'whole numbers from 0 to {reprlib.repr(space.levels - 1)}'),
@@ -205,7 +229,8 @@ def _check_row(row, where, space):
   probability = _get(row, 'probability', where)
   # More than 1 cannot sum to 1; told here, because the sum of huge integers is no float.
   if not _is_number(probability) or not 0 <= probability <= 1 + SUM_TOLERANCE:
-    raise BadInput(f'{where}"probability" must be a number from 0 to 1, not {reprlib.repr(probability)}')
+    raise BadInput(
+        f'{where}"probability" must be a number from 0 to 1, not {reprlib.repr(probability)}')
   return ([space.ops.index(name) for name in row['ops']], probability, row['p'],
           [strength(level, space.levels) for level in row['level']])
 
@@ -220,8 +245,9 @@ def check_version(content, version, where):
   """Refuses a file of another version than the one that is read."""
   found = content.get('version')
   if not _is_int(found) or found != version:
-    raise BadInput(f'{where}version {reprlib.repr(found)} is not the one that this daas_jax reads, {version}; use the '
-                   'daas_jax that wrote it')
+    raise BadInput(
+        f'{where}version {reprlib.repr(found)} is not the one that this daas_jax reads, {version}; '
+        'use the daas_jax that wrote it')
 
 
 def is_probability(x):
@@ -241,14 +267,14 @@ def _is_number(value):
   return _is_int(value) or isinstance(value, float)
 
 
-# --- its use ------------------------------------------------------------------------------------------------
+# --- its use --------------------------------------------------------------------------------------
 
 
 def augmenter(table):
   """The policies as one function of images (DAAS 4.3, 5).
 
-  Every call draws one policy by its probability and applies its operations in order, each to an image with
-  probability p; whether, with which sign and where is drawn for every image.
+  Every call draws one policy by its probability and applies its operations in order, each to an
+  image with probability p; whether, with which sign and where is drawn for every image.
 
   Args:
     table: `PolicyTable`.
@@ -268,8 +294,9 @@ def augmenter(table):
     i = jax.random.categorical(key_policy, jnp.asarray(log_probability))
     shape = images.shape[0], table.K
     y = jax.random.bernoulli(key_y, jnp.broadcast_to(jnp.asarray(table.p)[i], shape), shape)
-    return apply_policy(images, jnp.asarray(o)[i], y, jnp.asarray(table.strength)[i], key_apply, ops=ops,
-                        per='image')
+    return apply_policy(images,
+                        jnp.asarray(o)[i], y,
+                        jnp.asarray(table.strength)[i], key_apply, ops=ops, per='image')
 
   return contract.of(augment)
 
@@ -283,16 +310,20 @@ def describe(table, space, top=10):
     top: how many policies.
 
   Returns:
-    str, a heading and a line for each policy: its probability, operations, their application probabilities and
-    their magnitudes, each in the operation's own unit: '+-' before one with a random sign, '-' for none.
+    str, a heading and a line for each policy: its probability, operations, their application
+      probabilities and
+    their magnitudes, each in the operation's own unit: '+-' before one with a random sign, '-' for
+      none.
   """
   cells = [('probability', 'operations', 'applied', 'magnitude')]
   for row in to_json({key: values[:top] for key, values in table.items()}, space)['policies']:
-    cells.append((f'{row["probability"]:.4f}', ', '.join(row['ops']), ', '.join(f'{p:.2f}' for p in row['p']),
-                  ', '.join(map(contract.shown, row['ops'], row['magnitude']))))
+    cells.append((f'{row["probability"]:.4f}', ', '.join(
+        row['ops']), ', '.join(f'{p:.2f}' for p in row['p']), ', '.join(
+            map(contract.shown, row['ops'], row['magnitude']))))
   widths = [max(map(len, column)) for column in zip(*cells)]
   return '\n'.join('  '.join(map(str.ljust, line, widths)).rstrip() for line in cells)
 
 
-registry.register_format(FORMAT, registry.Format(from_json, lambda found, smoothing: augmenter(found),
-                                                 lambda found: found))
+registry.register_format(
+    FORMAT,
+    registry.Format(from_json, lambda found, smoothing: augmenter(found), lambda found: found))

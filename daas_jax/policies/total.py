@@ -1,23 +1,27 @@
-"""DDAS's distribution over augmentation policies: a total probability, and one distribution over candidates (DDAS 3.1).
+"""DDAS's distribution over augmentation policies: a total probability, and one distribution over
+candidates (DDAS 3.1).
 
-A candidate is an operation at one strength (`daas_jax.policies.candidates`). A policy phi is K candidates in sequence;
-with probability p_tp it is applied, P(phi) = prod_k p_o[phi_k], and with 1 - p_tp nothing is (DDAS Eq. 3).
+A candidate is an operation at one strength (`daas_jax.policies.candidates`). A policy phi is K
+candidates in sequence; with probability p_tp it is applied, P(phi) = prod_k p_o[phi_k], and with 1
+- p_tp nothing is (DDAS Eq. 3).
 
-A search leaves a policy for every epoch, DDAS's dynamic offline policy (DDAS 3.5.4), as policy.json:
+A search leaves a policy for every epoch, DDAS's dynamic offline policy (DDAS 3.5.4), as
+policy.json:
 
   {"format": "daas_jax.policy_schedule", "version": 1, "K": 2,
    "candidates": [{"op": "Rotate", "strength": 0.6, "magnitude": 6.0}, {"op": "Equalize"}, ...],
    "epochs": [{"p_tp": 0.35, "p_o": [0.0192, ...]}, ...]}
 
-The magnitude is there to be read; the strength is what counts, and runs from 0 to 1 through an operation's range.
+The magnitude is there to be read; the strength is what counts, and runs from 0 to 1 through an
+operation's range.
 """
 
+from collections.abc import Callable
 import functools
 import itertools
 import json
 import math
 import reprlib
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -40,9 +44,13 @@ class Policy(NamedTuple):
 
 
 def init(key, space, p_tp=0.35):
-  """The parameters at the start: {'alpha_o': [N] zeros, 'alpha_tp': []} with sigmoid(alpha_tp) = p_tp (DDAS 4.2)."""
+  """The parameters at the start: {'alpha_o': [N] zeros, 'alpha_tp': []} with sigmoid(alpha_tp) =
+  p_tp (DDAS 4.2)."""
   del key
-  return {'alpha_o': jnp.zeros(len(space.candidates)), 'alpha_tp': jnp.float32(math.log(p_tp) - math.log1p(-p_tp))}
+  return {
+      'alpha_o': jnp.zeros(len(space.candidates)),
+      'alpha_tp': jnp.float32(math.log(p_tp) - math.log1p(-p_tp))
+  }
 
 
 def sample(key, space):
@@ -52,7 +60,8 @@ def sample(key, space):
 
 
 def log_prob(gamma, policy):
-  """log P(phi) = sum_k log softmax(alpha_o)[phi_k], []: without the total probability (DDAS Eq. 3)."""
+  """log P(phi) = sum_k log softmax(alpha_o)[phi_k], []: without the total probability (DDAS Eq.
+  3)."""
   return jnp.sum(jax.nn.log_softmax(gamma['alpha_o'])[policy.phi])
 
 
@@ -62,13 +71,14 @@ def total_probability(gamma):
 
 
 def augment(images, policy, key, space, boxes=None):
-  """Applies one policy to a batch: images float [B, H, W, C] -> the same; with boxes [B, N, 4] -> (images, boxes)."""
+  """Applies one policy to a batch: images float [B, H, W, C] -> the same; with boxes [B, N, 4] ->
+  (images, boxes)."""
   o, strength = space.operations(policy.phi)
-  return apply.apply_policy(images, o, jnp.broadcast_to(policy.y, o.shape), strength, key, ops=space.ops, per='batch',
-                            boxes=boxes)
+  return apply.apply_policy(images, o, jnp.broadcast_to(policy.y, o.shape), strength, key,
+                            ops=space.ops, per='batch', boxes=boxes)
 
 
-# --- a policy for every epoch: the file ----------------------------------------------------------------------
+# --- a policy for every epoch: the file -----------------------------------------------------------
 
 FORMAT = 'daas_jax.policy_schedule'
 VERSION = 1
@@ -88,7 +98,7 @@ class Schedule(NamedTuple):
   p_o: np.ndarray
 
 
-# --- the file -----------------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------
 
 
 def to_text(schedule):
@@ -99,11 +109,15 @@ def to_text(schedule):
     value = values(c)
     candidates.append({'op': c.op} | ({} if value is None else {'strength': digits(c.strength),
                                                                 'magnitude': digits(value)}))
-  epochs = [{'p_tp': digits(tp), 'p_o': [digits(x) for x in o]} for tp, o in zip(schedule.p_tp, schedule.p_o)]
+  epochs = [{
+      'p_tp': digits(tp),
+      'p_o': [digits(x) for x in o]
+  } for tp, o in zip(schedule.p_tp, schedule.p_o)]
   rows = lambda name, content: f'"{name}": [\n' + ',\n'.join(
       '  ' + json.dumps(row, allow_nan=False) for row in content) + '\n ]'
-  return ('{"format": %s,\n "version": %d,\n "K": %d,\n ' % (json.dumps(FORMAT), VERSION, schedule.space.K)
-          + rows('candidates', candidates) + ',\n ' + rows('epochs', epochs) + '}\n')
+  return ('{"format": %s,\n "version": %d,\n "K": %d,\n ' %
+          (json.dumps(FORMAT), VERSION, schedule.space.K) + rows('candidates', candidates) + ',\n '
+          + rows('epochs', epochs) + '}\n')
 
 
 def save(path, schedule):
@@ -129,7 +143,9 @@ def from_json(content, path):
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
   candidates = _candidates(content.get('candidates'), where)
   if len(candidates)**K > _MOST_POLICIES:
-    raise BadInput(f'{where}{len(candidates)} candidates make more than {_MOST_POLICIES:,} policies of K = {K}')
+    raise BadInput(
+        f'{where}{len(candidates)} candidates make more than {_MOST_POLICIES:,} policies of K = {K}'
+    )
   epochs = content.get('epochs')
   if not isinstance(epochs, list) or not epochs:
     raise BadInput(f'{where}"epochs" must be a list of at least one epoch')
@@ -140,11 +156,13 @@ def from_json(content, path):
 
 def _candidates(given, where):
   if not isinstance(given, list) or not given or not all(isinstance(c, dict) for c in given):
-    raise BadInput(f'{where}"candidates" must be a list of at least one object with "op" and "strength"')
+    raise BadInput(
+        f'{where}"candidates" must be a list of at least one object with "op" and "strength"')
   for i, c in enumerate(given):  # before they are made text, in which a "0.5" looks like a 0.5
     if not isinstance(c.get('op'), str) or type(c.get('strength', 0)) not in (int, float):
-      raise BadInput(f'{where}candidates[{i}] must have the name of an operation as "op" and, where that has a '
-                     f'magnitude, a number as "strength", not {reprlib.repr(c)}')
+      raise BadInput(
+          f'{where}candidates[{i}] must have the name of an operation as "op" and, where that has '
+          f'a magnitude, a number as "strength", not {reprlib.repr(c)}')
   names = [c['op'] + (f':{c["strength"]}' if 'strength' in c else '') for c in given]
   try:
     return parse(names)
@@ -164,11 +182,12 @@ def _epoch(row, where, n):
   return row['p_tp'], p_o
 
 
-# --- its use ------------------------------------------------------------------------------------------------
+# --- its use --------------------------------------------------------------------------------------
 
 
 def smoothed(p_tp, width):
-  """p_tp [T] under a mean filter of odd width (DDAS 3.5.4); at both ends the mean of the epochs that there are.
+  """p_tp [T] under a mean filter of odd width (DDAS 3.5.4); at both ends the mean of the epochs
+  that there are.
 
   Raises:
     BadInput: another width.
@@ -182,7 +201,8 @@ def smoothed(p_tp, width):
 def augmenter(schedule, smoothing=1):
   """The policies as one function of images and of the training's progress.
 
-  Every call draws one policy from the epoch's p_o; each image gets it, all K candidates, with probability p_tp.
+  Every call draws one policy from the epoch's p_o; each image gets it, all K candidates, with
+  probability p_tp.
 
   Args:
     schedule: `Schedule`.
@@ -199,18 +219,22 @@ def augmenter(schedule, smoothing=1):
   def augment(key, images, progress):
     key_policy, key_y, key_apply = jax.random.split(key, 3)
     t = contract.epoch_at(progress, epochs)
-    o, strength = space.operations(jax.random.categorical(key_policy, jnp.asarray(log_p_o)[t], shape=(space.K,)))
+    o, strength = space.operations(
+        jax.random.categorical(key_policy,
+                               jnp.asarray(log_p_o)[t], shape=(space.K,)))
     y = jax.random.bernoulli(key_y, jnp.asarray(p_tp)[t], (images.shape[0], 1))
-    return apply_policy(images, o, jnp.broadcast_to(y, (images.shape[0], space.K)), strength, key_apply, ops=space.ops,
-                        per='image')
+    return apply_policy(images, o, jnp.broadcast_to(y, (images.shape[0], space.K)), strength,
+                        key_apply, ops=space.ops, per='image')
 
   return contract.of(augment, scheduled=True)
 
 
 def table(schedule):
-  """The last epoch's policies as a `policy_table.PolicyTable`, likeliest first: every tuple, applied with p_tp.
+  """The last epoch's policies as a `policy_table.PolicyTable`, likeliest first: every tuple,
+  applied with p_tp.
 
-  The K application probabilities of a row are one event, not K: a training applies all of a policy or nothing.
+  The K application probabilities of a row are one event, not K: a training applies all of a policy
+  or nothing.
   """
   space, n = schedule.space, len(schedule.space.candidates)
   phi = np.array(list(itertools.product(range(n), repeat=space.K)), np.int32)
@@ -221,7 +245,7 @@ def table(schedule):
                            np.full(phi.shape, schedule.p_tp[-1]), strength.astype(np.float64))
 
 
-# --- as a space of a search -----------------------------------------------------------------------------------
+# --- as a space of a search -----------------------------------------------------------------------
 
 
 class Policies(NamedTuple):
@@ -243,27 +267,36 @@ class Policies(NamedTuple):
 
 def policies(space: Space, p_tp: float) -> Policies:
   """The `Policies` of a space that start at a total probability."""
-  return Policies(functools.partial(init, space=space, p_tp=p_tp), lambda key, gamma: sample(key, space), log_prob,
+  return Policies(functools.partial(init, space=space,
+                                    p_tp=p_tp), lambda key, gamma: sample(key, space), log_prob,
                   registry.not_applied, total_probability)
 
 
 def _measures(gamma, space):
   del space
   log_p = np.asarray(jax.nn.log_softmax(gamma['alpha_o']), np.float64)
-  return {'p_tp': float(total_probability(gamma)), 'entropy_p_o': float(-np.sum(np.exp(log_p) * log_p))}
+  return {
+      'p_tp': float(total_probability(gamma)),
+      'entropy_p_o': float(-np.sum(np.exp(log_p) * log_p))
+  }
 
 
 def _record(gamma, space):
   """One distribution for all K places, and one probability for all candidates."""
   p_o = metrics_lib.plain(jax.nn.softmax(gamma['alpha_o']))
   p_tp = metrics_lib.plain(total_probability(gamma))
-  return {'candidates': [str(c) for c in space.candidates], 'probability': [p_o], 'applied': [[p_tp] * len(p_o)]}
+  return {
+      'candidates': [str(c) for c in space.candidates],
+      'probability': [p_o],
+      'applied': [[p_tp] * len(p_o)]
+  }
 
 
 def _write(path, gamma, space, records):
   records = records or [_record(gamma, space)]
   p_o = np.array([r['probability'][0] for r in records])
-  found = Schedule(space, np.array([r['applied'][0][0] for r in records]), p_o / p_o.sum(-1, keepdims=True))
+  found = Schedule(space, np.array([r['applied'][0][0] for r in records]),
+                   p_o / p_o.sum(-1, keepdims=True))
   save(path, found)
   return _describe(found)
 
@@ -274,8 +307,13 @@ def _describe(found, top=10):
   for i in np.argsort(-found.p_o[-1], kind='stable')[:top]:
     c = found.space.candidates[i]
     value = values(c)
-    lines.append(f'{found.p_o[-1][i]:<13.4f} {c.op:16} {"-" if value is None else contract.shown(c.op, value)}')
-  shown = found.p_tp if len(found.p_tp) <= 8 else found.p_tp[np.linspace(0, len(found.p_tp) - 1, 8).astype(int)]
+    lines.append(
+        f'{found.p_o[-1][i]:<13.4f} {c.op:16} '
+        f'{"-" if value is None else contract.shown(c.op, value)}'
+    )
+  shown = found.p_tp if len(found.p_tp) <= 8 else found.p_tp[np.linspace(0,
+                                                                         len(found.p_tp)
+                                                                         - 1, 8).astype(int)]
   numbers = ' '.join(f'{p:.3f}' for p in shown)
   return '\n'.join([*lines, '', f'p_tp at {len(shown)} of {len(found.p_tp)} epochs: {numbers}'])
 
@@ -289,16 +327,19 @@ def _some_candidates(v):
 
 
 registry.register_format(FORMAT, registry.Format(from_json, augmenter, table))
-registry.register('total', registry.PolicySpace(
-    'candidates and a total probability',
-    keys={
-        'policy.K': registry.K_KEY,
-        'policy.candidates': Key((), _some_candidates, "operations with their strengths, ('Rotate:0.6', 'Equalize', "
-                                 "...); () is the published list of 52"),
-        'policy.p_tp': Key(0.35, between(0, 1, True, True), 'total probability at the start (DDAS 4.2)'),
-    },
-    space=lambda config: Space(parse(config.policy.candidates) or published(), config.policy.K),
-    distribution=lambda config, space: policies(space, config.policy.p_tp),
-    train_input=lambda config, data, space, given: inputs.make_input(
-        config, data, functools.partial(augment, space=space)),
-    measures=_measures, record=_record, write=_write))
+registry.register(
+    'total',
+    registry.PolicySpace(
+        'candidates and a total probability', keys={
+            'policy.K': registry.K_KEY,
+            'policy.candidates': Key((), _some_candidates,
+                                     "operations with their strengths, ('Rotate:0.6', 'Equalize', "
+                                     "...); () is the published list of 52"),
+            'policy.p_tp': Key(0.35, between(0, 1, True, True),
+                               'total probability at the start (DDAS 4.2)'),
+        },
+        space=lambda config: Space(parse(config.policy.candidates) or published(), config.policy.K),
+        distribution=lambda config, space: policies(space, config.policy.p_tp),
+        train_input=lambda config, data, space, given: inputs.make_input(
+            config, data, functools.partial(augment, space=space)), measures=_measures,
+        record=_record, write=_write))

@@ -1,38 +1,40 @@
-"""DiffAutoML's distribution over augmentations: tau, over transformations of K operations in sequence (3.1, Eq. 2).
+"""DiffAutoML's distribution over augmentations: tau, over transformations of K operations in
+sequence (3.1, Eq. 2).
 
-A transformation T is a tuple of K of the N operations; every image draws its own from softmax(tau), and for every
-operation a magnitude, uniform over its range. There are no application probabilities: Identity is an operation.
+A transformation T is a tuple of K of the N operations; every image draws its own from softmax(tau),
+and for every operation a magnitude, uniform over its range. There are no application probabilities:
+Identity is an operation.
 
-The file, with the distribution at the end of every epoch of the search, the index of (o_1, .., o_K) being o_1 the
-slowest:
+The file, with the distribution at the end of every epoch of the search, the index of (o_1, .., o_K)
+being o_1 the slowest:
 
   {"format": "daas_jax.policy_transformations", "version": 1, "K": 2, "ops": ["AutoContrast", ...],
    "epochs": [[0.0051, ...], ...]}
 """
 
+from collections.abc import Callable
 import functools
 import itertools
 import json
 import reprlib
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.files import atomic, metrics as metrics_lib
 from daas_jax.augment import apply, inputs
 from daas_jax.augment.ops import OPS
 from daas_jax.config.key import all_of, Key
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic, metrics as metrics_lib
 from daas_jax.policies import contract, registry, table as policy_table
 
 FORMAT = 'daas_jax.policy_transformations'
 VERSION = 1
 
-OPERATIONS = ('AutoContrast', 'Equalize', 'Rotate', 'Posterize', 'Solarize', 'Color', 'Contrast', 'Brightness',
-              'Sharpness', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Identity')
+OPERATIONS = ('AutoContrast', 'Equalize', 'Rotate', 'Posterize', 'Solarize', 'Color', 'Contrast',
+              'Brightness', 'Sharpness', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Identity')
 """The 14 of DiffAutoML 4.1."""
 
 
@@ -48,13 +50,15 @@ class Space(NamedTuple):
 
 
 class Drawn(NamedTuple):
-  """What every image of a batch draws: index int32 [B] in [0, N ** K), strength float [B, K] in [0, 1]."""
+  """What every image of a batch draws: index int32 [B] in [0, N ** K), strength float [B, K] in [0,
+  1]."""
   index: jax.Array
   strength: jax.Array
 
 
 class Transformations(NamedTuple):
-  """A file's content: the `Space`, and probability float64 [T, N ** K] of T epochs, rows of sum 1."""
+  """A file's content: the `Space`, and probability float64 [T, N ** K] of T epochs, rows of sum
+  1."""
   space: Space
   probability: np.ndarray
 
@@ -89,12 +93,13 @@ def marginals(probability, space):
   return np.stack([table.sum(tuple(j for j in range(space.K) if j != k)) for k in range(space.K)])
 
 
-# --- the file -----------------------------------------------------------------------------------------------
+# --- the file -------------------------------------------------------------------------------------
 
 
 def to_text(found):
   """The content of the file; the same `Transformations` give the same bytes."""
-  rows = ',\n'.join('  ' + json.dumps([float(f'{x:.6g}') for x in row], allow_nan=False) for row in found.probability)
+  rows = ',\n'.join('  ' + json.dumps([float(f'{x:.6g}') for x in row], allow_nan=False)
+                    for row in found.probability)
   return ('{"format": %s,\n "version": %d,\n "K": %d,\n "ops": %s,\n "epochs": [\n%s\n ]}\n'
           % (json.dumps(FORMAT), VERSION, found.space.K, json.dumps(list(found.space.ops)), rows))
 
@@ -115,27 +120,34 @@ def from_json(content, path):
   K, ops, epochs = (content.get(key) for key in ('K', 'ops', 'epochs'))
   if type(K) is not int or not 1 <= K <= 3:
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
-  if not isinstance(ops, list) or not ops or not all(isinstance(o, str) for o in ops) or len(set(ops)) < len(ops):
+  if not isinstance(ops, list) or not ops or not all(isinstance(o, str) for o in ops) or len(
+      set(ops)) < len(ops):
     raise BadInput(f'{where}"ops" must be a list of different names of operations')
   unknown = [name for name in ops if name not in OPS]
   if unknown:
-    raise BadInput(f'{where}unknown operation {reprlib.repr(unknown[0])}; known are {", ".join(OPS)}')
+    raise BadInput(
+        f'{where}unknown operation {reprlib.repr(unknown[0])}; known are {", ".join(OPS)}')
   if not isinstance(epochs, list) or not epochs:
     raise BadInput(f'{where}"epochs" must be a list of at least one epoch')
   for i, row in enumerate(epochs):
-    if not isinstance(row, list) or len(row) != len(ops)**K or not all(map(policy_table.is_probability, row)):
-      raise BadInput(f'{where}epochs[{i}] must be a list of {len(ops)**K} numbers from 0 to 1, one a transformation')
+    if not isinstance(row, list) or len(row) != len(ops)**K or not all(
+        map(policy_table.is_probability, row)):
+      raise BadInput(
+          f'{where}epochs[{i}] must be a list of {len(ops)**K} numbers from 0 to 1, one a '
+          'transformation'
+      )
     if abs(sum(row) - 1) > policy_table.SUM_TOLERANCE:
       raise BadInput(f'{where}epochs[{i}] sums to {sum(row):.6g}; make it sum to 1')
   p = np.array(epochs, np.float64)
   return Transformations(Space(tuple(ops), K), p / p.sum(-1, keepdims=True))
 
 
-# --- its use ------------------------------------------------------------------------------------------------
+# --- its use --------------------------------------------------------------------------------------
 
 
 def augmenter(found):
-  """The distributions as one function of images and of the training's progress, which chooses the epoch.
+  """The distributions as one function of images and of the training's progress, which chooses the
+  epoch.
 
   Every image draws a transformation and its magnitudes.
 
@@ -151,18 +163,22 @@ def augmenter(found):
 
   def changed(key, images, progress):
     key_draw, key_apply = jax.random.split(key)
-    drawn = sample(key_draw, jnp.asarray(log_p)[contract.epoch_at(progress, epochs)], images.shape[0], found.space)
+    drawn = sample(key_draw,
+                   jnp.asarray(log_p)[contract.epoch_at(progress, epochs)], images.shape[0],
+                   found.space)
     return augment(images, drawn, key_apply, found.space)
 
   return contract.of(changed, scheduled=True)
 
 
 def table(found):
-  """The last epoch's transformations as a `policy_table.PolicyTable`, likeliest first; strengths are their mean, 1/2."""
+  """The last epoch's transformations as a `policy_table.PolicyTable`, likeliest first; strengths
+  are their mean, 1/2."""
   space, p = found.space, found.probability[-1]
   o = np.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), np.int32)
   order = np.argsort(-p, kind='stable')
-  return policy_table.PolicyTable(space.ops, space.K, 1, o[order], p[order], np.ones(o.shape), np.full(o.shape, 0.5))
+  return policy_table.PolicyTable(space.ops, space.K, 1, o[order], p[order], np.ones(o.shape),
+                                  np.full(o.shape, 0.5))
 
 
 def describe(found, top=10):
@@ -174,7 +190,7 @@ def describe(found, top=10):
   return '\n'.join(lines)
 
 
-# --- as a space of a search -----------------------------------------------------------------------------------
+# --- as a space of a search -----------------------------------------------------------------------
 
 
 class Policies(NamedTuple):
@@ -211,17 +227,19 @@ def _write(path, tau, space, records):
   return describe(found)
 
 
-registry.register_format(FORMAT, registry.Format(from_json, lambda found, smoothing: augmenter(found), table))
-registry.register('transformations', registry.PolicySpace(
-    'transformations of two operations',
-    keys={
-        'policy.K': registry.K_KEY,
-        'policy.ops': Key(OPERATIONS, all_of(OPS), 'candidate image operations: 14, or the 4 of Table 3'),
-    },
-    space=lambda config: Space(tuple(config.policy.ops), config.policy.K),
-    distribution=lambda config, space: Policies(
-        functools.partial(init, space=space), lambda key, tau: sample(key, tau, config.search.batch, space),
-        probability),
-    train_input=lambda config, data, space, given: inputs.make_input(
-        config, data, lambda images, drawn, key: augment(images, drawn, key, space)),
-    measures=_measures, record=_record, write=_write))
+registry.register_format(
+    FORMAT, registry.Format(from_json, lambda found, smoothing: augmenter(found), table))
+registry.register(
+    'transformations',
+    registry.PolicySpace(
+        'transformations of two operations', keys={
+            'policy.K': registry.K_KEY,
+            'policy.ops': Key(OPERATIONS, all_of(OPS),
+                              'candidate image operations: 14, or the 4 of Table 3'),
+        }, space=lambda config: Space(tuple(config.policy.ops), config.policy.K),
+        distribution=lambda config, space: Policies(
+            functools.partial(init, space=space), lambda key, tau: sample(
+                key, tau, config.search.batch, space), probability),
+        train_input=lambda config, data, space, given: inputs.make_input(
+            config, data, lambda images, drawn, key: augment(images, drawn, key, space)),
+        measures=_measures, record=_record, write=_write))

@@ -6,5 +6,6 @@ import jax
 
 from daas_jax.report import command
 
-jax.config.update('jax_platforms', 'cpu')  # a sheet of images must not take a GPU from the run that it shows
+# a sheet of images must not take a GPU from the run that it shows
+jax.config.update('jax_platforms', 'cpu')
 sys.exit(command.main())

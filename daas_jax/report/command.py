@@ -1,32 +1,35 @@
-"""`python -m daas_jax.report WORKDIR [WORKDIR ...] [--out=FOLDER]`: what searches and trainings did, as one HTML page
-with its figures inside, and the figures as PNG files. It reads the workdirs and changes nothing that a run wrote."""
+"""`python -m daas_jax.report WORKDIR [WORKDIR ...] [--out=FOLDER]`: what searches and trainings
+did, as one HTML page with its figures inside, and the figures as PNG files. It reads the workdirs
+and changes nothing that a run wrote."""
 
 import os
 import sys
 
-
-from daas_jax.config import arguments
-from daas_jax.files import atomic, storage
-from daas_jax.config import installed
-from daas_jax.runtime import progress
+from daas_jax.config import arguments, installed
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic, storage
 from daas_jax.report import page
+from daas_jax.runtime import progress
 
 PAGE, FIGURES = 'report.html', 'figures'
 
 
 def _parser():
-  parser = arguments.Parser(prog='daas_jax.report', description=__doc__.split(':', 1)[1].strip(), allow_abbrev=False)
-  parser.add_argument('workdirs', nargs='+', metavar='WORKDIR', help='of a search or a training, finished or not')
-  parser.add_argument('--out', metavar='FOLDER', help=f'where {PAGE} and {FIGURES}/ are written; default for one '
-                      'workdir: WORKDIR/report')
+  parser = arguments.Parser(prog='daas_jax.report', description=__doc__.split(':', 1)[1].strip(),
+                            allow_abbrev=False)
+  parser.add_argument('workdirs', nargs='+', metavar='WORKDIR',
+                      help='of a search or a training, finished or not')
+  parser.add_argument(
+      '--out', metavar='FOLDER', help=f'where {PAGE} and {FIGURES}/ are written; default for one '
+      'workdir: WORKDIR/report')
   return parser
 
 
 def _modules():
   """(runs, sections) of `daas_jax.reports`, which need the extra."""
   try:
-    from daas_jax.report import runs, sections  # pylint: disable=g-import-not-at-top (matplotlib is optional)
+    # pylint: disable=g-import-not-at-top (matplotlib is optional)
+    from daas_jax.report import runs, sections
   except ModuleNotFoundError as error:
     if (error.name or '').split('.')[0] != 'matplotlib':
       raise
@@ -39,7 +42,8 @@ def _target(args):
   """The absolute path of the report's folder."""
   remote = [path for path in (*args.workdirs, args.out or '') if storage.is_remote(path)]
   if remote and (args.out is None or args.out in remote):
-    raise BadInput(f'{remote[-1]} is in an object store: add --out=FOLDER, a local one, for the report')
+    raise BadInput(
+        f'{remote[-1]} is in an object store: add --out=FOLDER, a local one, for the report')
   if args.out is None and len(args.workdirs) > 1:
     raise BadInput('say where the report of several workdirs is to be written: add --out=FOLDER')
   if args.out == '':
@@ -48,7 +52,8 @@ def _target(args):
 
 
 def _refuse_foreign(folder, names):
-  """BadInput where a file of something else would be overwritten: only an earlier report makes way for a new one."""
+  """BadInput where a file of something else would be overwritten: only an earlier report makes way
+  for a new one."""
   path = os.path.join(folder, PAGE)
   if os.path.lexists(folder) and not os.path.isdir(folder):
     raise BadInput(f'--out={folder} is a file: give a folder')
@@ -88,8 +93,10 @@ def main(argv=None):
     print('daas_jax.report:', *str(error).splitlines(), file=sys.stderr)
     return 2
   except OSError as error:  # such as a full disk, or a folder that may not be written
-    print(f'daas_jax.report: {error.filename or ""}: {error.strerror or error}'.replace(': :', ':'), file=sys.stderr)
+    print(f'daas_jax.report: {error.filename or ""}: {error.strerror or error}'.replace(': :', ':'),
+          file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    print('daas_jax.report: interrupted; an earlier report may have some of its figures replaced', file=sys.stderr)
+    print('daas_jax.report: interrupted; an earlier report may have some of its figures replaced',
+          file=sys.stderr)
     return 130

@@ -9,21 +9,31 @@ import numpy as np
 
 from daas_jax.report import runs as runs_lib
 
-# Okabe and Ito's colours, told apart by colour-blind readers; black and grey are for what is not one of many.
-COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#8C6D31', '#7F3C8D', '#000000')
+# Okabe and Ito's colours, told apart by colour-blind readers; black and grey are for what is not
+# one of many.
+COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#8C6D31', '#7F3C8D',
+          '#000000')
 GREY = '#BDBDBD'
 _MARKERS = 'os^Dv<>Ph'
 _STYLE = {
     'text.parse_math': False,  # names out of files may hold a $
-    'font.size': 10, 'axes.titlesize': 10, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
-    'grid.color': '0.92', 'axes.axisbelow': True, 'lines.linewidth': 1.6, 'legend.frameon': False,
+    'font.size': 10,
+    'axes.titlesize': 10,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'grid.color': '0.92',
+    'axes.axisbelow': True,
+    'lines.linewidth': 1.6,
+    'legend.frameon': False,
 }
 _FEW = 30  # points that are marked one by one
 _MOST_ROWS = 60  # operations in a figure: those of DDAS fit
 
 
 def png(size, plot):
-  """The PNG of what `plot(figure)` draws; size: (width, height) in inches. The same drawing gives the same bytes."""
+  """The PNG of what `plot(figure)` draws; size: (width, height) in inches. The same drawing gives
+  the same bytes."""
   with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
     warnings.filterwarnings('ignore', 'Glyph')  # a name in a script that the font has not
     drawing = mpl_figure.Figure(figsize=size, layout='constrained')
@@ -44,7 +54,8 @@ def _line(axis, x, y, i, label, **options):
 
 
 def _label(text):
-  """Text of a file as a label: legends pass over one that begins with an underscore, a long one leaves no room."""
+  """Text of a file as a label: legends pass over one that begins with an underscore, a long one
+  leaves no room."""
   text = text.encode('utf-8', 'replace').decode('utf-8')  # lone surrogates of file names
   text = text if len(text) <= 40 else '…' + text[-39:]
   return f' {text}' if text.startswith('_') else text
@@ -65,11 +76,11 @@ def _mark_phases(axis, run, scale, text=True):
   for x, name in phase_changes(run, scale):
     axis.axvline(x, color='0.5', lw=1, ls=':')
     if text:
-      axis.annotate(f'{name} →', (x, 1), xycoords=('data', 'axes fraction'), xytext=(3, -2), va='top',
-                    textcoords='offset points', fontsize=8, color='0.35')
+      axis.annotate(f'{name} →', (x, 1), xycoords=('data', 'axes fraction'), xytext=(3, -2),
+                    va='top', textcoords='offset points', fontsize=8, color='0.35')
 
 
-# --- curves ---------------------------------------------------------------------------------------------------
+# --- curves ---------------------------------------------------------------------------------------
 
 
 def has_curves(run):
@@ -78,13 +89,15 @@ def has_curves(run):
 
 
 def _common_unit(runs):
-  """(steps of each run in a unit of time, its name): epochs where every run is known to have them, else steps."""
+  """(steps of each run in a unit of time, its name): epochs where every run is known to have them,
+  else steps."""
   scales = [runs_lib.steps_per_epoch(run) for run in runs]
   return (scales, 'epochs') if all(scales) else ([1] * len(runs), 'steps')
 
 
 def curves(runs):
-  """Loss and accuracy of one run, or of several in one pair of axes: training dashed, validation solid."""
+  """Loss and accuracy of one run, or of several in one pair of axes: training dashed, validation
+  solid."""
   scales, unit = _common_unit(runs)
 
   def plot(drawing):
@@ -96,15 +109,15 @@ def curves(runs):
           x, y = runs_lib.series(run.metrics, f'{part}_{name}', scale)
           shade = i if len(runs) > 1 else ('train', 'val').index(part)
           if x:
-            _line(axis, x, y, shade, f'{prefix}{"training" if part == "train" else "validation"}', ls=style,
-                  lw=1.1 if part == 'train' else 1.8)
+            _line(axis, x, y, shade, f'{prefix}{"training" if part == "train" else "validation"}',
+                  ls=style, lw=1.1 if part == 'train' else 1.8)
       if len(runs) == 1:
         _mark_phases(axis, runs[0], scales[0])
       axis.set(xlabel=unit, ylabel=label, title=name)
       _whole_epochs(axis)
     handles, labels = axes[0].get_legend_handles_labels()
-    drawing.legend(handles or axes[1].get_legend_handles_labels()[0], labels or axes[1].get_legend_handles_labels()[1],
-                   loc='outside lower center', ncols=2)
+    drawing.legend(handles or axes[1].get_legend_handles_labels()[0], labels
+                   or axes[1].get_legend_handles_labels()[1], loc='outside lower center', ncols=2)
 
   return png((9, 3.4 + 0.22 * len(runs)), plot)
 
@@ -120,8 +133,11 @@ def _entropies(run):
 
 def measure_panels(run):
   """Names of the panels that `measures` would draw of a run: 'skip', 'eigenvalue', 'entropy'."""
-  have = {'skip': runs_lib.skip_probability(run.architecture) is not None or _has(run, 'skip_share'),
-          'eigenvalue': _has(run, _EIGENVALUE), 'entropy': bool(_entropies(run))}
+  have = {
+      'skip': runs_lib.skip_probability(run.architecture) is not None or _has(run, 'skip_share'),
+      'eigenvalue': _has(run, _EIGENVALUE),
+      'entropy': bool(_entropies(run))
+  }
   return [name for name, there in have.items() if there]
 
 
@@ -130,7 +146,8 @@ def _has(run, name):
 
 
 def measures(run):
-  """Share of skip_connect, the dominant eigenvalue and the entropies over time, those that the run has."""
+  """Share of skip_connect, the dominant eigenvalue and the entropies over time, those that the run
+  has."""
   panels, scale = measure_panels(run), runs_lib.steps_per_epoch(run)
 
   def plot(drawing):
@@ -153,11 +170,13 @@ def has_stability(run):
 
 
 def stability(runs):
-  """Share of skip_connect among the derived edges, and the dominant eigenvalue, of several searches: a line a run."""
+  """Share of skip_connect among the derived edges, and the dominant eigenvalue, of several
+  searches: a line a run."""
   scales, unit = _common_unit(runs)
-  panels = [(name, title) for name, title in (('skip_share', 'skip_connect among the derived edges, share'),
-                                              (_EIGENVALUE, 'dominant eigenvalue of d2 L_val / d alpha2'))
-            if any(_has(run, name) for run in runs)]
+  panels = [(name, title)
+            for name, title in (('skip_share', 'skip_connect among the derived edges, share'),
+                                (_EIGENVALUE, 'dominant eigenvalue of d2 L_val / d alpha2')) if any(
+                                    _has(run, name) for run in runs)]
 
   def plot(drawing):
     axes = drawing.subplots(1, len(panels), squeeze=False)[0]
@@ -167,7 +186,9 @@ def stability(runs):
           _line(axis, *runs_lib.series(run.metrics, name, scale), i, run.name)
       axis.set(title=title, xlabel=unit)
       _whole_epochs(axis)
-    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    handles = {
+        label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())
+    }
     drawing.legend(handles.values(), handles.keys(), loc='outside lower center', ncols=2)
 
   return png((5.2 * len(panels), 3.6 + 0.14 * len(runs)), plot)
@@ -177,8 +198,10 @@ def _skip(axis, run, scale):
   probability = runs_lib.skip_probability(run.architecture)
   if probability is not None:
     for i, name in enumerate(run.architecture.cells):
-      _line(axis, run.architecture.steps / scale, probability[:, i], i, f'probability, {name} cells')
-    axis.axhline(1 / len(run.architecture.operations), color='0.5', ls='--', lw=1, label='uniform alpha')
+      _line(axis, run.architecture.steps / scale, probability[:, i], i,
+            f'probability, {name} cells')
+    axis.axhline(1 / len(run.architecture.operations), color='0.5', ls='--', lw=1,
+                 label='uniform alpha')
   x, y = runs_lib.series(run.metrics, 'skip_share', scale)
   if x:
     axis.step(x, y, where='mid', color='k', lw=1, marker='s', ms=4, label='derived cells')
@@ -194,16 +217,18 @@ def _eigenvalue(axis, run, scale):
 def _entropy(axis, run, scale):
   for i, name in enumerate(_entropies(run)):
     slot = name.removeprefix('entropy_pi_')
-    label = _WORDS.get(name) or (f'operations of slot {int(slot) + 1}' if slot.isdecimal() else name)
+    label = _WORDS.get(name) or (f'operations of slot {int(slot) + 1}'
+                                 if slot.isdecimal() else name)
     _line(axis, *runs_lib.series(run.metrics, name, scale), i, label)
   axis.set(title='entropy', ylabel='nats')
 
 
-# --- the architecture -----------------------------------------------------------------------------------------
+# --- the architecture -----------------------------------------------------------------------------
 
 
 def alpha(architecture, c):
-  """softmax(alpha) of cell type c over time, a panel an edge: a row a target node, a column a source node."""
+  """softmax(alpha) of cell type c over time, a panel an edge: a row a target node, a column a
+  source node."""
   probability = runs_lib.softmax(architecture.alpha)[:, c]
   rows, columns = (sorted({edge[i] for edge in architecture.edges}) for i in (1, 0))
 
@@ -220,8 +245,8 @@ def alpha(architecture, c):
       axis.set_title(f'{source} → {target}', fontsize=9, pad=2)
       axis.tick_params(labelleft=source == columns[0], labelbottom=target == rows[-1], labelsize=8)
       _whole_epochs(axis)
-    handles, labels = axes[rows.index(architecture.edges[0][1]), columns.index(architecture.edges[0][0])
-                           ].get_legend_handles_labels()
+    handles, labels = axes[rows.index(architecture.edges[0][1]),
+                           columns.index(architecture.edges[0][0])].get_legend_handles_labels()
     drawing.legend(handles, labels, loc='upper right', title='operation')
     drawing.supxlabel('epochs', fontsize=10)
     drawing.supylabel('probability, softmax(alpha)', fontsize=10)
@@ -235,7 +260,8 @@ def beta(architecture):
   sources = sorted({source for source, _ in architecture.edges})
 
   def plot(drawing):
-    axes = drawing.subplots(len(architecture.cells), len(targets), sharex=True, sharey=True, squeeze=False)
+    axes = drawing.subplots(len(architecture.cells), len(targets), sharex=True, sharey=True,
+                            squeeze=False)
     for c, row in enumerate(axes):
       for axis, target in zip(row, targets):
         own = [e for e, edge in enumerate(architecture.edges) if edge[1] == target]
@@ -243,7 +269,8 @@ def beta(architecture):
         axis.axhline(1 / len(own), color='0.5', ls='--', lw=0.8)
         for i, e in enumerate(own):
           source = architecture.edges[e][0]
-          _line(axis, architecture.epochs, probability[:, i], sources.index(source), f'node {source}')
+          _line(axis, architecture.epochs, probability[:, i], sources.index(source),
+                f'node {source}')
         axis.set_title(_label(f'{architecture.cells[c]}: into node {target}'), fontsize=9)
         _whole_epochs(axis)
     handles, labels = axes[0, -1].get_legend_handles_labels()
@@ -254,7 +281,7 @@ def beta(architecture):
   return png((9, 0.8 + 2 * len(architecture.cells)), plot)
 
 
-# --- the policy -----------------------------------------------------------------------------------------------
+# --- the policy -----------------------------------------------------------------------------------
 
 
 def likeliest_first(policy):
@@ -263,7 +290,8 @@ def likeliest_first(policy):
 
 
 def policy_areas(run):
-  """The probability of every operation over time, stacked, a panel a slot (joint-search paper, Figure 2)."""
+  """The probability of every operation over time, stacked, a panel a slot (joint-search paper,
+  Figure 2)."""
   policy = run.policy
   order = likeliest_first(policy)
   # What can be told apart has its own colour; where only one would be left over, it has one too.
@@ -274,8 +302,10 @@ def policy_areas(run):
   def plot(drawing):
     axes = drawing.subplots(1, slots, sharey=True, squeeze=False)[0]
     for k, axis in enumerate(axes):
-      names = [_label(policy.candidates[n]) for n in shown] + [f'{rest} others'][:rest] + ['_'] * (rest - 1)
-      axis.stackplot(policy.epochs, policy.probability[:, k, order].T, labels=names, edgecolor='white', lw=0.6,
+      names = [_label(policy.candidates[n]) for n in shown] + [f'{rest} others'
+                                                              ][:rest] + ['_'] * (rest - 1)
+      axis.stackplot(policy.epochs, policy.probability[:, k, order].T, labels=names,
+                     edgecolor='white', lw=0.6,
                      colors=[color(i) if i < len(shown) else GREY for i in range(len(order))])
       scale = runs_lib.steps_per_epoch(run)
       if scale:
@@ -298,7 +328,8 @@ def policy_parts(policy):
 
 
 def policy_maps(policy):
-  """Probability, application probability and magnitude of every operation over time as colours: a row a slot."""
+  """Probability, application probability and magnitude of every operation over time as colours: a
+  row a slot."""
   parts, order = policy_parts(policy), likeliest_first(policy)[:_MOST_ROWS]
   slots, n = policy.probability.shape[1], len(order)
   ticks = np.unique(np.linspace(0, len(policy.epochs) - 1, min(6, len(policy.epochs))).astype(int))
@@ -311,10 +342,11 @@ def policy_maps(policy):
       limits = {'vmin': finite.min(), 'vmax': finite.max()} if finite.size else {}
       for k in range(slots):
         axis = axes[k, j]
-        image = axis.imshow(np.ma.masked_invalid(values[:, k, order].T), cmap=colors, aspect='auto', **limits,
-                            interpolation='nearest')
-        axis.set(yticks=range(n), yticklabels=[_label(policy.candidates[i]) for i in order], xticks=ticks,
-                 xticklabels=[str(policy.epochs[t]) for t in ticks], title=f'{title}, operation {k + 1}')
+        image = axis.imshow(np.ma.masked_invalid(values[:, k, order].T), cmap=colors, aspect='auto',
+                            **limits, interpolation='nearest')
+        axis.set(yticks=range(n), yticklabels=[_label(policy.candidates[i]) for i in order],
+                 xticks=ticks, xticklabels=[str(policy.epochs[t]) for t in ticks],
+                 title=f'{title}, operation {k + 1}')
         axis.tick_params(axis='y', labelsize=8, length=0)
         axis.grid(False)
       axes[-1, j].set_xlabel('epochs')

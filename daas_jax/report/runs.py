@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from daas_jax.config import schema as config_lib
+from daas_jax.errors import BadInput
 from daas_jax.files import metrics as metrics_lib, remote, storage
 from daas_jax.methods import registry
-from daas_jax.runtime import workdir
-from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.policies import found as found_policies
+from daas_jax.runtime import workdir
 
 # Far above any search: a foreign file must not ask for thousands of panels.
 _MOST, _MOST_NODES = 100, 16
@@ -22,8 +22,8 @@ class Architecture(NamedTuple):
 
   Attributes:
     steps, epochs: [T] done.
-    cells, edges, operations: names of the C cell types, pairs (source, target) of the E edges, names of the O
-      candidates.
+    cells, edges, operations: names of the C cell types, pairs (source, target) of the E edges,
+      names of the O candidates.
     alpha, beta: logits [T, C, E, O] and [T, C, E]; beta None where the method has none.
   """
   steps: np.ndarray
@@ -42,8 +42,8 @@ class Policy(NamedTuple):
     steps, epochs: [T] done.
     candidates: names of the N operations.
     probability: [T, K, N] of the operations of each slot.
-    applied, strength: [T, K, N] application probability and mean magnitude in [0, 1], NaN where an operation has none;
-      None where the method has none.
+    applied, strength: [T, K, N] application probability and mean magnitude in [0, 1], NaN where an
+      operation has none; None where the method has none.
   """
   steps: np.ndarray
   epochs: np.ndarray
@@ -63,7 +63,8 @@ class Run(NamedTuple):
     config: {'room.key': value} of config.json.
     metrics: rows of metrics.jsonl.
     architecture, policy: over time, None where history.jsonl has none.
-    genotype, table, results: of genotype.json, policy.json and results.json, None where there is no such file.
+    genotype, table, results: of genotype.json, policy.json and results.json, None where there is no
+      such file.
     finished: whether the run came to its end.
     notes: lines on what is missing or was passed over.
   """
@@ -85,7 +86,8 @@ def load_all(folders):
   """The `Run` of each workdir, with names that tell them apart.
 
   Raises:
-    BadInput: a folder is given twice, or is no workdir with something to show, or a file in it is damaged.
+    BadInput: a folder is given twice, or is no workdir with something to show, or a file in it is
+      damaged.
   """
   paths = [workdir.shown(folder) for folder in folders]
   real = [os.path.realpath(path) for path in paths]
@@ -101,7 +103,8 @@ def names(paths):
   out = []
   for i, own in enumerate(parts):
     others = parts[:i] + parts[i + 1:]
-    n = next((n for n in range(1, len(own)) if all(own[-n:] != other[-n:] for other in others)), len(own))
+    n = next((n for n in range(1, len(own)) if all(own[-n:] != other[-n:] for other in others)),
+             len(own))
     out.append('/'.join(own[-n:]) or os.sep)
   return out
 
@@ -117,8 +120,8 @@ def load(folder, name):
     `Run`.
 
   Raises:
-    BadInput: it is no workdir of a search or a training, has neither a result nor a whole line of metrics, or one of
-      its JSON files is damaged.
+    BadInput: it is no workdir of a search or a training, has neither a result nor a whole line of
+      metrics, or one of its JSON files is damaged.
   """
   if storage.is_remote(folder):
     with remote.copied(folder) as copy:
@@ -138,30 +141,41 @@ def _load(folder, name):
   config = config_lib.flatten(_object(path('config.json')))
   kind = config.get('kind')
   if kind == 'gradcheck':
-    raise BadInput(f'{folder} holds a gradient laboratory, which has its own figure, gradcheck.png: give the workdir '
-                   'of a search or a training')
+    raise BadInput(
+        f'{folder} holds a gradient laboratory, which has its own figure, gradcheck.png: give the '
+        'workdir of a search or a training')
   if kind not in ('search', 'train'):
-    raise BadInput(f'{path("config.json")} is no config of a search or a training; give a workdir that '
-                   'daas_jax.search or daas_jax.train made')
+    raise BadInput(
+        f'{path("config.json")} is no config of a search or a training; give a workdir that '
+        'daas_jax.search or daas_jax.train made')
   rows, notes = _rows(path('metrics.jsonl'))
   history, more = _rows(path('history.jsonl'))
   last = registry.last_file(config)
   finished = os.path.isfile(path(last))
   if not rows and not finished:
-    raise BadInput(f'{folder} holds no finished {"search" if kind == "search" else "training"} and no whole line of '
-                   'metrics: there is nothing to report yet')
+    raise BadInput(
+        f'{folder} holds no finished {"search" if kind == "search" else "training"} and no whole '
+        'line of metrics: there is nothing to report yet')
   if not finished:
-    notes.insert(0, f'This run is not finished (there is no {last}): shown is what it has written so far.')
+    notes.insert(
+        0, f'This run is not finished (there is no {last}): shown is what it has written so far.')
   architecture, lost = _over_time(history, _architecture, Architecture)
   policy, also = _over_time(history, _policy, Policy)
   if kind == 'search' and not history:
     more.append('No history.jsonl: alpha, beta and the policy over time are not shown.')
   if lost or also:
-    more.append(f'history.jsonl: passed over, because they do not hold what belongs there: {max(lost, also)} lines.')
-  found = {key: load(path(file)) if os.path.exists(path(file)) else None for key, file, load in (
-      ('genotype', 'genotype.json', genotype_lib.load), ('table', 'policy.json', found_policies.load_table),
-      ('results', 'results.json', _object))}
-  return Run(name, folder, kind, config, rows, architecture, policy, **found, finished=finished, notes=notes + more)
+    more.append(
+        'history.jsonl: passed over, because they do not hold what belongs there: '
+        f'{max(lost, also)} lines.'
+    )
+  found = {
+      key: load(path(file)) if os.path.exists(path(file)) else None
+      for key, file, load in (('genotype', 'genotype.json', genotype_lib.load),
+                              ('table', 'policy.json',
+                               found_policies.load_table), ('results', 'results.json', _object))
+  }
+  return Run(name, folder, kind, config, rows, architecture, policy, **found, finished=finished,
+             notes=notes + more)
 
 
 def _object(path):
@@ -176,15 +190,17 @@ def _object(path):
 
 
 def _rows(path):
-  """(the whole rows of a .jsonl file in the order of steps, the last of each step; notes on what is passed over)."""
+  """(the whole rows of a .jsonl file in the order of steps, the last of each step; notes on what is
+  passed over)."""
   rows = {row['step']: row for row in metrics_lib.read(path) if 0 <= row['step'] < 2**53}
   lines = 0
   if os.path.exists(path):
     with storage.opened(path) as file:
       lines = sum(1 for line in file if line.strip())
   lost = lines - len(rows)
-  note = (f'{os.path.basename(path)}: {lost} of {lines} lines {"is" if lost == 1 else "are"} cut short, damaged or '
-          'double and passed over; shown is what is whole.')
+  note = (
+      f'{os.path.basename(path)}: {lost} of {lines} lines {"is" if lost == 1 else "are"} cut '
+      'short, damaged or double and passed over; shown is what is whole.')
   return [rows[step] for step in sorted(rows)], [note] if lost else []
 
 
@@ -196,7 +212,8 @@ def series(rows, name, scale=1):
 
 def is_number(value):
   """Whether a value out of a JSON file is a finite number of a size that can be drawn."""
-  return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300  # NaN is not
+  # NaN is not
+  return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def steps_per_epoch(run):
@@ -209,11 +226,12 @@ def steps_per_epoch(run):
   return told[0] if told else None
 
 
-# --- history.jsonl --------------------------------------------------------------------------------------------
+# --- history.jsonl --------------------------------------------------------------------------------
 
 
 def _over_time(rows, parse, kind):
-  """(a `kind` of the rows that `parse` reads, None for none; the number of rows that hold something else)."""
+  """(a `kind` of the rows that `parse` reads, None for none; the number of rows that hold something
+  else)."""
   found = [(row, parse(row)) for row in rows]
   good = [((row['step'], row['epoch']), *values) for row, values in found if values]
   good = [values for values in good if _form(values) == _form(good[-1])]  # all of one space
@@ -231,14 +249,16 @@ def _form(values):
 
 
 def _read(row, room, read):
-  """read(row[room]): None where there is nothing to read, False where it is not what belongs there."""
+  """read(row[room]): None where there is nothing to read, False where it is not what belongs
+  there."""
   content = row.get(room)
   if content == {} or content is None:
     return None
   try:
     if is_number(row.get('epoch')):
       return read(content) or False
-  except (KeyError, TypeError, ValueError, OverflowError, AttributeError):  # numpy's and dicts' for foreign content
+  # numpy's and dicts' for foreign content
+  except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
     pass
   return False
 
@@ -250,7 +270,8 @@ def _architecture(row):
     cells, operations = _words(content['cells']), _words(content['operations'])
     edges = tuple((int(i), int(j)) for i, j in content['edges'])
     shape = (len(cells), len(edges), len(operations))
-    good = alpha.shape == shape and np.isfinite(alpha).all() and 0 < min(shape) and max(shape) <= _MOST
+    good = alpha.shape == shape and np.isfinite(alpha).all() and 0 < min(shape) and max(
+        shape) <= _MOST
     good &= all(0 <= i < j < _MOST_NODES for i, j in edges)
     good &= beta is None or (beta.shape == shape[:2] and np.isfinite(beta).all())
     return good and ((cells, edges, operations), (alpha, beta))
@@ -261,11 +282,14 @@ def _policy(row):
   """((candidates,), (probability, applied, strength)) of a row."""
   def read(content):
     names = _words(content['candidates'])
-    probability, applied, strength = (_array(content.get(key)) for key in ('probability', 'applied', 'strength'))
-    good = probability.ndim == 2 and probability.shape[1] == len(names) and 0 < probability.size <= _MOST**2
+    probability, applied, strength = (
+        _array(content.get(key)) for key in ('probability', 'applied', 'strength'))
+    good = probability.ndim == 2 and probability.shape[1] == len(
+        names) and 0 < probability.size <= _MOST**2
     good = good and len(probability) <= _MOST_NODES
     good = good and np.isfinite(probability).all()
-    good &= all(x is None or (x.shape == probability.shape and not np.isinf(x).any()) for x in (applied, strength))
+    good &= all(x is None or (x.shape == probability.shape and not np.isinf(x).any())
+                for x in (applied, strength))
     return good and ((names,), (probability, applied, strength))
   return _read(row, 'policy', read)
 
@@ -287,7 +311,8 @@ def softmax(logits, axis=-1):
 
 
 def skip_probability(architecture):
-  """softmax(alpha) of skip_connect averaged over the edges: [T, C], or None where it is no candidate."""
+  """softmax(alpha) of skip_connect averaged over the edges: [T, C], or None where it is no
+  candidate."""
   if architecture is None or 'skip_connect' not in architecture.operations:
     return None
   return softmax(architecture.alpha)[..., architecture.operations.index('skip_connect')].mean(-1)

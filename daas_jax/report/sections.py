@@ -3,10 +3,10 @@
 import re
 
 from daas_jax.config import schema as config_lib
-from daas_jax.files import storage
 from daas_jax.data import select
-from daas_jax.nets import registry as nets
 from daas_jax.errors import BadInput
+from daas_jax.files import storage
+from daas_jax.nets import registry as nets
 from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.report import figures, graph, page, runs as runs_lib, sheet, timing
 
@@ -19,7 +19,8 @@ class _Report:
     self._prefix = ''
 
   def begin(self, slug):
-    """What follows is of the run that `slug` names in file names and anchors; '' for a run that is alone."""
+    """What follows is of the run that `slug` names in file names and anchors; '' for a run that is
+    alone."""
     self._prefix = f'{slug}-' if slug else ''
 
   def heading(self, level, text):
@@ -63,33 +64,43 @@ def slugs(names):
   for name in names:
     word = re.sub(r'[^A-Za-z0-9_.]+', '-', name).strip('-.')[:60] or 'run'
     number = 2
-    while (word if number == 2 else f'{word}-{number - 1}').lower() in [known.lower() for known in out]:
+    while (word if number == 2 else f'{word}-{number - 1}').lower() in [
+        known.lower() for known in out
+    ]:
       number += 1
     out.append(word if number == 2 else f'{word}-{number - 1}')
   return out
 
 
-# --- several runs ---------------------------------------------------------------------------------------------
+# --- several runs ---------------------------------------------------------------------------------
 
 
 def _comparison(report, runs):
   report.heading(2, 'Comparison')
   head = ['', *(run.name for run in runs)]
   rows = [[name, *(dict(facts(run))[name] for run in runs)] for name, _ in facts(runs[0])]
-  report.add(page.table([['-' if cell is None else cell for cell in row] for row in rows if any(row[1:])], head))
+  report.add(
+      page.table([['-' if cell is None else cell for cell in row] for row in rows if any(row[1:])],
+                 head))
   different = _differences(runs)
   if different:
     report.add(page.folded('Config keys in which they differ', page.table(different, head)))
   for kind, words in (('search', 'searches'), ('train', 'trainings')):
     some = [run for run in runs if run.kind == kind and figures.has_curves(run)]
     if len(some) > 1:
-      report.figure(f'curves-of-{words}', figures.curves(some), f'Loss and accuracy of the {words}: a colour a run, '
-                    'training dashed, validation solid. From metrics.jsonl of each', f'Curves of {len(some)} {words}')
+      report.figure(
+          f'curves-of-{words}', figures.curves(some),
+          f'Loss and accuracy of the {words}: a colour a run, '
+          'training dashed, validation solid. From metrics.jsonl of each',
+          f'Curves of {len(some)} {words}')
   some = [run for run in runs if run.kind == 'search' and figures.has_stability(run)]
   if len(some) > 1:
-    report.figure('stability', figures.stability(some), 'Whether the searches collapse: share of skip_connect among '
-                  'the derived edges and, where it was measured, the dominant eigenvalue. From metrics.jsonl of each',
-                  f'Share of skip_connect and eigenvalues of {len(some)} searches')
+    report.figure(
+        'stability', figures.stability(some),
+        'Whether the searches collapse: share of skip_connect among '
+        'the derived edges and, where it was measured, the dominant eigenvalue. From metrics.jsonl '
+        'of each',
+        f'Share of skip_connect and eigenvalues of {len(some)} searches')
 
 
 def _differences(runs):
@@ -105,7 +116,8 @@ def _value(value):
 
 
 def facts(run):
-  """[(what, value as text, None where a run has no such thing)]: what a reader wants to know first of a run."""
+  """[(what, value as text, None where a run has no such thing)]: what a reader wants to know first
+  of a run."""
   config, results = run.config, run.results or {}
   last = lambda name: (runs_lib.series(run.metrics, name)[1] or [None])[-1]
   known = lambda key: _value(config[key]) if key in config else None
@@ -113,18 +125,21 @@ def facts(run):
   likeliest = run.table and not training and sheet.lines(run.table, sheet.likeliest(run.table)[0])
   return [
       ('what', 'training' if training else f"search ({known('method')})"),
-      ('state', 'finished' if run.finished else f"unfinished, in epoch {last('epoch') or 1} of {epochs}"),
+      ('state',
+       'finished' if run.finished else f"unfinished, in epoch {last('epoch') or 1} of {epochs}"),
       ('data', known('data.name')), ('seed', known('seed')), ('epochs', epochs),
       ('architecture', known('genotype')), ('policy', known('policy') if training else None),
       ('test accuracy', _measure(results.get('test_accuracy'))),
       ('best validation accuracy', _measure(results.get('val_accuracy'))),
-      ('best epoch', _measure(results.get('best_epoch'))), ('parameters', _measure(results.get('parameters'))),
+      ('best epoch', _measure(results.get('best_epoch'))),
+      ('parameters', _measure(results.get('parameters'))),
       ('last validation loss', _measure(last('val_loss'))),
       ('last validation accuracy', _measure(last('val_accuracy'))),
       ('skip_connect in the derived cells', _measure(last('skip_share'))),
       ('dominant eigenvalue', _measure(last('dominant_eigenvalue'))),
       ('likeliest policy', ', '.join(name for name, _, _ in likeliest) if likeliest else None),
-      ('time', _duration(times.total) if times else None)]
+      ('time', _duration(times.total) if times else None)
+  ]
 
 
 def _measure(value):
@@ -136,10 +151,12 @@ def _measure(value):
 
 def _duration(seconds):
   minutes, hours = seconds / 60, seconds / 3600
-  return f'{seconds:.0f} s' if minutes < 2 else f'{minutes:.1f} min' if hours < 2 else f'{hours:.1f} h'
+  if minutes < 2:
+    return f'{seconds:.0f} s'
+  return f'{minutes:.1f} min' if hours < 2 else f'{hours:.1f} h'
 
 
-# --- one run --------------------------------------------------------------------------------------------------
+# --- one run --------------------------------------------------------------------------------------
 
 
 def _run(report, run, level):
@@ -149,8 +166,9 @@ def _run(report, run, level):
     report.heading(2, f'{"Search" if run.kind == "search" else "Training"}: {run.name}')
   report.add(*map(page.note, run.notes), page.table([fact for fact in facts(run) if fact[1]]),
              page.paragraph(f'Workdir: {run.folder}'))
-  for title, part in (('Cells', _cells), ('Curves', _curves), ('Architecture over time', _architecture),
-                      ('Policy', _policy), ('Time', _time)):
+  for title, part in (('Cells', _cells), ('Curves', _curves),
+                      ('Architecture over time', _architecture), ('Policy', _policy), ('Time',
+                                                                                       _time)):
     before = len(report.parts)
     report.heading(level, title)
     part(report, run)
@@ -158,34 +176,46 @@ def _run(report, run, level):
       report.parts.pop()
       report.contents.pop()
   report.heading(level, 'Config')
-  report.add(page.folded('config.json', page.table([[key, _value(value)] for key, value in run.config.items()])))
+  report.add(
+      page.folded('config.json',
+                  page.table([[key, _value(value)] for key, value in run.config.items()])))
 
 
 def _cells(report, run):
   if run.genotype is None:
     return
   words = genotype_lib.describe(run.genotype)
-  report.figure('cells', graph.cells(run.genotype),
-                f'The {"derived" if run.kind == "search" else "trained"} cells, from genotype.json. A node is the sum '
-                'of the two operations that end in it; an operation\'s input is the node above its dot', words)
+  report.figure(
+      'cells', graph.cells(run.genotype),
+      f'The {"derived" if run.kind == "search" else "trained"} cells, from genotype.json. A node '
+      'is the sum '
+      'of the two operations that end in it; an operation\'s input is the node above its dot',
+      words)
   report.add(page.folded('The same as text', page.preformatted(words)))
 
 
 def _curves(report, run):
   if figures.has_curves(run):
-    what = ('validation: of the batches of D_val, before anything is derived' if run.kind == 'search' else
-            'validation: of all validation images, at the end of an epoch')
-    report.figure('curves', figures.curves([run]),
-                  'Loss and accuracy, from metrics.jsonl; training: the mean over the steps since the point before; '
-                  f'{what}', 'Curves of loss and accuracy')
+    what = ('validation: of the batches of D_val, before anything is derived' if run.kind
+            == 'search' else 'validation: of all validation images, at the end of an epoch')
+    report.figure(
+        'curves', figures.curves([run]),
+        'Loss and accuracy, from metrics.jsonl; training: the mean over the steps since the point '
+        f'before; {what}', 'Curves of loss and accuracy')
   if figures.measure_panels(run):
-    words = {'skip': 'the share of skip_connect: the mean of softmax(alpha) over the edges (history.jsonl), and among '
-                     'the edges of the cells as they would be derived (metrics.jsonl)',
-             'eigenvalue': 'the dominant eigenvalue of the Hessian of the validation loss in alpha (metrics.jsonl), '
-                           'whose growth goes before a collapse',
-             'entropy': 'the entropies of what is searched (metrics.jsonl): they fall as the search decides'}
+    words = {
+        'skip':
+            'the share of skip_connect: the mean of softmax(alpha) over the edges (history.jsonl), '
+            'and among the edges of the cells as they would be derived (metrics.jsonl)',
+        'eigenvalue':
+            'the dominant eigenvalue of the Hessian of the validation loss in alpha '
+            '(metrics.jsonl), whose growth goes before a collapse',
+        'entropy': 'the entropies of what is searched (metrics.jsonl): they fall as the search '
+                   'decides'
+    }
     caption = '; '.join(words[panel] for panel in figures.measure_panels(run))
-    report.figure('measures', figures.measures(run), caption[0].upper() + caption[1:], 'Measures of the run over time')
+    report.figure('measures', figures.measures(run), caption[0].upper() + caption[1:],
+                  'Measures of the run over time')
 
 
 def _architecture(report, run):
@@ -193,28 +223,36 @@ def _architecture(report, run):
   if over_time is None or len(over_time.epochs) < 2:
     return
   for c, name in enumerate(over_time.cells):
-    report.figure(f'alpha-{slugs([name])[0]}', figures.alpha(over_time, c),
-                  f'softmax(alpha) of the {name} cells over time, from history.jsonl: a panel an edge, from node → to '
-                  'node; dashed: all operations alike',
-                  f'Probabilities of the operations on every edge of the {name} cells')
+    report.figure(
+        f'alpha-{slugs([name])[0]}', figures.alpha(over_time, c),
+        f'softmax(alpha) of the {name} cells over time, from history.jsonl: a panel an edge, from '
+        'node → to node; dashed: all operations alike',
+        f'Probabilities of the operations on every edge of the {name} cells')
   if over_time.beta is not None:
-    report.figure('beta', figures.beta(over_time), 'softmax(beta) over the edges into each node over time, from '
-                  'history.jsonl; dashed: all edges alike. The two likeliest of a node are derived',
-                  'Probabilities of the edges into every node')
+    report.figure(
+        'beta', figures.beta(over_time),
+        'softmax(beta) over the edges into each node over time, from '
+        'history.jsonl; dashed: all edges alike. The two likeliest of a node are derived',
+        'Probabilities of the edges into every node')
 
 
 def _policy(report, run):
   if run.kind == 'train' and run.table is None:
-    report.add(page.paragraph(f"Trained under the policy {run.config.get('policy')}, which is no file."))
+    report.add(
+        page.paragraph(f"Trained under the policy {run.config.get('policy')}, which is no file."))
   over_time = run.policy
   if over_time is not None and len(over_time.epochs) > 1:
-    report.figure('policy', figures.policy_areas(run), 'Probability of each operation over time, from history.jsonl, '
-                  'as in Figure 2 of the joint-search paper; at the bottom the likeliest at the end, in grey the rest, '
-                  'a band each', 'Probabilities of the operations of the policy')
+    report.figure(
+        'policy', figures.policy_areas(run),
+        'Probability of each operation over time, from history.jsonl, '
+        'as in Figure 2 of the joint-search paper; at the bottom the likeliest at the end, in grey '
+        'the rest, a band each', 'Probabilities of the operations of the policy')
     parts = ', '.join(title for title, _ in figures.policy_parts(over_time))
-    report.figure('policy-parameters', figures.policy_maps(over_time),
-                  f'The policy over time ({parts}), from history.jsonl. A magnitude is in [0, 1], from the low to the '
-                  'high end of its operation\'s range; light grey: an operation without one', f'Maps of {parts}')
+    report.figure(
+        'policy-parameters', figures.policy_maps(over_time),
+        f'The policy over time ({parts}), from history.jsonl. A magnitude is in [0, 1], from the '
+        'low to the high end of its operation\'s range; light grey: an operation without one',
+        f'Maps of {parts}')
   if run.table is not None:
     _table(report, run)
 
@@ -223,27 +261,35 @@ def _table(report, run):
   rows = []
   for rank, i in enumerate(sheet.likeliest(run.table)):
     names, applied, values = zip(*sheet.lines(run.table, i))
-    rows.append([rank + 1, f'{run.table.probability[i]:.4f}', *map(', '.join, (names, applied, values))])
-  report.add(page.paragraph(f'The {len(rows)} likeliest of {len(run.table.probability)} policies, from policy.json: '
-                            'operations in order, how often each is applied, and its magnitude in its own unit.'),
-             page.table(rows, ['', 'probability', 'operations', 'applied', 'magnitude']))
+    rows.append(
+        [rank + 1, f'{run.table.probability[i]:.4f}', *map(', '.join, (names, applied, values))])
+  report.add(
+      page.paragraph(
+          f'The {len(rows)} likeliest of {len(run.table.probability)} policies, from policy.json: '
+          'operations in order, how often each is applied, and its magnitude in its own unit.'),
+      page.table(rows, ['', 'probability', 'operations', 'applied', 'magnitude']))
   try:
     images, labels, name = _images(run)
   except (BadInput, OSError) as error:
     report.add(page.note(f'No sheet of images: {error}'))
     return
-  report.figure('policies', sheet.draw(run.table, sheet.pick(images, labels)),
-                f'Training images of {name} under the likeliest policies of policy.json, each operation applied (a '
-                'training applies it with its probability)', 'Images under the likeliest policies')
+  report.figure(
+      'policies', sheet.draw(run.table, sheet.pick(images, labels)),
+      f'Training images of {name} under the likeliest policies of policy.json, each operation '
+      'applied (a training applies it with its probability)', 'Images under the likeliest policies')
 
 
 def _images(run):
-  """(images uint8 [N, H, W, C], labels [N], name) of the training set of a run; BadInput where it cannot be had."""
+  """(images uint8 [N, H, W, C], labels [N], name) of the training set of a run; BadInput where it
+  cannot be had."""
   schema = config_lib.schema_of(run.kind, run.config.get('method'))
   config = config_lib.default(schema)
   try:
-    with config.ignore_type():  # a config of another version may lack keys and have others; types are checked below
-      config.update_from_flattened_dict({key: value for key, value in run.config.items() if key in schema})
+    # a config of another version may lack keys and have others; types are checked below
+    with config.ignore_type():
+      config.update_from_flattened_dict({
+          key: value for key, value in run.config.items() if key in schema
+      })
   except (TypeError, ValueError, OverflowError) as error:  # ml_collections' own
     raise BadInput(f'config.json is damaged: {storage.reason(error)}') from error
   config_lib.check(config, run.kind)
@@ -258,9 +304,12 @@ def _time(report, run):
   times = timing.timings(run)
   if not times:
     return
-  rows = [[name or 'all', f'{step:.3g}', f'{epoch:.3g}' if epoch else '-'] for name, step, epoch in times.phases]
+  rows = [[name or 'all', f'{step:.3g}', f'{epoch:.3g}' if epoch else '-']
+          for name, step, epoch in times.phases]
   share = times.compiling / times.total if times.total else 0.0
-  report.add(page.table(rows, ['phase', 'seconds a step', 'seconds an epoch']),
-             page.paragraph(f'{_duration(times.total)} in all, evaluation included; {share:.0%} of it compiling '
-                            '(what the first line took longer than a median step). From images_per_second in '
-                            'metrics.jsonl; a step is the median over the lines.'))
+  report.add(
+      page.table(rows, ['phase', 'seconds a step', 'seconds an epoch']),
+      page.paragraph(
+          f'{_duration(times.total)} in all, evaluation included; {share:.0%} of it compiling '
+          '(what the first line took longer than a median step). From images_per_second in '
+          'metrics.jsonl; a step is the median over the lines.'))

@@ -20,7 +20,8 @@ def likeliest(table, top=POLICIES):
 
 
 def pick(images, labels, n=IMAGES):
-  """n images [n, H, W, C], of as many classes as there are: the first of each class, then the second, ..."""
+  """n images [n, H, W, C], of as many classes as there are: the first of each class, then the
+  second, ..."""
   rank = np.zeros(len(labels), np.int64)
   for label in np.unique(labels):
     own = np.flatnonzero(labels == label)
@@ -36,7 +37,8 @@ def augmented(table, images):
     images: uint8 [n, H, W, C].
 
   Returns:
-    float [policies, n, H, W, C] in [0, 1]; signs and places are drawn for every image, always the same.
+    float [policies, n, H, W, C] in [0, 1]; signs and places are drawn for every image, always the
+    same.
   """
   rows = likeliest(table)
   used, o = np.unique(table.o[rows], return_inverse=True)  # a switch compiles all its branches
@@ -70,9 +72,10 @@ def draw(table, images):
   """
   rows = np.concatenate([np.asarray(to_float(jnp.asarray(images)))[None], augmented(table, images)])
   texts = ['as they are'] + [
-      '\n'.join([f'probability {table.probability[i]:.3g}'] + [f'{name} {value}'.removesuffix(' -')
-                                                              for name, _, value in lines(table, i)])
-      for i in likeliest(table)]
+      '\n'.join([f'probability {table.probability[i]:.3g}']
+                + [f'{name} {value}'.removesuffix(' -') for name, _, value in lines(table, i)])
+      for i in likeliest(table)
+  ]
   height = max(0.75, 0.19 * (table.K + 1) + 0.1)
   width = height * images.shape[2] / images.shape[1]
 

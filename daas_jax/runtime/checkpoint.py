@@ -1,4 +1,5 @@
-"""Checkpoints of a run, by orbax: saved in the background, restored from the newest that is whole."""
+"""Checkpoints of a run, by orbax: saved in the background, restored from the newest that is
+whole."""
 
 import contextlib
 import glob
@@ -12,8 +13,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from daas_jax.runtime import disk, processes
 from daas_jax.errors import BadInput
+from daas_jax.runtime import disk, processes
 
 
 def _is_key(x):
@@ -21,13 +22,15 @@ def _is_key(x):
 
 
 def _to_host(state):
-  """Copies of all leaves in host memory: the next step may overwrite (donate) the arrays while orbax writes."""
+  """Copies of all leaves in host memory: the next step may overwrite (donate) the arrays while
+  orbax writes."""
   return jax.tree.map(lambda x: np.array(jax.random.key_data(x) if _is_key(x) else x), state)
 
 
 def _like(host, state):
   """Host arrays back in the form of `state`: PRNG keys wrapped, everything on the device."""
-  return jax.tree.map(lambda h, x: jax.random.wrap_key_data(h) if _is_key(x) else jax.numpy.asarray(h), host, state)
+  return jax.tree.map(
+      lambda h, x: jax.random.wrap_key_data(h) if _is_key(x) else jax.numpy.asarray(h), host, state)
 
 
 class _OtherFields(ValueError):
@@ -35,11 +38,15 @@ class _OtherFields(ValueError):
 
 
 def _form(tree):
-  """(names of the fields, {path: (shape, dtype)}) of a tree of host arrays, or of what orbax knows of a saved one."""
+  """(names of the fields, {path: (shape, dtype)}) of a tree of host arrays, or of what orbax knows
+  of a saved one."""
   # Empty nodes hold the places of a list and are no leaves.
-  leaves = ocp.tree.to_flat_dict(ocp.tree.serialize_tree(tree, keep_empty_nodes=True), keep_empty_nodes=True)
+  leaves = ocp.tree.to_flat_dict(ocp.tree.serialize_tree(tree, keep_empty_nodes=True),
+                                 keep_empty_nodes=True)
   return {path[0] for path in leaves}, {
-      '.'.join(path): (tuple(x.shape), np.dtype(x.dtype)) for path, x in leaves.items() if hasattr(x, 'shape')}
+      '.'.join(path): (tuple(x.shape), np.dtype(x.dtype)) for path, x in leaves.items()
+      if hasattr(x, 'shape')
+  }
 
 
 def told(step, state):
@@ -104,18 +111,22 @@ class Checkpoints:
     self._open()
 
   def _open(self):
-    # With the handler named, orbax need not guess it from the newest checkpoint, which may be damaged. Parts of a
-    # checkpoint whose saving was killed or failed go: they take the room of a whole one.
+    # With the handler named, orbax need not guess it from the newest checkpoint, which may be
+    # damaged. Parts of a checkpoint whose saving was killed or failed go: they take the room of a
+    # whole one.
     self._manager = ocp.CheckpointManager(
         self._path, item_handlers=ocp.StandardCheckpointHandler(multiprocessing_options=_alone()),
-        options=ocp.CheckpointManagerOptions(max_to_keep=self._keep, create=False, cleanup_tmp_directories=True,
+        options=ocp.CheckpointManagerOptions(max_to_keep=self._keep, create=False,
+                                             cleanup_tmp_directories=True,
                                              multiprocessing_options=_alone()))
 
   def save(self, step, state):
-    """Begins to save `state` as checkpoint `step`; the damaged ones that `restore` passed over make way for it.
+    """Begins to save `state` as checkpoint `step`; the damaged ones that `restore` passed over make
+    way for it.
 
     Raises:
-      OSError: the disk is full: found now, or while the checkpoint before this one was saved in the background.
+      OSError: the disk is full: found now, or while the checkpoint before this one was saved in the
+        background.
     """
     self.wait()
     for damaged in self._damaged:  # orbax saves nothing that is not newer than all there is
@@ -127,7 +138,8 @@ class Checkpoints:
 
   @contextlib.contextmanager
   def _failing(self):
-    """After a save that failed orbax counts its checkpoint among those that it keeps: begin again from the files."""
+    """After a save that failed orbax counts its checkpoint among those that it keeps: begin again
+    from the files."""
     try:
       yield
     except Exception as error:
@@ -167,7 +179,8 @@ class Checkpoints:
       self.wait()
     return max(set(self._manager.all_steps()) - set(self._damaged), default=None)
 
-  def restore(self, state, warn=lambda line: print(line, file=sys.stderr), require=lambda step: None):
+  def restore(self, state, warn=lambda line: print(line, file=sys.stderr),
+              require=lambda step: None):
     """The newest checkpoint that can be read.
 
     Args:
@@ -179,7 +192,8 @@ class Checkpoints:
       (step, state), or (0, `state` as given) where there is no checkpoint.
 
     Raises:
-      BadInput: if there are checkpoints and none of them can be read, or all are of another version's states.
+      BadInput: if there are checkpoints and none of them can be read, or all are of another
+        version's states.
     """
     target, steps = _to_host(state), sorted(self._manager.all_steps(), reverse=True)
     failed, found = {}, (0, state)
@@ -191,16 +205,24 @@ class Checkpoints:
         self._damaged = steps[:i]
         found = step, _like(host, state)
         break
-      except Exception as error:  # orbax and tensorstore raise many kinds for a damaged checkpoint; none is swallowed
+      # orbax and tensorstore raise many kinds for a damaged checkpoint; none is swallowed
+      except Exception as error:
         failed[step] = error
     if steps and all(isinstance(failed.get(step), _OtherFields) for step in steps):
-      raise BadInput(f'the checkpoints in {self.folder} are of another version of daas_jax: each holds '
-                     f'{failed[steps[0]]}. Finish the run with that version, or choose another --workdir')
+      raise BadInput(
+          f'the checkpoints in {self.folder} are of another version of daas_jax: each holds '
+          f'{failed[steps[0]]}. Finish the run with that version, or choose another --workdir')
     for step, error in failed.items():
       reason = self._named(str(error).strip().split('\n')[0])[:200]
-      warn(f'warning: checkpoint {step} cannot be read ({type(error).__name__}: {reason}); trying the one before')
+      warn(
+          f'warning: checkpoint {step} cannot be read ({type(error).__name__}: {reason}); trying '
+          'the one before'
+      )
     if len(failed) == len(steps) > 0:
-      raise BadInput(f'none of the checkpoints in {self.folder} can be read: move the folder away to start again')
+      raise BadInput(
+          f'none of the checkpoints in {self.folder} can be read: move the folder away to start '
+          'again'
+      )
     return found
 
   def _check_form(self, step, target):
@@ -210,7 +232,8 @@ class Checkpoints:
       raise _OtherFields(f'{_names(has - fields)} where {_names(fields - has)} belongs')
     for name in sorted(saved.keys() | wanted.keys()):
       if saved.get(name) != wanted.get(name):
-        raise ValueError(f'it holds {_text(saved.get(name))} as {name}, where {_text(wanted.get(name))} belongs')
+        raise ValueError(
+            f'it holds {_text(saved.get(name))} as {name}, where {_text(wanted.get(name))} belongs')
 
   def close(self):
     """Waits for the last save; raises as `wait` does."""

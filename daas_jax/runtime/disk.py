@@ -11,7 +11,8 @@ ACTIONS = ('stop', 'go_on')
 
 
 def full(error, path):
-  """The OSError of a full disk that an error is, was caused by, or (of a C++ library) only speaks of; else None.
+  """The OSError of a full disk that an error is, was caused by, or (of a C++ library) only speaks
+  of; else None.
 
   Args:
     error: an exception.
@@ -28,7 +29,8 @@ def full(error, path):
 
 
 def guard(action, warn):
-  """`checkpoint.on_full_disk` as a context: with 'go_on' a full disk ends what is in it with a warning.
+  """`checkpoint.on_full_disk` as a context: with 'go_on' a full disk ends what is in it with a
+  warning.
 
   Args:
     action: one of `ACTIONS`.
@@ -45,6 +47,7 @@ def guard(action, warn):
       found = full(error, path)
       if found is None or action == 'stop':
         raise found or error
-      warn(f'warning: {what} could not be written ({found.strerror}: {found.filename}); the run goes on, as '
-           'checkpoint.on_full_disk=go_on says')
+      warn(
+          f'warning: {what} could not be written ({found.strerror}: {found.filename}); the run '
+          'goes on, as checkpoint.on_full_disk=go_on says')
   return guarded

@@ -1,4 +1,5 @@
-"""The one loop: restore, step, log, checkpoint, evaluate; searches and trainings run through it alike."""
+"""The one loop: restore, step, log, checkpoint, evaluate; searches and trainings run through it
+alike."""
 
 import contextlib
 import math
@@ -10,19 +11,20 @@ from typing import Any, Callable, NamedTuple
 import jax
 import numpy as np
 
-from daas_jax.files import metrics as metrics_lib
 from daas_jax.config.key import at_least, Key, one_of
+from daas_jax.errors import Diverged, Interrupted, Terminated
+from daas_jax.files import metrics as metrics_lib
 from daas_jax.runtime import checkpoint, disk, processes, signals
-from daas_jax.errors import Diverged, Terminated
-from daas_jax.errors import Interrupted
-
 
 KEYS = {
     'log.every_steps': Key(50, at_least(1), 'steps between two lines of metrics.jsonl'),
-    'checkpoint.every_steps': Key(500, at_least(1), 'steps between two checkpoints; one at the end of each epoch too'),
-    'checkpoint.keep': Key(3, at_least(2), 'checkpoints kept; 2 at least, so a damaged one has one before it'),
-    'checkpoint.on_full_disk': Key('stop', one_of(*disk.ACTIONS), 'where a checkpoint or a line cannot be written: '
-                                   'stop with one line, or go_on with a warning and try again at the next'),
+    'checkpoint.every_steps': Key(
+        500, at_least(1), 'steps between two checkpoints; one at the end of each epoch too'),
+    'checkpoint.keep': Key(3, at_least(2),
+                           'checkpoints kept; 2 at least, so a damaged one has one before it'),
+    'checkpoint.on_full_disk': Key(
+        'stop', one_of(*disk.ACTIONS), 'where a checkpoint or a line cannot be written: '
+        'stop with one line, or go_on with a warning and try again at the next'),
 }
 
 
@@ -36,15 +38,15 @@ class Job(NamedTuple):
     total_steps, steps_per_epoch: ints.
     images_per_step: images that a step looks at, for the images/s of the log.
     phase: epoch -> its name in the log.
-    on_epoch: (state, epoch) -> (state, {name: float}) at the end of an epoch; joins the epoch's last line. The state
-      is not placed: as `get` returns it.
-    stop: rows of metrics.jsonl -> why the run is to end after the last of them, or None; asked at the end of every
-      epoch and when a run is resumed. None never ends one.
-    record: state (as `get` returns it) -> dict of JSON values that history.jsonl keeps of it, before the first step and
-      at the end of every epoch; None keeps none.
-    blame: of a run on several devices: (state as `get` returns it, its step, a step whose metrics were not finite) ->
-      (the step, from 1, and the numbers of the devices) where a device's own gradient was not finite first, when the
-      steps were repeated; None where none was.
+    on_epoch: (state, epoch) -> (state, {name: float}) at the end of an epoch; joins the epoch's
+      last line. The state is not placed: as `get` returns it.
+    stop: rows of metrics.jsonl -> why the run is to end after the last of them, or None; asked at
+      the end of every epoch and when a run is resumed. None never ends one.
+    record: state (as `get` returns it) -> dict of JSON values that history.jsonl keeps of it,
+      before the first step and at the end of every epoch; None keeps none.
+    blame: of a run on several devices: (state as `get` returns it, its step, a step whose metrics
+      were not finite) -> (the step, from 1, and the numbers of the devices) where a device's own
+      gradient was not finite first, when the steps were repeated; None where none was.
     put, get: state -> placed state and back (`daas_jax.runtime.parallel`).
   """
   init: Callable
@@ -65,18 +67,21 @@ class Job(NamedTuple):
 def run(job, workdir, config, progress, asked=signals.never):
   """Runs a job to its end, from the newest checkpoint in the workdir if there is one.
 
-  Metric lines come every `log.every_steps` steps and at the end of an epoch, each the mean over the steps since the
-  line before. Checkpoints are saved right after a line, so a resumed run writes the same lines. The one exception is
-  the checkpoint of a run that is asked to end between two lines: window.jsonl keeps the metrics of its steps since the
-  line before, written before the checkpoint, and the resumed run begins its first line with them.
+  Metric lines come every `log.every_steps` steps and at the end of an epoch, each the mean over the
+  steps since the line before. Checkpoints are saved right after a line, so a resumed run writes the
+  same lines. The one exception is the checkpoint of a run that is asked to end between two lines:
+  window.jsonl keeps the metrics of its steps since the line before, written before the checkpoint,
+  and the resumed run begins its first line with them.
 
   Args:
     job: a `Job`.
-    workdir: absolute path; metrics.jsonl, history.jsonl (where the job records) and checkpoints/ are kept there. None
-      in a process that follows the first one of several: it keeps nothing, and is told what the first one restores.
+    workdir: absolute path; metrics.jsonl, history.jsonl (where the job records) and checkpoints/
+      are kept there. None in a process that follows the first one of several: it keeps nothing, and
+      is told what the first one restores.
     config: its `log` and `checkpoint` rooms are used.
     progress: a `daas_jax.runtime.progress` reporter.
-    asked: step -> whether the run is to end after that step (`daas_jax.runtime.signals.termination`).
+    asked: step -> whether the run is to end after that step
+      (`daas_jax.runtime.signals.termination`).
 
   Returns:
     (the final state, the rows of metrics.jsonl; [] without a workdir).
@@ -86,14 +91,16 @@ def run(job, workdir, config, progress, asked=signals.never):
     Interrupted, Terminated: when it was asked to end before its last step, the former by Ctrl-C;
       the state is saved.
     BadInput: when there are checkpoints and none can be read.
-    OSError: the disk is full and `checkpoint.on_full_disk` is 'stop'; the checkpoints before are kept.
+    OSError: the disk is full and `checkpoint.on_full_disk` is 'stop'; the checkpoints before are
+      kept.
   """
   try:
     if workdir is None:
       begin = lambda: checkpoint.told(0, job.init())
       start, state = begin()
       with _blaming(job, begin):
-        state = _steps(job, config, _Files.none(job, config), job.put(state), start, progress, asked)
+        state = _steps(job, config, _Files.none(job, config), job.put(state), start, progress,
+                       asked)
       return job.get(state), []
     return _run(job, workdir, config, progress, asked)
   finally:
@@ -110,7 +117,8 @@ def _run(job, workdir, config, progress, asked):
     start, state = begin()
     if start:
       progress.note(f'resuming from the checkpoint of step {start}')
-    with contextlib.closing(metrics_lib.MetricsFile(path, start)) as log, _history(job, workdir, start) as history:
+    with contextlib.closing(metrics_lib.MetricsFile(path, start)) as log, _history(
+        job, workdir, start) as history:
       files = _Files(checkpoints, log, history, windows, guarded)
       if not start:
         _record(job, files, state, 0)
@@ -125,7 +133,8 @@ def _run(job, workdir, config, progress, asked):
 
 @contextlib.contextmanager
 def _blaming(job, begin):
-  """Says of a run that diverged on several devices whose gradient it was: repeats the steps from a checkpoint."""
+  """Says of a run that diverged on several devices whose gradient it was: repeats the steps from a
+  checkpoint."""
   try:
     yield
   except Diverged as error:
@@ -137,20 +146,25 @@ def _blaming(job, begin):
       step, numbers = found
       which = f"the gradient{'s' if numbers[1:] else ''} of device {', '.join(map(str, numbers))}"
       raise Diverged(f'{error}. It began at step {step} in {which}', error.step) from error
-    raise Diverged(f"{error}. Repeated from step {start}, no device's gradient of theta was infinite or NaN: it began "
-                   'elsewhere in the step, or a device computes wrong now and then', error.step) from error
+    raise Diverged(
+        f"{error}. Repeated from step {start}, no device's gradient of theta was infinite or NaN: "
+        "it began "
+        'elsewhere in the step, or a device computes wrong now and then', error.step) from error
 
 
 def _history(job, workdir, start):
   """A context with the `MetricsFile` of history.jsonl, or None where the job records nothing."""
   if not job.record:
     return contextlib.nullcontext()
-  # Before the first step the start is recorded anew: a line of step 0 is of a run that was killed at once.
-  return contextlib.closing(metrics_lib.MetricsFile(os.path.join(workdir, 'history.jsonl'), start or -1))
+  # Before the first step the start is recorded anew: a line of step 0 is of a run that was killed
+  # at once.
+  return contextlib.closing(
+      metrics_lib.MetricsFile(os.path.join(workdir, 'history.jsonl'), start or -1))
 
 
 class _Windows:
-  """window.jsonl: the metrics of each step between the last line and a checkpoint that was saved between two lines.
+  """window.jsonl: the metrics of each step between the last line and a checkpoint that was saved
+  between two lines.
 
   Without a workdir it is empty.
   """
@@ -164,10 +178,13 @@ class _Windows:
     return done - done % self._per_epoch % self._every
 
   def at(self, done):
-    """The metrics of the steps from the last line to `done`; ValueError where some are not there."""
+    """The metrics of the steps from the last line to `done`; ValueError where some are not
+    there."""
     if not self._path:
       return []
-    rows = {row.pop('step'): row for row in metrics_lib.read(self._path)} if self.line(done) < done else {}
+    rows = {
+        row.pop('step'): row for row in metrics_lib.read(self._path)
+    } if self.line(done) < done else {}
     steps = range(self.line(done) + 1, done + 1)
     if not all(step in rows for step in steps):
       raise ValueError('window.jsonl lacks the metrics of its steps')
@@ -190,7 +207,8 @@ class _Nothing:
 
 
 class _Files(NamedTuple):
-  """What a run keeps in its workdir, and what it does where the disk is full (`daas_jax.runtime.disk.guard`)."""
+  """What a run keeps in its workdir, and what it does where the disk is full
+  (`daas_jax.runtime.disk.guard`)."""
   checkpoints: Any
   log: Any
   history: Any
@@ -200,7 +218,8 @@ class _Files(NamedTuple):
   @classmethod
   def none(cls, job, config):
     """Of a process that keeps nothing."""
-    return cls(_Nothing(), _Nothing(), None, _Windows(job, None, config), lambda what, path: contextlib.nullcontext())
+    return cls(_Nothing(), _Nothing(), None, _Windows(job, None, config),
+               lambda what, path: contextlib.nullcontext())
 
   def flush(self):
     """Writes the lines that a full disk kept back; raises where it still does."""
@@ -209,7 +228,8 @@ class _Files(NamedTuple):
       self.history.flush()
 
   def save(self, step, state, window=()):
-    """Begins to save a checkpoint. It is only one with all the lines before it: a run that goes on from it has them."""
+    """Begins to save a checkpoint. It is only one with all the lines before it: a run that goes on
+    from it has them."""
     with self.guarded('the checkpoint before', self.checkpoints.folder):
       self.checkpoints.wait()
     with self.guarded(f'the checkpoint of step {step}', self.checkpoints.folder):
@@ -234,12 +254,17 @@ def _steps(job, config, files, state, start, progress, asked):
     raise _ended(start, files, end)
   for step in range(start, job.total_steps):
     state, metrics = job.step(state, job.batches(step))
-    jax.block_until_ready(window[-1:])  # one step in flight beside this one at most: it ends soon after it is asked to
+    # one step in flight beside this one at most: it ends soon after it is asked to
+    jax.block_until_ready(window[-1:])
     window.append(metrics)
     done, epoch = step + 1, step // job.steps_per_epoch
     last_of_epoch, end = done % job.steps_per_epoch == 0, asked(done)
     if files.windows.line(done) == done:
-      row = {'step': done, 'epoch': epoch + 1, 'phase': job.phase(epoch)} | _mean(_rows(window, done, checkpoints))
+      row = {
+          'step': done,
+          'epoch': epoch + 1,
+          'phase': job.phase(epoch)
+      } | _mean(_rows(window, done, checkpoints))
       if last_of_epoch and job.on_epoch:
         changed, extra = job.on_epoch(job.get(state), epoch)
         state, row = job.put(changed), row | _mean(_rows([extra], done, checkpoints))
@@ -249,7 +274,8 @@ def _steps(job, config, files, state, start, progress, asked):
       progress.line(row, per_second, job)
       with files.guarded('a checkpoint', checkpoints.folder):
         checkpoints.check()
-      if last_of_epoch or done - saved >= config.checkpoint.every_steps or done == job.total_steps or end:
+      due = done - saved >= config.checkpoint.every_steps or done == job.total_steps
+      if last_of_epoch or due or end:
         unplaced = job.get(state)
         _require_finite(unplaced, done, checkpoints)
         if last_of_epoch:  # before the checkpoint: a run that is resumed from it has the line
@@ -287,7 +313,8 @@ def _per_second(images, seconds):
 
 
 def _stopped(job, log, progress):
-  """Whether the rule of the job ends the run here: one of several processes has the lines, and tells the others."""
+  """Whether the rule of the job ends the run here: one of several processes has the lines, and
+  tells the others."""
   if not job.stop:
     return False
   why = job.stop(metrics_lib.read(log.path)) if log.path else None
@@ -299,15 +326,19 @@ def _stopped(job, log, progress):
 def _diverged(name, value, step, checkpoints):
   last = checkpoints.last()
   kept = f'the checkpoint of step {last} is kept' if last else 'there was no checkpoint yet'
-  return Diverged(f'{name} became {value} at step {step}; {kept}: look at the data, or lower the learning rate in a '
-                  'new --workdir', step)
+  return Diverged(
+      f'{name} became {value} at step {step}; {kept}: look at the data, or lower the learning rate '
+      'in a new --workdir', step)
 
 
 def _require_finite(state, step, checkpoints):
-  """A state that is not finite must not become the last good checkpoint: its next loss would be NaN."""
+  """A state that is not finite must not become the last good checkpoint: its next loss would be
+  NaN."""
   for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-    if jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating) and not np.isfinite(np.asarray(leaf)).all():
-      raise _diverged(jax.tree_util.keystr(path, simple=True, separator='.'), 'infinite or NaN', step, checkpoints)
+    if jax.numpy.issubdtype(leaf.dtype,
+                            jax.numpy.floating) and not np.isfinite(np.asarray(leaf)).all():
+      raise _diverged(jax.tree_util.keystr(path, simple=True, separator='.'), 'infinite or NaN',
+                      step, checkpoints)
 
 
 def _rows(window, done, checkpoints):

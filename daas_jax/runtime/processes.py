@@ -1,7 +1,8 @@
-"""Processes: how several of them, one a host or one a GPU, become one run, and how they end together.
+"""Processes: how several of them, one a host or one a GPU, become one run, and how they end
+together.
 
-All of them run the same program on the same state. Process 0 alone owns the workdir; what it reads there, and what it
-decides (to stop, to end), the others are told.
+All of them run the same program on the same state. Process 0 alone owns the workdir; what it reads
+there, and what it decides (to stop, to end), the others are told.
 """
 
 import atexit
@@ -20,7 +21,8 @@ import numpy as np
 
 from daas_jax.errors import BadInput, EX_TEMPFAIL
 
-# Where a process that fails leaves its number and its status, and where the others say that they have read it.
+# Where a process that fails leaves its number and its status, and where the others say that they
+# have read it.
 _END, _HEARD = 'daas_jax/end', 'daas_jax/heard/'
 _DONE = 'daas_jax/done'
 _HEARING_SECONDS = 20  # at most: a process in the middle of a long call hears nothing
@@ -31,16 +33,21 @@ _WRITING_SECONDS = 24 * 3600  # in which process 0 writes its results, and the o
 
 def define_flags(values):
   """Defines the flags of a command that several processes may run."""
-  flags.DEFINE_enum('distributed', 'off', ['auto', 'off', 'explicit'], 'Several processes as one run: found by the '
-                    'cluster (Cloud TPU, SLURM, Open MPI, Kubernetes), or named by the three flags below.',
-                    flag_values=values)
-  flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0, for --distributed=explicit.', flag_values=values)
-  flags.DEFINE_integer('process_count', None, 'Number of processes, for --distributed=explicit.', lower_bound=1,
+  flags.DEFINE_enum(
+      'distributed', 'off', ['auto', 'off', 'explicit'],
+      'Several processes as one run: found by the '
+      'cluster (Cloud TPU, SLURM, Open MPI, Kubernetes), or named by the three flags below.',
+      flag_values=values)
+  flags.DEFINE_string('coordinator', None, 'HOST:PORT of process 0, for --distributed=explicit.',
+                      flag_values=values)
+  flags.DEFINE_integer('process_count', None, 'Number of processes, for --distributed=explicit.',
+                       lower_bound=1, flag_values=values)
+  flags.DEFINE_integer('process_index', None,
+                       'Which of them this is, from 0, for --distributed=explicit.', lower_bound=0,
                        flag_values=values)
-  flags.DEFINE_integer('process_index', None, 'Which of them this is, from 0, for --distributed=explicit.',
-                       lower_bound=0, flag_values=values)
-  flags.DEFINE_integer('heartbeat_seconds', 100, 'How long a process may be silent before the others end.',
-                       lower_bound=5, flag_values=values)
+  flags.DEFINE_integer('heartbeat_seconds', 100,
+                       'How long a process may be silent before the others end.', lower_bound=5,
+                       flag_values=values)
 
 
 def join(options):
@@ -52,7 +59,10 @@ def join(options):
   explicit = {'coordinator_address': options.coordinator, 'num_processes': options.process_count,
               'process_id': options.process_index}
   if options.distributed != 'explicit' and any(value is not None for value in explicit.values()):
-    raise BadInput('--coordinator, --process_count and --process_index are for --distributed=explicit: give that too')
+    raise BadInput(
+        '--coordinator, --process_count and --process_index are for --distributed=explicit: give '
+        'that too'
+    )
   if options.distributed == 'off':
     return
   if options.distributed == 'explicit':
@@ -66,21 +76,27 @@ def join(options):
   except (ValueError, RuntimeError) as error:  # RuntimeError: no connection
     _distributed().client = None  # so that `several` is right
     reason = ' '.join(str(error).split())[:200]
-    advice = ('is every process started, and can it reach --coordinator?' if options.distributed == 'explicit' else
-              'outside of a cluster give --distributed=explicit, or off')
+    advice = ('is every process started, and can it reach --coordinator?' if options.distributed
+              == 'explicit' else 'outside of a cluster give --distributed=explicit, or off')
     raise BadInput(f'the processes could not be joined ({reason}): {advice}') from error
   _watch()
 
 
 def _check(options):
-  missing = [name for name in ('coordinator', 'process_count', 'process_index') if options[name].value is None]
+  missing = [
+      name for name in ('coordinator', 'process_count', 'process_index')
+      if options[name].value is None
+  ]
   if missing:
     raise BadInput(f'--distributed=explicit needs --{missing[0]} as well')
   host, _, port = options.coordinator.rpartition(':')
   if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
     raise BadInput(f'--coordinator={options.coordinator!r} is not HOST:PORT')
   if options.process_index >= options.process_count:
-    raise BadInput(f'--process_index={options.process_index} must be below --process_count={options.process_count}')
+    raise BadInput(
+        f'--process_index={options.process_index} must be below '
+        f'--process_count={options.process_count}'
+    )
 
 
 def several():
@@ -94,7 +110,8 @@ def first():
 
 
 def same(tree):
-  """Process 0's values of a pytree of numpy arrays, on every process; all give one of the same shapes."""
+  """Process 0's values of a pytree of numpy arrays, on every process; all give one of the same
+  shapes."""
   if not several():
     return tree
   return jax.tree.map(np.asarray, multihost_utils.broadcast_one_to_all(tree))
@@ -111,7 +128,8 @@ def agreed(word):
 
 
 def asked(alone):
-  """`asked` as `daas_jax.runtime.signals.termination` gives it, of all processes: told to one, said to all at the same step.
+  """`asked` as `daas_jax.runtime.signals.termination` gives it, of all processes: told to one, said
+  to all at the same step.
 
   Args:
     alone: that of this process, which heard what came before it joined.
@@ -136,7 +154,8 @@ def asked(alone):
 
 
 def finished():
-  """Waits, in every process but the first, until that one has written its results: it may yet fail, or be told to end.
+  """Waits, in every process but the first, until that one has written its results: it may yet fail,
+  or be told to end.
   """
   if several() and first():
     _client().key_value_set(_DONE, '')
@@ -154,7 +173,8 @@ def _there(key):
 
 
 def end(status, line):
-  """Says why this process ends, and ends the others with its status; returns `status` where it is alone.
+  """Says why this process ends, and ends the others with its status; returns `status` where it is
+  alone.
 
   What all of them find, process 0 says: each of the others waits for it to have spoken.
 
@@ -174,7 +194,8 @@ def end(status, line):
     _client().key_value_set(_END, f'{jax.process_index()} {status}')
   while _heard() < jax.process_count() - 1 and time.monotonic() < until:
     time.sleep(_POLL_SECONDS)
-  time.sleep(2 * _POLL_SECONDS)  # those that have heard end meanwhile; JAX would abort them when process 0 is gone
+  # those that have heard end meanwhile; JAX would abort them when process 0 is gone
+  time.sleep(2 * _POLL_SECONDS)
   os._exit(status)
 
 
@@ -189,8 +210,9 @@ def _heard():
 def lost(reason):
   """Ends this process because another one is gone."""
   with _SAYING:
-    print(f'daas_jax: another process of this run is not there ({reason}): the same command goes on from the last '
-          'checkpoint', file=sys.stderr, flush=True)
+    print(
+        f'daas_jax: another process of this run is not there ({reason}): the same command goes on '
+        'from the last checkpoint', file=sys.stderr, flush=True)
     os._exit(EX_TEMPFAIL)
 
 
@@ -230,7 +252,8 @@ def _watch():
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int)
 def _ON_ABORT(number):
-  """Ends this process in one line where JAX aborts it: when the coordinator, or a peer's heartbeat, is gone, or not all
-  processes came. What JAX says of it is printed above that line. C holds its address: it is never to be collected."""
+  """Ends this process in one line where JAX aborts it: when the coordinator, or a peer's heartbeat,
+  is gone, or not all processes came. What JAX says of it is printed above that line. C holds its
+  address: it is never to be collected."""
   del number
   lost('see above')

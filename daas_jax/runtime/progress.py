@@ -25,7 +25,8 @@ def any_encoding():
 
 def _text(row, images_per_second):
   values = ', '.join(f'{name} {row[name]:.4f}' for name in _SHOWN if name in row)
-  return f"{row['phase']} epoch {row['epoch']} step {row['step']}: {values}, {images_per_second:.0f} images/s"
+  where = f"{row['phase']} epoch {row['epoch']} step {row['step']}"
+  return f'{where}: {values}, {images_per_second:.0f} images/s'
 
 
 @contextlib.contextmanager
@@ -36,7 +37,8 @@ def silent():
 
 
 class Reporter:
-  """Reports a run: `begin` before its first step, `line` at every line of metrics, `tick` at every other step."""
+  """Reports a run: `begin` before its first step, `line` at every line of metrics, `tick` at every
+  other step."""
 
   def __init__(self, stream=None):
     self._console = Console(file=stream or sys.stdout)
@@ -54,8 +56,9 @@ class Reporter:
     """The first step after step `done` begins."""
     self._begun = time.perf_counter(), done
     if self._console.is_terminal:
-      self._bar = Progress(TextColumn('{task.description}'), BarColumn(), TextColumn('{task.completed}/{task.total}'),
-                           TimeElapsedColumn(), TimeRemainingColumn(), console=self._console)
+      self._bar = Progress(TextColumn('{task.description}'), BarColumn(),
+                           TextColumn('{task.completed}/{task.total}'), TimeElapsedColumn(),
+                           TimeRemainingColumn(), console=self._console)
       self._bar.start()
       self._task = self._bar.add_task('compiling', total=job.total_steps, completed=done)
 
@@ -71,7 +74,8 @@ class Reporter:
     if self._bar:
       self._bar.update(self._task, description=text)
       return
-    seconds, first = max(time.perf_counter() - self._begun[0], 0.0), self._begun[1]  # a clock may go back
+    # a clock may go back
+    seconds, first = max(time.perf_counter() - self._begun[0], 0.0), self._begun[1]
     left = seconds / max(row['step'] - first, 1) * (job.total_steps - row['step'])
     self._console.print(f'{text}, {left:.0f} s left', soft_wrap=True, highlight=False)
 

@@ -66,15 +66,16 @@ def termination():
 
   Yields:
     asked: step -> False, or the signal's number where the run is to end after that step. Called
-      once a step, in order and in every process, so that a version for several processes can agree on a
-      step in it (`jax.experimental.multihost_utils.reached_preemption_sync_point`).
+      once a step, in order and in every process, so that a version for several processes can agree
+      on a step in it (`jax.experimental.multihost_utils.reached_preemption_sync_point`).
       Not in the main thread, where Python hears no signals, and on native Windows: `never`.
   """
   if threading.current_thread() is not threading.main_thread() or os.name != 'posix':
     yield never
     return
   request = Request()
-  # A Python handler waits for the end of a call into XLA, minutes of a compilation; a byte in a pipe does not.
+  # A Python handler waits for the end of a call into XLA, minutes of a compilation; a byte in a
+  # pipe does not.
   reader, writer = os.pipe()
   os.set_blocking(writer, False)
 

@@ -11,17 +11,18 @@ except ImportError:  # native Windows: what only reads needs no lock
   fcntl = None
 
 from daas_jax.config.schema import flatten
-from daas_jax.files import atomic, remote, storage
 from daas_jax.errors import BadInput, Terminated
+from daas_jax.files import atomic, remote, storage
 
 # What a run writes. Without a config.json beside it, it is not this program's to overwrite.
-_RUN = ('metrics.jsonl', 'history.jsonl', 'checkpoints', 'genotype.json', 'policy.json', 'results.json',
-        'gradcheck.json', 'blocks.json', 'network.json', 'network.npz', 'draws', 'searches', 'trainings',
-        'table.json', 'table.md')
+_RUN = ('metrics.jsonl', 'history.jsonl', 'checkpoints', 'genotype.json', 'policy.json',
+        'results.json', 'gradcheck.json', 'blocks.json', 'network.json', 'network.npz', 'draws',
+        'searches', 'trainings', 'table.json', 'table.md')
 
 
 _HOW = (('parallel', 'devices'), ('parallel', 'over'), ('data', 'workers'))
-"""Config keys that say how a run is computed and not what: another number of devices goes on with it."""
+"""Config keys that say how a run is computed and not what: another number of devices goes on with
+it."""
 
 
 @contextlib.contextmanager
@@ -29,15 +30,16 @@ def opened(path, config_json):
   """Opens a workdir for one process and one config.
 
   Args:
-    path: the folder; made if it is not there. One in an object store is worked on in a local copy (`daas_jax.files.remote`).
+    path: the folder; made if it is not there. One in an object store is worked on in a local copy
+      (`daas_jax.files.remote`).
     config_json: text of the run's config; written as config.json into a new workdir.
 
   Yields:
     The absolute path, of the local copy where there is one.
 
   Raises:
-    BadInput: if the folder cannot be written, is in use, or holds a run of another config or files of something else
-      that a run would overwrite. Nothing is changed then.
+    BadInput: if the folder cannot be written, is in use, or holds a run of another config or files
+      of something else that a run would overwrite. Nothing is changed then.
   """
   with (_opened_there if storage.is_remote(path) else _opened_here)(path, config_json) as folder:
     yield folder
@@ -124,12 +126,14 @@ def lock(file, wait=False):
 
 
 def _unusable(path, error):
-  return BadInput(f'the workdir {path} cannot be used ({error.filename or path}: {error.strerror}): '
-                  'choose another --workdir')
+  return BadInput(
+      f'the workdir {path} cannot be used ({error.filename or path}: {error.strerror}): '
+      'choose another --workdir')
 
 
 def opened_by_several(path, config_json):
-  """Opens a workdir that any number of processes of one config may use at once, each file in it `locked`.
+  """Opens a workdir that any number of processes of one config may use at once, each file in it
+  `locked`.
 
   Args:
     path, config_json: as `opened` takes them.
@@ -138,10 +142,14 @@ def opened_by_several(path, config_json):
     The absolute path.
 
   Raises:
-    BadInput: if the folder cannot be written, or holds a run of another config or files of something else.
+    BadInput: if the folder cannot be written, or holds a run of another config or files of
+      something else.
   """
   if storage.is_remote(path):
-    raise BadInput(f'{path} is in an object store, which has no locks for processes to share: give a local --workdir')
+    raise BadInput(
+        f'{path} is in an object store, which has no locks for processes to share: give a local '
+        '--workdir'
+    )
   path = _local(path)
   try:
     holds(path, config_json)
@@ -192,7 +200,8 @@ def _is(path, text):
 
 
 def _is_run_of(path, config_json):
-  """Whether a config.json is that of a run which a config goes on with; OSError where it cannot be read."""
+  """Whether a config.json is that of a run which a config goes on with; OSError where it cannot be
+  read."""
   if _is(path, config_json):
     return True
   try:
@@ -202,13 +211,14 @@ def _is_run_of(path, config_json):
 
 
 def _other_keys(path, config_json):
-  """The keys that only one of a config.json and a config of the same command and method has: every config of a version
-  has all of its keys. [] where it is no config of those."""
+  """The keys that only one of a config.json and a config of the same command and method has: every
+  config of a version has all of its keys. [] where it is no config of those."""
   try:
     found, wanted = storage.read_json(path), json.loads(config_json)
   except ValueError:
     return []
-  of = lambda config: [config.get(name) for name in ('kind', 'method')] if isinstance(config, dict) else None
+  of = lambda config: [config.get(name)
+                       for name in ('kind', 'method')] if isinstance(config, dict) else None
   if not of(wanted) or of(found) != of(wanted) or not wanted.get('kind'):
     return []
   return sorted(flatten(found).keys() ^ flatten(wanted).keys())
@@ -223,18 +233,20 @@ def _what(config):
 
 
 def holds(path, config_json):
-  """Whether the folder holds a run of this config; BadInput where it holds something else, OSError if none can tell."""
+  """Whether the folder holds a run of this config; BadInput where it holds something else, OSError
+  if none can tell."""
   found = os.listdir(path) if os.path.lexists(path) else []
   if 'config.json' in found:
     if not _is_run_of(os.path.join(path, 'config.json'), config_json):
       other = _other_keys(os.path.join(path, 'config.json'), config_json)
       raise BadInput(f'the workdir {path} holds a run of another config ' + (
-          f'with other keys than this daas_jax has ({reprlib.repr(other[0])} for one), so another version wrote it: '
-          'finish it with that one, or choose another --workdir' if other else
+          f'with other keys than this daas_jax has ({reprlib.repr(other[0])} for one), so another '
+          'version wrote it: finish it with that one, or choose another --workdir' if other else
           '(see its config.json): choose another --workdir, or give the same config to resume it'))
     return True
   foreign = [name for name in _RUN if name in found]
   if foreign:
-    raise BadInput(f'the workdir {path} holds {foreign[0]} and no config.json, so it is no run that can be resumed: '
-                   'choose another --workdir')
+    raise BadInput(
+        f'the workdir {path} holds {foreign[0]} and no config.json, so it is no run that can be '
+        'resumed: choose another --workdir')
   return False

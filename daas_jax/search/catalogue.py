@@ -2,8 +2,8 @@
 
 import textwrap
 
-from daas_jax.config import installed
 from daas_jax.augment.ops import OPS
+from daas_jax.config import installed
 from daas_jax.data import sources
 from daas_jax.methods import keys, registry
 from daas_jax.nets import registry as nets
@@ -12,8 +12,9 @@ from daas_jax.policies import baselines, registry as policies
 
 _DATA = {
     'embedded': 'Fashion-MNIST, 4,000 + 2,000 images in the package',
-    'tfds:NAME': 'any image classification set prepared for TFDS; `python -m daas_jax.prepare` prepares '
-                 + ', '.join(sources.PREPARABLE),
+    'tfds:NAME':
+        'any image classification set prepared for TFDS; `python -m daas_jax.prepare` prepares '
+        + ', '.join(sources.PREPARABLE),
     'arrays:FILE.npz': 'train_images, train_labels, test_images, test_labels',
     'scenes:NAME': 'scenes with boxes, composed of the images of one of those, for a detector',
     'tfds:coco/2017': 'photographs with boxes, for a detector',
@@ -35,20 +36,35 @@ def text() -> str:
   """The catalogue that `python -m daas_jax.search --list` prints."""
   rows = {name: row for name, row in nets.networks().items() if row.make}
   groups = {
-      'methods (config.method)': {name: _method(name, row) for name, row in registry.methods().items()},
-      'spaces of architectures (config.network.name)': {name: row.about for name, row in rows.items() if row.space},
-      'fixed networks (config.network.name)': {name: row.about for name, row in rows.items() if not row.space},
-      'cell operations (config.network.primitives)': {'': ', '.join(PRIMITIVES)},
-      'image operations (config.policy.ops, or config.policy.candidates with their strengths)': {'': ', '.join(OPS)},
+      'methods (config.method)': {
+          name: _method(name, row) for name, row in registry.methods().items()
+      },
+      'spaces of architectures (config.network.name)': {
+          name: row.about for name, row in rows.items() if row.space
+      },
+      'fixed networks (config.network.name)': {
+          name: row.about for name, row in rows.items() if not row.space
+      },
+      'cell operations (config.network.primitives)': {
+          '': ', '.join(PRIMITIVES)
+      },
+      'image operations (config.policy.ops, or config.policy.candidates with their strengths)': {
+          '': ', '.join(OPS)
+      },
       'policies that are given (config.policy.name, or --policy of a training)': {
-          '': ', '.join(baselines.BASELINES) + ', searched, or a policy FILE'},
+          '': ', '.join(baselines.BASELINES) + ', searched, or a policy FILE'
+      },
       'data sets (config.data.name)': _DATA,
       'configs of the package (--config=NAME; those of studies/ are for daas_jax.study)': {
-          '': ', '.join(installed.config_names())},
+          '': ', '.join(installed.config_names())
+      },
   }
   lines = []
   for title, rows in groups.items():
     wide = max(map(len, rows)) + 2 if any(rows) else 0
-    lines += [title, *('\n'.join(textwrap.wrap(f'{name:{wide}}{what}', _WIDTH, initial_indent='  ',
-                                              subsequent_indent=' ' * (wide + 2))) for name, what in rows.items()), '']
+    lines += [
+        title, *('\n'.join(
+            textwrap.wrap(f'{name:{wide}}{what}', _WIDTH, initial_indent='  ',
+                          subsequent_indent=' ' * (wide + 2))) for name, what in rows.items()), ''
+    ]
   return '\n'.join(lines).rstrip()

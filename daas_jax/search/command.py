@@ -1,4 +1,5 @@
-"""`python -m daas_jax.search --config=configs/quickstart.py --workdir=runs/quickstart`: one search, start to end."""
+"""`python -m daas_jax.search --config=configs/quickstart.py --workdir=runs/quickstart`: one search,
+start to end."""
 
 import os
 from typing import Any
@@ -13,36 +14,41 @@ from daas_jax.policies import given as given_lib
 from daas_jax.runtime import loop, processes, progress, signals, workdir
 from daas_jax.search import catalogue, job as job_lib, results
 
-FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.npz', 'results.json',
-         'detection.json')
+FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.npz',
+         'results.json', 'detection.json')
 """What a search may leave besides its logs."""
 
 
 def define_flags(values):
-  flags.DEFINE_string('search', None, 'The workdir of the search whose result is given to this one: its '
-                      'architecture (network.genotype=searched), its policy (policy.name=searched).',
-                      flag_values=values)
+  flags.DEFINE_string(
+      'search', None, 'The workdir of the search whose result is given to this one: its '
+      'architecture (network.genotype=searched), its policy (policy.name=searched).',
+      flag_values=values)
   processes.define_flags(values)
-  flags.DEFINE_bool('list', False, 'Prints what there is to choose from, and ends.', flag_values=values)
+  flags.DEFINE_bool('list', False, 'Prints what there is to choose from, and ends.',
+                    flag_values=values)
 
 
 def load(config: Any) -> Any:
   """The data of a search."""
   network = nets.of(config)
-  return network.task.load(config) if network.task else select.from_config(config, network.smallest(config))
+  return network.task.load(config) if network.task else select.from_config(
+      config, network.smallest(config))
 
 
 def _finish(folder, state, config, data):
   """Writes what a search leaves besides its logs; returns the summary."""
   row, task = registry.of(config), nets.of(config).task
-  more = '\n' + task.finish(folder, config, data, state.theta) if task else ''  # before policy.json, the sign of an end
+  # before policy.json, the sign of an end
+  more = '\n' + task.finish(folder, config, data, state.theta) if task else ''
   summary = results.write(folder, state, config) + more
   said = row.finish(folder, state, config, data, lambda: job_lib.batches_of(config, data))
   return summary + (f'\n\n{said}' if said else '')
 
 
 def main(options: Any, asked: Any = signals.never) -> str | None:
-  """Searches as the options say; returns the summary that it prints, or None where it only lists."""
+  """Searches as the options say; returns the summary that it prints, or None where it only
+  lists."""
   if options.list:
     print(catalogue.text())
     return None
@@ -59,12 +65,16 @@ def main(options: Any, asked: Any = signals.never) -> str | None:
       loop.run(job, None, config, reporter, asked)
     processes.finished()
     return None
-  with workdir.opened(options.workdir, config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
+  with workdir.opened(options.workdir,
+                      config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
     if genotype:
       workdir.keep_input(folder, space.file, space.to_text(genotype))
     workdir.keep_input(folder, 'policy.json', given_lib.text(name, options.search))
-    reporter.note(f'{config.method} on {data.name}: {job.total_steps} steps of {config.search.batch} + '
-                  f'{job.images_per_step - config.search.batch} images; compiling the step takes up to a minute')
+    reporter.note(
+        f'{config.method} on {data.name}: {job.total_steps} steps of {config.search.batch} + '
+        f'{job.images_per_step - config.search.batch} images; compiling the step takes up to a '
+        'minute'
+    )
     state, _ = loop.run(job, folder, config, reporter, asked)
     summary = _finish(folder, state, config, data)
     found = ''.join(f'{file}, ' for file in FOUND if os.path.exists(os.path.join(folder, file)))

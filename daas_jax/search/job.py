@@ -11,9 +11,11 @@ from daas_jax.search import results, stability
 
 
 def batches_of(config: Any, data: Any, share: tuple[int, int] = (0, 1)) -> Any:
-  """Step number -> batch of a search: of process i of n where share is (i, n), every n-th row from row i."""
+  """Step number -> batch of a search: of process i of n where share is (i, n), every n-th row from
+  row i."""
   return streaming.search_batches(data, config.seed, config.search.batch, config.data.val_fraction,
-                                  config.search.get('val_batches', 1), turns=config.data.validation_turns, share=share)
+                                  config.search.get('val_batches', 1),
+                                  turns=config.data.validation_turns, share=share)
 
 
 def of(config: Any, data: Any, genotype: Any = None, given: Any = None) -> loop.Job:

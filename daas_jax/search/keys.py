@@ -1,4 +1,5 @@
-"""The keys of `python -m daas_jax.search`: those of a search, and those of the loop and of the devices."""
+"""The keys of `python -m daas_jax.search`: those of a search, and those of the loop and of the
+devices."""
 
 from daas_jax.config import schema
 from daas_jax.config.key import Key, one_of
@@ -12,5 +13,7 @@ def of_method(method):
           **method_keys.of_method(method), **parallel.KEYS, **loop.KEYS}
 
 
-schema.register('search', schema.Schema(
-    of_method, lambda flat: method_keys.check(flat, of_method(flat['method'])), lambda: tuple(registry.methods())))
+schema.register(
+    'search',
+    schema.Schema(of_method, lambda flat: method_keys.check(flat, of_method(flat['method'])),
+                  lambda: tuple(registry.methods())))

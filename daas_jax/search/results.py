@@ -1,4 +1,5 @@
-"""What a search leaves behind: its architecture, policy.json and a summary that a person can read."""
+"""What a search leaves behind: its architecture, policy.json and a summary that a person can
+read."""
 
 import os
 from typing import Any
@@ -12,7 +13,8 @@ from daas_jax.types import SearchState
 
 def _parts(config):
   """(the space of policies and its row, the space of architectures or None)."""
-  return problem_lib.policy_space(config), policies.spaces()[registry.of(config).policy], nets.of(config).space
+  return problem_lib.policy_space(config), policies.spaces()[registry.of(config).policy], nets.of(
+      config).space
 
 
 def measures(state: SearchState, config: Any) -> dict[str, float]:
@@ -23,7 +25,8 @@ def measures(state: SearchState, config: Any) -> dict[str, float]:
 
 
 def record(state: SearchState, config: Any) -> dict[str, Any]:
-  """What history.jsonl keeps of a state: the distributions that are searched, in words and plain numbers.
+  """What history.jsonl keeps of a state: the distributions that are searched, in words and plain
+  numbers.
 
   Returns:
     {'architecture': as `daas_jax.nets.cells.space.record`, {} where none is searched; 'policy': as
@@ -38,7 +41,8 @@ def write(workdir: str, state: SearchState, config: Any) -> str:
   """Writes the architecture and policy.json into the workdir: each where it was searched.
 
   Args:
-    workdir: of a search that is over; its history.jsonl holds what `record` returned at the start and at every epoch.
+    workdir: of a search that is over; its history.jsonl holds what `record` returned at the start
+      and at every epoch.
     state: the last one.
     config: the search's.
 
@@ -48,7 +52,10 @@ def write(workdir: str, state: SearchState, config: Any) -> str:
   space, policy, architectures = _parts(config)
   lines = [*architectures.write(workdir, state.arch, config), ''] if state.arch else []
   if space:
-    epochs = [row['policy'] for row in metrics_lib.read(os.path.join(workdir, 'history.jsonl')) if row['step']]
+    epochs = [
+        row['policy'] for row in metrics_lib.read(os.path.join(workdir, 'history.jsonl'))
+        if row['step']
+    ]
     lines += [policy.write(os.path.join(workdir, 'policy.json'), state.gamma, space, epochs), '']
   lines += [f'{name:16} {value:.4f}' for name, value in measures(state, config).items()]
   return '\n'.join(lines)

@@ -1,4 +1,5 @@
-"""A study as data: searches and trainings, each for every seed, and the rows of the table that averages them.
+"""A study as data: searches and trainings, each for every seed, and the rows of the table that
+averages them.
 
 A study file defines get_config(variant), which returns a dict of
 
@@ -9,16 +10,21 @@ A study file defines get_config(variant), which returns a dict of
   train      the same for the trainings
   searches   {name: {'set': {key: value},       what differs from the config file, if anything
                      'config': FILE,            instead of `search`, if it is another
-                     'genotype': NAME}}         the search whose architecture is held fixed, if there is one
+                     'genotype': NAME}}         the search whose architecture is held fixed, if
+                     there is one
   trainings  {name: {'set', 'config': as above,
-                     'genotype': NAME,          the search whose architecture is trained, or 'random': one drawn by the
-                                                seed; left out where the network is none of cells
-                     'epoch': n,                the architecture is that of the search's n-th epoch; its last one where
-                                                it is left out
-                     'policy': NAME,            the search whose policy is used, or a fixed one ('none', 'standard',
-                                                'rand_augment', 'trivial_augment')
-                     'shift': n}}               the policy is that of the n-th next seed; 0 where it is left out
-  rows       {label: (training, ...)}           a row's value at a seed is the mean over these trainings
+                     'genotype': NAME,          the search whose architecture is trained, or
+                                                'random': one drawn by the seed; left out where the
+                                                network is none of cells
+                     'epoch': n,                the architecture is that of the search's n-th epoch;
+                                                its last one where it is left out
+                     'policy': NAME,            the search whose policy is used, or a fixed one
+                                                ('none', 'standard', 'rand_augment',
+                                                'trivial_augment')
+                     'shift': n}}               the policy is that of the n-th next seed; 0 where it
+                     is left out
+  rows       {label: (training, ...)}           a row's value at a seed is the mean over these
+    trainings
   reference  label of the row that the others are held against, seed by seed
   references {label: label}                     rows with a reference of their own; may be left out
 """
@@ -36,7 +42,9 @@ from daas_jax.policies import baselines
 
 RANDOM = 'random'
 _NAME = re.compile(r'[a-z0-9_]+')
-_KEYS = {'title', 'seeds', 'search', 'train', 'searches', 'trainings', 'rows', 'reference', 'references'}
+_KEYS = {
+    'title', 'seeds', 'search', 'train', 'searches', 'trainings', 'rows', 'reference', 'references'
+}
 _OF_SEARCH = {'set', 'config', 'genotype'}
 _OF_TRAINING = {'set', 'config', 'genotype', 'epoch', 'policy', 'shift'}
 
@@ -50,8 +58,8 @@ class Run(NamedTuple):
     seed: its seed.
     config: path of its config file, with the variant after a colon.
     set: {key: value}, what differs from that file; holds 'seed'.
-    genotype, policy: folders of the searches they come from, relative to the study's, or words of the command
-      ('random:3', 'standard'), or None.
+    genotype, policy: folders of the searches they come from, relative to the study's, or words of
+      the command ('random:3', 'standard'), or None.
     epoch: of the search that the genotype comes from, or None: the last one.
   """
   kind: str
@@ -83,7 +91,8 @@ class Study(NamedTuple):
     runs: tuple of `Run`, the order in which they are begun: seed by seed, searches first.
     rows: {label: (training name, ...)}.
     references: {label: label}, of every row that is held against another.
-    text: JSON of all this and of every config in full: what config.json of the study's folder holds.
+    text: JSON of all this and of every config in full: what config.json of the study's folder
+      holds.
   """
   title: str
   seeds: tuple
@@ -97,8 +106,8 @@ def bases(variant, seeds, small=5, smoke=2):
   """The part of a study that its variants share.
 
   Args:
-    variant: '' (the paper's configs on CIFAR-10), 'small' (embedded images, about an hour on 2 CPU cores) or 'smoke'
-      (a few steps).
+    variant: '' (the paper's configs on CIFAR-10), 'small' (embedded images, about an hour on 2 CPU
+      cores) or 'smoke' (a few steps).
     seeds, small, smoke: number of seeds of each.
 
   Returns:
@@ -161,7 +170,10 @@ def _names(what, given, reserved):
 
 def _search_name(what, name, searches):
   if name not in searches:
-    raise BadInput(f'{what} is {name!r}, which is no search of this study ({", ".join(searches) or "it has none"})')
+    raise BadInput(
+        f'{what} is {name!r}, which is no search of this study '
+        f'({", ".join(searches) or "it has none"})'
+    )
 
 
 def _check_shape(data):
@@ -174,18 +186,21 @@ def _check_shape(data):
           and len(set(seeds)) == len(seeds)):
     raise BadInput(f"'seeds' must be different whole numbers from 0 on, not {seeds!r}")
   searches, trainings, rows = data.get('searches', {}), data['trainings'], data['rows']
-  for what, runs, known, reserved in (('searches', searches, _OF_SEARCH, (RANDOM, *baselines.BASELINES)),
-                                      ('trainings', trainings, _OF_TRAINING, ())):
+  for what, runs, known, reserved in (('searches', searches, _OF_SEARCH,
+                                       (RANDOM, *baselines.BASELINES)), ('trainings', trainings,
+                                                                         _OF_TRAINING, ())):
     _names(f'{what!r}', runs, reserved)
     for name, run in runs.items():
       _keys(f'{what}[{name!r}]', run, known)
   _check_links(searches, trainings, len(seeds))
   _keys("'rows'", rows, rows)
   for label, names in rows.items():
-    wrong = [n for n in names if n not in trainings] if isinstance(names, (tuple, list)) else [names]
+    wrong = [n for n in names if n not in trainings] if isinstance(names,
+                                                                   (tuple, list)) else [names]
     if wrong or not names:
       raise BadInput(f"row {label!r} must be a tuple of trainings of this study, not {names!r}")
-  for label in (data['reference'], *data.get('references', {}), *data.get('references', {}).values()):
+  for label in (data['reference'], *data.get('references', {}),
+                *data.get('references', {}).values()):
     if label not in rows:
       raise BadInput(f'the reference names {label!r}, which is no row ({", ".join(rows)})')
 
@@ -199,14 +214,18 @@ def _check_links(searches, trainings, seeds):
   for name, run in trainings.items():
     if run.get('genotype', RANDOM) != RANDOM:
       _search_name(f"trainings[{name!r}]['genotype']", run['genotype'], searches)
-    if 'epoch' in run and (type(run['epoch']) is not int or run['epoch'] < 0 or run.get('genotype', RANDOM) == RANDOM):
-      raise BadInput(f"trainings[{name!r}]['epoch'] must be a whole number of epochs of the search that 'genotype' "
-                     f"names, not {run['epoch']!r}")
+    if 'epoch' in run and (type(run['epoch']) is not int or run['epoch'] < 0
+                           or run.get('genotype', RANDOM) == RANDOM):
+      raise BadInput(
+          f"trainings[{name!r}]['epoch'] must be a whole number of epochs of the search that "
+          "'genotype' "
+          f"names, not {run['epoch']!r}")
     if run.get('policy') not in baselines.BASELINES:
       _search_name(f"trainings[{name!r}]['policy']", run.get('policy'), searches)
     if type(run.get('shift', 0)) is not int or not 0 <= run.get('shift', 0) < seeds:
-      raise BadInput(f"trainings[{name!r}]['shift'] must be a whole number below the number of seeds, {seeds}, not "
-                     f"{run['shift']!r}")
+      raise BadInput(
+          f"trainings[{name!r}]['shift'] must be a whole number below the number of seeds, "
+          f"{seeds}, not {run['shift']!r}")
 
 
 # --- expansion ---
@@ -253,8 +272,8 @@ def _searches(data, folder, seed):
     changes = dict(given.get('set', {})) | {'seed': seed}
     if given.get('genotype'):
       changes['network.genotype'] = 'searched'
-    yield Run('search', name, seed, _config_path(given.get('config', data['search']), folder), changes,
-              f"searches/{given['genotype']}-{seed}" if given.get('genotype') else None)
+    yield Run('search', name, seed, _config_path(given.get('config', data['search']), folder),
+              changes, f"searches/{given['genotype']}-{seed}" if given.get('genotype') else None)
 
 
 def _trainings(data, folder, i):
@@ -278,10 +297,13 @@ def _study(data, folder):
   loaded = {}
   for run in runs:
     resolved(run, loaded)
-  references = {label: data.get('references', {}).get(label, data['reference']) for label in data['rows']}
+  references = {
+      label: data.get('references', {}).get(label, data['reference']) for label in data['rows']
+  }
   references = {label: other for label, other in references.items() if label != other}
   rows = {label: tuple(names) for label, names in data['rows'].items()}
-  return Study(data['title'], tuple(data['seeds']), tuple(runs), rows, references, _text(data, folder, runs, loaded))
+  return Study(data['title'], tuple(data['seeds']), tuple(runs), rows, references,
+               _text(data, folder, runs, loaded))
 
 
 def _text(data, folder, runs, loaded):
@@ -290,9 +312,25 @@ def _text(data, folder, runs, loaded):
   foreign = not installed.holds(folder)
   short = lambda path: os.path.relpath(
       path, installed.configs() if foreign and installed.holds(path) else folder)
-  described = {run.folder: {'config': short(run.config), 'set': run.set, 'genotype': run.genotype, 'policy': run.policy}
-               | ({} if run.epoch is None else {'epoch': run.epoch}) for run in runs}
-  content = {'kind': 'study', 'title': data['title'], 'rows': data['rows'], 'reference': data['reference'],
-             'references': data.get('references', {}), 'runs': described,
-             'configs': {short(path): config.to_dict() for path, config in loaded.items()}}
+  described = {
+      run.folder: {
+          'config': short(run.config),
+          'set': run.set,
+          'genotype': run.genotype,
+          'policy': run.policy
+      } | ({} if run.epoch is None else {
+          'epoch': run.epoch
+      }) for run in runs
+  }
+  content = {
+      'kind': 'study',
+      'title': data['title'],
+      'rows': data['rows'],
+      'reference': data['reference'],
+      'references': data.get('references', {}),
+      'runs': described,
+      'configs': {
+          short(path): config.to_dict() for path, config in loaded.items()
+      }
+  }
   return json.dumps(content, indent=1, sort_keys=True, default=list) + '\n'

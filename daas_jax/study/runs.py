@@ -1,12 +1,12 @@
 """The runs of a study: which are over, who works on which, and how one is run.
 
-A study's folder holds searches/NAME-SEED and trainings/NAME-SEED, each the workdir of an ordinary run, with three more
-files in it: .claim (flock'ed by the worker that runs it, and by the run itself), record.json (how the last attempt
-ended) and output.txt (what the run printed).
+A study's folder holds searches/NAME-SEED and trainings/NAME-SEED, each the workdir of an ordinary
+run, with three more files in it: .claim (flock'ed by the worker that runs it, and by the run
+itself), record.json (how the last attempt ended) and output.txt (what the run printed).
 
-A claim is a lock and not a file that says who: the system drops it with the last process that holds it, on whatever
-machine, so nobody has to guess whether a silent worker is alive. The run inherits it: where a worker is killed and its
-run is not, the claim stays until the run ends.
+A claim is a lock and not a file that says who: the system drops it with the last process that holds
+it, on whatever machine, so nobody has to guess whether a silent worker is alive. The run inherits
+it: where a worker is killed and its run is not, the claim stays until the run ends.
 """
 
 import contextlib
@@ -21,30 +21,36 @@ import uuid
 
 import daas_jax
 from daas_jax.config import schema as config_lib
-from daas_jax.files import atomic, storage
-from daas_jax.runtime import cli, workdir
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic, storage
 from daas_jax.methods import registry
 from daas_jax.nets import registry as nets
 from daas_jax.policies import found
+from daas_jax.runtime import cli, workdir
 
 RECORD, OUTPUT, _CLAIM = 'record.json', 'output.txt', '.claim'
-TERMINATED = (cli.EX_TEMPFAIL, -signal.SIGTERM)  # the latter before the command listens: nothing is lost
-INTERRUPTED = (130, -signal.SIGINT, *TERMINATED)  # by the user or a scheduler: nothing is wrong with the run
+# the latter before the command listens: nothing is lost
+TERMINATED = (cli.EX_TEMPFAIL, -signal.SIGTERM)
+# by the user or a scheduler: nothing is wrong with the run
+INTERRUPTED = (130, -signal.SIGINT, *TERMINATED)
 
 
 def command(run, root, compilation_cache):
   """The words that start a run: those a person would type."""
-  words = [sys.executable, '-m', f'daas_jax.{run.kind}', f'--config={run.config}',
-           f'--workdir={os.path.join(root, run.folder)}', f'--compilation_cache={compilation_cache}']
+  words = [
+      sys.executable, '-m', f'daas_jax.{run.kind}', f'--config={run.config}',
+      f'--workdir={os.path.join(root, run.folder)}', f'--compilation_cache={compilation_cache}'
+  ]
   words += [f'--config.{key}={value}' for key, value in run.set.items()]
   at = lambda folder: os.path.join(root, folder)
   if run.kind == 'search':
     return words + ([f'--search={at(run.genotype)}'] if run.genotype else [])
-  for name, flag, value in (('genotype', 'search', run.genotype), ('policy', 'policy_search', run.policy)):
+  for name, flag, value in (('genotype', 'search', run.genotype), ('policy', 'policy_search',
+                                                                   run.policy)):
     if value:
       epoch = f':{run.epoch}' if name == 'genotype' and run.epoch is not None else ''
-      words += [f'--{name}=searched{epoch}', f'--{flag}={at(value)}'] if value in run.needs else [f'--{name}={value}']
+      words += [f'--{name}=searched{epoch}', f'--{flag}={at(value)}'
+               ] if value in run.needs else [f'--{name}={value}']
   return words
 
 
@@ -81,14 +87,17 @@ def result(run, root):
   try:
     return _search_result(folder, config) if run.kind == 'search' else _training_result(path, run)
   except BadInput as error:
-    raise BadInput(f'a result of this study is damaged: {error} (move {folder} away to run it again)') from error
+    raise BadInput(
+        f'a result of this study is damaged: {error} (move {folder} away to run it again)'
+    ) from error
 
 
 def _search_result(folder, config):
   row = registry.methods().get(config.get('method'))
   if row and row.policy != 'given':
     found.load(os.path.join(folder, 'policy.json'))
-  space = nets.networks()[config['network.name']].space if config.get('network.name') in nets.networks() else None
+  space = nets.networks()[config['network.name']].space if config.get(
+      'network.name') in nets.networks() else None
   if row and space and row.sampling != 'uniform':
     space.load(os.path.join(folder, space.file))
   return {}
@@ -96,7 +105,8 @@ def _search_result(folder, config):
 
 def _training_result(path, run):
   found = _read(path)
-  if found is None or not _number(found.get('test_accuracy'), 0, 1) or not _number(found.get('parameters'), 0, 1e15):
+  if found is None or not _number(found.get('test_accuracy'), 0, 1) or not _number(
+      found.get('parameters'), 0, 1e15):
     raise BadInput(f'{path} is not the results.json of a training')
   if found.get('seed') != run.seed:
     raise BadInput(f'{path} is of seed {reprlib.repr(found.get("seed"))}, not of {run.seed}')
@@ -104,7 +114,8 @@ def _training_result(path, run):
 
 
 def record(run, root):
-  """How the last attempt at a run ended: {'id', 'status', 'seconds', 'said'}, or None where nothing tells."""
+  """How the last attempt at a run ended: {'id', 'status', 'seconds', 'said'}, or None where nothing
+  tells."""
   found = _read(os.path.join(root, run.folder, RECORD))
   return found if found and found.keys() >= {'id', 'status', 'seconds', 'said'} else None
 
@@ -159,8 +170,8 @@ def attempt(words, run, root, descriptor, started=lambda process: None):
   folder, begun = os.path.join(root, run.folder), time.time()
   output = os.path.join(folder, OUTPUT)
   with open(output, 'ab') as file:
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=_environment(),
-                               pass_fds=(descriptor,))
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                               env=_environment(), pass_fds=(descriptor,))
     started(process)
     status = process.wait()
   said = _said(output)

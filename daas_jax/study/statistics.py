@@ -1,14 +1,17 @@
-"""What a table says of a few seeds: mean and deviation, and whether a paired difference could be chance.
+"""What a table says of a few seeds: mean and deviation, and whether a paired difference could be
+chance.
 
-Two rows of a study share their seeds: the same seed gives both the same split of the images, the same order of them and
-the same start of whatever is alike in both. So what a seed does to both cancels in their difference, and rows are
-compared by the differences d_s = a_s - b_s, seed by seed, never by their two means.
+Two rows of a study share their seeds: the same seed gives both the same split of the images, the
+same order of them and the same start of whatever is alike in both. So what a seed does to both
+cancels in their difference, and rows are compared by the differences d_s = a_s - b_s, seed by seed,
+never by their two means.
 
-The test is the exact sign-flip permutation test. If a and b were two names of one thing, each d_s would be as likely as
--d_s; so all 2^n signs of the n differences are tried, and p is the share of them whose mean is at least as far from
-zero as the one found. It supposes no normal distribution, which nobody can check on five numbers, and is exact for
-every n. Its price: with n seeds no p is below 2 / 2^n, 0.0625 for 5 and 0.125 for 4, however large the difference. The
-t-interval beside it does suppose normal differences, and says how large the difference may be.
+The test is the exact sign-flip permutation test. If a and b were two names of one thing, each d_s
+would be as likely as -d_s; so all 2^n signs of the n differences are tried, and p is the share of
+them whose mean is at least as far from zero as the one found. It supposes no normal distribution,
+which nobody can check on five numbers, and is exact for every n. Its price: with n seeds no p is
+below 2 / 2^n, 0.0625 for 5 and 0.125 for 4, however large the difference. The t-interval beside it
+does suppose normal differences, and says how large the difference may be.
 """
 
 import math
@@ -35,7 +38,8 @@ def sign_flip_p(differences):
     differences: n >= 1 finite floats.
 
   Returns:
-    Float in (0, 1]: exact for n <= 16; beyond that from 100,000 signs of a fixed seed, the one found counted among
+    Float in (0, 1]: exact for n <= 16; beyond that from 100,000 signs of a fixed seed, the one
+      found counted among
     them, which keeps the test valid.
   """
   d = np.asarray(differences, np.float64)
@@ -70,7 +74,8 @@ def paired(values, reference):
     values, reference: {seed: float}.
 
   Returns:
-    {'seeds', 'mean', 'low', 'high', 'p'}: number of pairs, mean of values - reference, its 95 % t-interval (None for
+    {'seeds', 'mean', 'low', 'high', 'p'}: number of pairs, mean of values - reference, its 95 %
+      t-interval (None for
     one pair) and the sign-flip p; or None where no seed is in both.
   """
   seeds = sorted(values.keys() & reference.keys())

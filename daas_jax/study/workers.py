@@ -1,6 +1,7 @@
 """The workers of one `study` command: each takes a run that nobody has claimed, until none is left.
 
-Commands on the same folder know nothing of each other but what the files there say (`daas_jax.study.runs`).
+Commands on the same folder know nothing of each other but what the files there say
+(`daas_jax.study.runs`).
 """
 
 from concurrent import futures
@@ -23,8 +24,8 @@ def clock(seconds):
 class Crew:
   """Runs what is left of a study.
 
-  A run that failed is a failure of the command that saw it fail: it is not tried again by it, nor by others at work
-  then, but by a command that is started later.
+  A run that failed is a failure of the command that saw it fail: it is not tried again by it, nor
+  by others at work then, but by a command that is started later.
 
   Args:
     study: a `plan.Study`.
@@ -38,11 +39,14 @@ class Crew:
   """
 
   def __init__(self, study, root, workers, compilation_cache, say=print):
-    self._study, self._root, self._workers, self._cache, self._say = study, root, workers, compilation_cache, say
+    self._study, self._root, self._workers = study, root, workers
+    self._cache, self._say = compilation_cache, say
     self._lock, self._stop, self._processes = threading.RLock(), threading.Event(), set()
     self._seconds = {}  # (kind, name): of its finished runs
     self._begun = time.monotonic()
-    self._forgiven = {found['id'] for found in (runs_lib.record(run, root) for run in study.runs) if found}
+    self._forgiven = {
+        found['id'] for found in (runs_lib.record(run, root) for run in study.runs) if found
+    }
     self.results, self.failures = {}, {}
     self.interrupted = None  # the status of a run that was, see `runs.INTERRUPTED`
     self.look()
@@ -71,7 +75,10 @@ class Crew:
   def left(self):
     """The runs that are neither over nor failed."""
     with self._lock:
-      return [r for r in self._study.runs if r.folder not in self.results and r.folder not in self.failures]
+      return [
+          r for r in self._study.runs
+          if r.folder not in self.results and r.folder not in self.failures
+      ]
 
   def work(self):
     """Runs all that is left, waits for what others run, and writes the table after each.
@@ -82,7 +89,8 @@ class Crew:
     """
     with futures.ThreadPoolExecutor(self._workers) as pool:
       try:
-        for future in futures.as_completed([pool.submit(self._worker) for _ in range(self._workers)]):
+        for future in futures.as_completed(
+            [pool.submit(self._worker) for _ in range(self._workers)]):
           future.result()
       except BaseException:
         self._halt()
@@ -134,7 +142,8 @@ class Crew:
       return
     self.write()
     if run.folder in self.failures:
-      self._tell(f'{run.folder} failed after {clock(ended["seconds"])}: {self.failures[run.folder]}')
+      self._tell(
+          f'{run.folder} failed after {clock(ended["seconds"])}: {self.failures[run.folder]}')
     else:
       error = self.results[run.folder].get('error')
       self._tell(f'{run.folder} is over after {clock(ended["seconds"])}'
@@ -154,7 +163,8 @@ class Crew:
                 + ('' if left is None else f', about {clock(left)} left'))
 
   def estimate(self):
-    """Seconds that what is left takes this command alone, by what runs of the same name took; None if nothing tells."""
+    """Seconds that what is left takes this command alone, by what runs of the same name took; None
+    if nothing tells."""
     mean = lambda xs: sum(xs) / len(xs)
     known = {key: mean(xs) for key, xs in self._seconds.items()}
     of_kind = {kind: mean([s for k, s in known.items() if k[0] == kind]) for kind, _ in known}
@@ -162,7 +172,8 @@ class Crew:
     if not known or not left:
       return None
     usual = mean(list(known.values()))
-    return sum(known.get((r.kind, r.name), of_kind.get(r.kind, usual)) for r in left) / min(self._workers, len(left))
+    return sum(known.get((r.kind, r.name), of_kind.get(r.kind, usual)) for r in left) / min(
+        self._workers, len(left))
 
 
 def states(study, root):
@@ -175,5 +186,6 @@ def states(study, root):
   for run in study.runs:
     last = runs_lib.record(run, root)
     failed = last is not None and last['status'] != 0
-    out[run.folder] = 'finished' if runs_lib.result(run, root) is not None else 'failed' if failed else 'to do'
+    out[run.folder] = 'finished' if runs_lib.result(
+        run, root) is not None else 'failed' if failed else 'to do'
   return out

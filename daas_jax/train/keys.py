@@ -19,11 +19,15 @@ def keys(method=None):
       'kind': Key('train', one_of('train'), 'which command this config is for'),
       'seed': Key(0, between(0, SEEDS), 'of everything random'),
       **data_keys.KEYS,
-      'data.val_fraction': Key(0.1, between(0, 1, True, True), 'share of the training set that chooses the epoch'),
+      'data.val_fraction': Key(0.1, between(0, 1, True, True),
+                               'share of the training set that chooses the epoch'),
       **inputs.KEYS,
-      'policy': Key('searched', anything, 'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
-      'genotype': Key('searched', anything, 'searched, searched:EPOCH (as of that epoch of the search), random:SEED, or '
-                      'a genotype FILE; none for a fixed network'),
+      'policy': Key('searched', anything,
+                    'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
+      'genotype': Key(
+          'searched', anything,
+          'searched, searched:EPOCH (as of that epoch of the search), random:SEED, or '
+          'a genotype FILE; none for a fixed network'),
       'network.name': Key(networks[0], one_of(*networks),
                           "the genotype's network, the path of a blocks.json, or a fixed one"),
       **nets.keys_of(networks),
@@ -31,18 +35,24 @@ def keys(method=None):
       'train.batch': Key(96, at_least(2), 'images a step (DAAS 5)'),
       'train.optimizer': Key('sgd', one_of(*optimizers.OPTIMIZERS), 'optimizer (DARTS)'),
       'train.lr': Key(0.025, above(0), 'learning rate at the start (DARTS)'),
-      'train.schedule': Key('cosine', one_of('cosine', 'linear'), 'decay of the learning rate to 0'),
-      'train.warmup_epochs': Key(0, at_least(0), 'epochs in which the learning rate rises linearly from 0; among epochs'),
+      'train.schedule': Key('cosine', one_of('cosine', 'linear'),
+                            'decay of the learning rate to 0'),
+      'train.warmup_epochs': Key(
+          0, at_least(0), 'epochs in which the learning rate rises linearly from 0; among epochs'),
       'train.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DARTS)'),
       'train.nesterov': Key(False, anything, "Nesterov's momentum"),
       'train.weight_decay': Key(3e-4, at_least(0), "L2, or AdamW's decay (DARTS)"),
       'train.clip': Key(5.0, above(0), 'largest gradient norm (DARTS)'),
       'train.auxiliary': Key(0.4, at_least(0), 'weight of the auxiliary head; 0 is none (DARTS)'),
-      'train.drop_path': Key(0.2, between(0, 1, False, True), 'drop-path probability at the end, from 0 (DARTS)'),
-      'train.policy_smoothing': Key(1, odd, 'epochs over which a policy of every epoch has its p_tp averaged; 1 is none'),
+      'train.drop_path': Key(0.2, between(0, 1, False, True),
+                             'drop-path probability at the end, from 0 (DARTS)'),
+      'train.policy_smoothing': Key(
+          1, odd, 'epochs over which a policy of every epoch has its p_tp averaged; 1 is none'),
       'train.label_smoothing': Key(0.0, between(0, 1, False, True), 'of the training targets'),
-      'train.ema': Key(0.0, between(0, 1, False, True), 'decay of averaged weights, which are then what is evaluated '
-                       'and chosen; 0: no average'),
+      'train.ema': Key(
+          0.0, between(0, 1, False, True),
+          'decay of averaged weights, which are then what is evaluated '
+          'and chosen; 0: no average'),
       **loop.KEYS,
   }
 
@@ -56,8 +66,9 @@ def check(flat):
   nets.check(flat, keys())
   data_keys.check(flat, nets.having('data.side'))
   if flat['train.warmup_epochs'] >= flat['train.epochs']:
-    raise BadInput(f"config key 'train.warmup_epochs' ({flat['train.warmup_epochs']}) must be below "
-                   f"train.epochs ({flat['train.epochs']})")
+    raise BadInput(
+        f"config key 'train.warmup_epochs' ({flat['train.warmup_epochs']}) must be below "
+        f"train.epochs ({flat['train.epochs']})")
 
 
 schema.register('train', schema.Schema(keys, check))

@@ -1,4 +1,5 @@
-"""The distribution over architectures: alpha [2, E, O], beta [2, E] (DAAS 3.2, Eq. 7-8); dense mixtures (DARTS)."""
+"""The distribution over architectures: alpha [2, E, O], beta [2, E] (DAAS 3.2, Eq. 7-8); dense
+mixtures (DARTS)."""
 
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ class DenseSpace(NamedTuple):
 
   Attributes:
     primitives: names of the O candidate operations.
-    edges: numbers of the E edges of a cell: all of them, of which two a node are derived, or fixed ones.
+    edges: numbers of the E edges of a cell: all of them, of which two a node are derived, or fixed
+      ones.
     cells: names of the C cells that have an alpha of their own.
   """
   primitives: tuple
@@ -42,14 +44,19 @@ def own_cells(layers):
 
 def init_dense(key, space):
   """{'alpha': [C, E, O]} of a `DenseSpace` at the start: 1e-3 * normal (DARTS)."""
-  return {'alpha': 1e-3 * jax.random.normal(key, (len(space.cells), len(space.edges), len(space.primitives)))}
+  return {
+      'alpha': 1e-3 * jax.random.normal(key,
+                                        (len(space.cells), len(space.edges), len(space.primitives)))
+  }
 
 
 def derive(arch, space):
-  """The most probable architecture of a search: `genotype.derive`, or its operations alone where edges are fixed.
+  """The most probable architecture of a search: `genotype.derive`, or its operations alone where
+  edges are fixed.
 
   Args:
-    arch: {'alpha': [C, E, O]} and, where edges are searched by logits of their own, 'beta' [C, E]; arrays.
+    arch: {'alpha': [C, E, O]} and, where edges are searched by logits of their own, 'beta' [C, E];
+      arrays.
     space: a `DenseSpace`; of `beta`'s, with all edges.
 
   Returns:
@@ -61,13 +68,15 @@ def derive(arch, space):
 
 
 def mixture(arch):
-  """The z of DARTS's continuous relaxation (Eq. 5 of the joint-search paper): every operation, every edge.
+  """The z of DARTS's continuous relaxation (Eq. 5 of the joint-search paper): every operation,
+  every edge.
 
   Args:
     arch: {'alpha': [C, E, O]}, or with 'beta' [C, E].
 
   Returns:
-    {'A': [C, E, O] softmax(alpha), 'B': [C, E] ones}; with a beta, B is twice its softmax over the edges of each node,
+    {'A': [C, E, O] softmax(alpha), 'B': [C, E] ones}; with a beta, B is twice its softmax over the
+      edges of each node,
     which then add up to the two that are sampled.
   """
   a = jax.nn.softmax(arch['alpha'])
@@ -92,30 +101,37 @@ def sample(key, arch, tau):
   rows = []
   for kind in range(2):
     keys = jax.random.split(jax.random.fold_in(key_b, kind), cells.STEPS)
-    rows.append(jnp.concatenate([gumbel.top_k(keys[n], arch['beta'][kind][edges[0]:edges[-1] + 1], tau)
-                                 for n, edges in enumerate(cells.NODE_EDGES)]))
+    rows.append(
+        jnp.concatenate([
+            gumbel.top_k(keys[n], arch['beta'][kind][edges[0]:edges[-1] + 1], tau)
+            for n, edges in enumerate(cells.NODE_EDGES)
+        ]))
   return {'A': gumbel.one_hot(key_a, arch['alpha'], tau), 'B': jnp.stack(rows)}
 
 
 def fixed(genotype, primitives):
-  """The z of one `Genotype`: {'A': [2, E, O] one-hot per edge, 'B': [2, E] two-hot per node}, as `sample` gives.
+  """The z of one `Genotype`: {'A': [2, E, O] one-hot per edge, 'B': [2, E] two-hot per node}, as
+  `sample` gives.
 
   An edge that the genotype does not use has the first operation in A; B is zero there.
 
   Raises:
     BadInput: it is no genotype, or one of its operations is not among `primitives`.
   """
-  a, b = np.zeros((2, len(cells.EDGES), len(primitives)), np.float32), np.zeros((2, len(cells.EDGES)), np.float32)
+  a, b = np.zeros((2, len(cells.EDGES), len(primitives)), np.float32), np.zeros(
+      (2, len(cells.EDGES)), np.float32)
   if isinstance(genotype, genotype_lib.NetworkGenotype):
-    raise BadInput(f'the genotype has {len(genotype.cells)} different cells, and this space has two: give one of this '
-                   'space')
+    raise BadInput(
+        f'the genotype has {len(genotype.cells)} different cells, and this space has two: give one '
+        'of this space')
   used = {}
   genotype = genotype_lib.canonical(genotype)
   for kind, pairs in enumerate((genotype.normal, genotype.reduce)):
     for i, (name, source) in enumerate(pairs):
       if name not in primitives:
-        raise BadInput(f'the genotype has the operation {name}, which is not among network.primitives '
-                       f'({", ".join(primitives)})')
+        raise BadInput(
+            f'the genotype has the operation {name}, which is not among network.primitives '
+            f'({", ".join(primitives)})')
       used[kind, cells.EDGES.index((source, i // 2 + cells.INPUTS))] = primitives.index(name)
   for kind in range(2):
     for edge in range(len(cells.EDGES)):
@@ -130,8 +146,8 @@ def _entropy(logits):
 
 
 def entropies(arch):
-  """Mean entropies, in nats: {'entropy_alpha': of softmax(alpha) over all edges, 'entropy_beta': of softmax(beta) over
-  all nodes, where there is a beta}; scalars []."""
+  """Mean entropies, in nats: {'entropy_alpha': of softmax(alpha) over all edges, 'entropy_beta': of
+  softmax(beta) over all nodes, where there is a beta}; scalars []."""
   out = {'entropy_alpha': jnp.mean(_entropy(arch['alpha']))}
   if 'beta' in arch:
     nodes = [jnp.mean(_entropy(arch['beta'][:, e[0]:e[-1] + 1])) for e in cells.NODE_EDGES]

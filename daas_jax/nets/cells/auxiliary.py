@@ -1,4 +1,5 @@
-"""The auxiliary classifier of DARTS, which hangs on the second reduction in training (github.com/quark0/darts)."""
+"""The auxiliary classifier of DARTS, which hangs on the second reduction in training
+(github.com/quark0/darts)."""
 
 import jax
 from jax import lax
@@ -40,14 +41,18 @@ def head(x, w, norms, pointwise):
 
 
 def pool_2x2(x):
-  """Means over the first and the last rows and columns: [B, H, W, C] -> [B, 2, 2, C], any H, W >= 1.
+  """Means over the first and the last rows and columns: [B, H, W, C] -> [B, 2, 2, C], any H, W >=
+  1.
 
-  The windows are 5 wide, or the whole side where it is shorter, or half of it where that is more. So 8 x 8 is pooled
-  as by DARTS's CIFAR head (5, stride 3) and 7 x 7 as by its ImageNet head (5, stride 2); both accept no other size.
+  The windows are 5 wide, or the whole side where it is shorter, or half of it where that is more.
+  So 8 x 8 is pooled as by DARTS's CIFAR head (5, stride 3) and 7 x 7 as by its ImageNet head (5,
+  stride 2); both accept no other size.
   """
   for axis in (1, 2):
     size = x.shape[axis]
     window = min(size, max(5, -(-size // 2)))
-    first, last = (lax.slice_in_dim(x, start, start + window, axis=axis) for start in (0, size - window))
-    x = jnp.concatenate([jnp.mean(first, axis, keepdims=True), jnp.mean(last, axis, keepdims=True)], axis)
+    first, last = (
+        lax.slice_in_dim(x, start, start + window, axis=axis) for start in (0, size - window))
+    x = jnp.concatenate([jnp.mean(first, axis, keepdims=True),
+                         jnp.mean(last, axis, keepdims=True)], axis)
   return x

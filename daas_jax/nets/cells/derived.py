@@ -1,4 +1,5 @@
-"""The final network of one genotype: DARTS's NetworkCIFAR and NetworkImageNet (DAAS 5; github.com/quark0/darts)."""
+"""The final network of one genotype: DARTS's NetworkCIFAR and NetworkImageNet (DAAS 5;
+github.com/quark0/darts)."""
 
 import functools
 from typing import Any
@@ -12,16 +13,18 @@ from daas_jax.arrays import beside
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
 from daas_jax.nets.cells import auxiliary, genotype as genotype_lib, space as space_lib
-from daas_jax.nets.count import AUXILIARY
 from daas_jax.nets.cells.cell import INPUTS, reduction_layers, STEPS
 from daas_jax.nets.cells.primitives import PRIMITIVES
+from daas_jax.nets.count import AUXILIARY
 
 MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
-_BARE = ('max_pool_3x3', 'avg_pool_3x3')  # not followed by a batch normalisation in the final network
+# not followed by a batch normalisation in the final network
+_BARE = ('max_pool_3x3', 'avg_pool_3x3')
 
 
 def keep_factors(key, probability, shape):
-  """Drop-path: 0 with the given probability (which may be traced), else 1 / (1 - probability); float32 of `shape`."""
+  """Drop-path: 0 with the given probability (which may be traced), else 1 / (1 - probability);
+  float32 of `shape`."""
   keep = 1.0 - jnp.asarray(probability, jnp.float32)
   return jnp.where(jax.random.uniform(key, shape) < keep, 1.0 / keep, 0.0)
 
@@ -32,7 +35,8 @@ def _per_image(x, factors):
 
 
 def drop_path(x, key, probability):
-  """Zeroes whole images at random and scales the others so that the expectation stays (FractalNet, DARTS).
+  """Zeroes whole images at random and scales the others so that the expectation stays (FractalNet,
+  DARTS).
 
   Args:
     x: [B, H, W, C].
@@ -60,30 +64,35 @@ def _norm_count(name, stride):
 
 
 class DerivedNet(nn.Module):
-  """Stem, `layers` cells of one genotype, global mean, linear classifier; an auxiliary classifier in training.
+  """Stem, `layers` cells of one genotype, global mean, linear classifier; an auxiliary classifier
+  in training.
 
-  Call: (images [B, H, W, channels in], train, drop_path=0.0) -> (logits [B, num_classes], auxiliary logits
-  [B, num_classes] or None). Images are normalised floats. `drop_path` in [0, 1] is the probability with which the
-  output of each operation but the identity is dropped, per image, in training; it may be traced, and unless it is the
-  number 0 it takes rngs={'drop_path': key}. Any H, W >= 1.
+  Call: (images [B, H, W, channels in], train, drop_path=0.0) -> (logits [B, num_classes], auxiliary
+  logits [B, num_classes] or None). Images are normalised floats. `drop_path` in [0, 1] is the
+  probability with which the output of each operation but the identity is dropped, per image, in
+  training; it may be traced, and unless it is the number 0 it takes rngs={'drop_path': key}. Any H,
+  W >= 1.
 
-  Variables: 'params', and 'batch_stats' with the running averages of the batch normalisations, which a call with
-  train=True updates (mutable=['batch_stats']) and one with train=False uses. The running variance is that of the
-  batch (flax, biased by 1 - 1 / BHW), where PyTorch stores the unbiased one. The normalisations of a cell are stacked,
-  [n, C], in the order of their use: an optimizer then has far fewer leaves to update.
+  Variables: 'params', and 'batch_stats' with the running averages of the batch normalisations,
+  which a call with train=True updates (mutable=['batch_stats']) and one with train=False uses. The
+  running variance is that of the batch (flax, biased by 1 - 1 / BHW), where PyTorch stores the
+  unbiased one. The normalisations of a cell are stacked, [n, C], in the order of their use: an
+  optimizer then has far fewer leaves to update.
 
   Attributes:
-    genotype: `genotype.Genotype`, or a `genotype.NetworkGenotype` of as many cells; the pairs of a node in either order.
+    genotype: `genotype.Genotype`, or a `genotype.NetworkGenotype` of as many cells; the pairs of a
+      node in either order.
     num_classes: number of classes.
     layers: number of cells, 20 for CIFAR, 14 for ImageNet.
     channels: C of the first cells, 36 for CIFAR, 48 for ImageNet; doubled by each reduction.
     auxiliary: whether there is an auxiliary head after the second reduction.
-    stem: 'cifar' (one convolution) or 'imagenet' (three, each halving the image; `channels` must be even).
+    stem: 'cifar' (one convolution) or 'imagenet' (three, each halving the image; `channels` must be
+      even).
     kernels: 'fast' or 'plain' (see `daas_jax.nets.kernels`).
 
   Raises (when called):
-    BadInput: another stem, something that is no genotype, or an operation with which no final network can be made
-      (noise, none).
+    BadInput: another stem, something that is no genotype, or an operation with which no final
+      network can be made (noise, none).
     TypeError: images that are not floating.
   """
   genotype: Any
@@ -102,12 +111,14 @@ class DerivedNet(nn.Module):
                      f'--config.network.layers={len(cells)}')
     for name, _ in (pair for _, pairs in cells for pair in pairs):
       if name in ('noise', 'none'):
-        raise BadInput(f'the genotype holds the operation {name}, with which no final network can be made; derive '
-                       'another one')
+        raise BadInput(
+            f'the genotype holds the operation {name}, with which no final network can be made; '
+            'derive another one')
     if self.stem not in ('cifar', 'imagenet'):
       raise BadInput(f'unknown stem {self.stem!r}; give cifar or imagenet')
     if self.stem == 'imagenet' and self.channels % 2:
-      raise BadInput(f'{self.channels} channels cannot be halved by the imagenet stem; give an even number')
+      raise BadInput(
+          f'{self.channels} channels cannot be halved by the imagenet stem; give an even number')
     return genotype
 
   @property
@@ -130,11 +141,13 @@ class DerivedNet(nn.Module):
     offset = rows(self.param(f'{name}_offset', nn.initializers.zeros, shape))
     mean = self.variable('batch_stats', f'{name}_mean', jnp.zeros, shape)
     variance = self.variable('batch_stats', f'{name}_variance', jnp.ones, shape)
-    centres, inverses, moments = rows(mean.value), rows(lax.rsqrt(variance.value + k.BN_EPSILON)), []
+    centres, inverses, moments = rows(mean.value), rows(
+        lax.rsqrt(variance.value + k.BN_EPSILON)), []
 
     def norm(x):
       if not train:
-        return (x - beside(next(centres), x)) * beside(next(inverses) * next(scale), x) + beside(next(offset), x)
+        return (x - beside(next(centres), x)) * beside(next(inverses) * next(scale), x) + beside(
+            next(offset), x)
       # The same sums as in the kernel, which XLA computes once.
       batch = lax.stop_gradient(x)
       batch_mean = jnp.mean(batch, (0, 1, 2))
@@ -171,9 +184,14 @@ class DerivedNet(nn.Module):
     """One cell: s0, s1 -> [B, H', W', 4 channels]; keep: [8, B] drop-path factors, or None."""
     strides = [2 if reduction and source < INPUTS else 1 for _, source in pairs]
     c0, c1 = s0.shape[-1], s1.shape[-1]
-    shapes = {'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0), 'pre1': ((c1, channels), c1)}
+    shapes = {
+        'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0),
+        'pre1': ((c1, channels), c1)
+    }
     for slot, ((name, _), stride) in enumerate(zip(pairs, strides)):
-      shapes |= {f'{slot}_{name}.{n}': s for n, s in PRIMITIVES[name].shapes(channels, stride).items()}
+      shapes |= {
+          f'{slot}_{name}.{n}': s for n, s in PRIMITIVES[name].shapes(channels, stride).items()
+      }
     w = self._weights(f'cell{layer}', shapes)
     count = 2 + sum(_norm_count(name, stride) for (name, _), stride in zip(pairs, strides))
     norm, store = self._norms(f'cell{layer}', count, channels, train)
@@ -187,7 +205,8 @@ class DerivedNet(nn.Module):
       return x if keep is None or identity else _per_image(x, keep[slot])
 
     pointwise = self._kernels.pointwise
-    first = k.factorized_reduce(s0, w['pre0'], 2, pointwise) if halved else pointwise(jax.nn.relu(s0), w['pre0'])
+    first = k.factorized_reduce(s0, w['pre0'], 2, pointwise) if halved else pointwise(
+        jax.nn.relu(s0), w['pre0'])
     nodes = [norm(first), norm(pointwise(jax.nn.relu(s1), w['pre1']))]
     for n in range(STEPS):
       nodes.append(operation(2 * n) + operation(2 * n + 1))
@@ -208,8 +227,10 @@ class DerivedNet(nn.Module):
     genotype = self._checked_genotype()
     keep, logits_auxiliary = [None] * self.layers, None
     if train and not (isinstance(drop_path, (int, float)) and drop_path == 0):
-      # One draw for the whole network: a draw an operation would take XLA longer to compile than the operation.
-      keep = keep_factors(self.make_rng('drop_path'), drop_path, (self.layers, 2 * STEPS, images.shape[0]))
+      # One draw for the whole network: a draw an operation would take XLA longer to compile than
+      # the operation.
+      keep = keep_factors(self.make_rng('drop_path'), drop_path,
+                          (self.layers, 2 * STEPS, images.shape[0]))
     s0, s1, halved = self._stem(images, train)
     channels = self.channels
     for layer in range(self.layers):
@@ -219,18 +240,24 @@ class DerivedNet(nn.Module):
       s0, s1 = s1, self._cell(layer, pairs, s0, s1, channels, halved, reduction, train, keep[layer])
       halved = reduction
       # The head must get its variables whatever the call that makes them is for.
-      if self.auxiliary and layer == reduction_layers(self.layers)[1] and (train or self.is_initializing()):
+      if self.auxiliary and layer == reduction_layers(
+          self.layers)[1] and (train or self.is_initializing()):
         logits_auxiliary = self._auxiliary_head(s1, train)
     features = jnp.mean(s1, (1, 2))
     c = features.shape[-1]
-    w = self._weights('classifier', {'kernel': ((c, self.num_classes), c), 'bias': ((self.num_classes,), c)})
+    w = self._weights('classifier', {
+        'kernel': ((c, self.num_classes), c),
+        'bias': ((self.num_classes,), c)
+    })
     return features @ w['kernel'] + beside(w['bias'], features), logits_auxiliary if train else None
 
 
-registry.register('derived', registry.Network(
-    'the network of a genotype',
-    train=lambda config, genotype, num_classes, kernels: DerivedNet(
-        genotype, num_classes, config.network.layers, config.network.channels, config.train.auxiliary > 0,
-        config.network.stem, kernels),
-    keys=k.KEYS | space_lib.keys(20, 36), space=space_lib.SPACE, smallest=space_lib.smallest, default=True,
-    title=lambda config: f'{config.network.layers} cells of {config.network.channels} channels'))
+registry.register(
+    'derived',
+    registry.Network(
+        'the network of a genotype',
+        train=lambda config, genotype, num_classes, kernels: DerivedNet(
+            genotype, num_classes, config.network.layers, config.network.channels, config.train.
+            auxiliary > 0, config.network.stem, kernels), keys=k.KEYS | space_lib.keys(20, 36),
+        space=space_lib.SPACE, smallest=space_lib.smallest, default=True, title=lambda config:
+        f'{config.network.layers} cells of {config.network.channels} channels'))

@@ -1,17 +1,19 @@
-"""Genotypes: the discrete architectures that a search ends with, derived, drawn, saved, loaded and described."""
+"""Genotypes: the discrete architectures that a search ends with, derived, drawn, saved, loaded and
+described."""
 
 import json
 from typing import NamedTuple
 
 import numpy as np
 
-from daas_jax.files import atomic, storage
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic, storage
 from daas_jax.nets.cells.cell import EDGES, INPUTS, NODE_EDGES, STEPS
 from daas_jax.nets.cells.primitives import PRIMITIVES
 
 FORMAT, VERSION = 'daas_jax.genotype', 1
-_KEYS, _NETWORK_KEYS = (('format', 'version', 'primitives', *cells) for cells in (('normal', 'reduce'), ('cells',)))
+_KEYS, _NETWORK_KEYS = (
+    ('format', 'version', 'primitives', *cells) for cells in (('normal', 'reduce'), ('cells',)))
 _NEVER = 'none'  # a candidate of the dense DARTS space that is never derived
 _MOST_CELLS = 1000
 _REMEDY = 'give a file that a search of this version saved'
@@ -21,8 +23,9 @@ class Genotype(NamedTuple):
   """One architecture: two cells of 4 intermediate nodes, each the sum of two operations.
 
   Attributes:
-    normal, reduce: 8 pairs (operation name, source node 0..4) each. Pairs 2 n and 2 n + 1 end in node n + 2, the
-      smaller source first (`canonical` takes either order); nodes 0 and 1 are the cell's inputs.
+    normal, reduce: 8 pairs (operation name, source node 0..4) each. Pairs 2 n and 2 n + 1 end in
+      node n + 2, the smaller source first (`canonical` takes either order); nodes 0 and 1 are the
+      cell's inputs.
     primitives: names of the candidates it was chosen from.
   """
   normal: tuple
@@ -34,8 +37,8 @@ class NetworkGenotype(NamedTuple):
   """An architecture whose cells all differ (Amended-DARTS's S2).
 
   Attributes:
-    cells: for each cell of the network, in order, 8 pairs as in `Genotype`; the cells at 1/3 and 2/3 of the depth
-      halve the image.
+    cells: for each cell of the network, in order, 8 pairs as in `Genotype`; the cells at 1/3 and
+      2/3 of the depth halve the image.
     primitives: names of the candidates it was chosen from.
   """
   cells: tuple
@@ -60,7 +63,8 @@ def _candidates(primitives):
   """The columns of alpha that may be derived: all but 'none'."""
   columns = [o for o, name in enumerate(primitives) if name != _NEVER]
   if not columns:
-    raise BadInput(f'no operation can be chosen from ({", ".join(primitives)}); name one other than {_NEVER}')
+    raise BadInput(
+        f'no operation can be chosen from ({", ".join(primitives)}); name one other than {_NEVER}')
   return columns
 
 
@@ -74,9 +78,10 @@ def _edge_logits(alpha, columns):
 def derive(alpha, beta, primitives):
   """The most probable architecture (DAAS 4.3, DARTS).
 
-  Per node the 2 edges of largest softmax(beta) over the node's edges, and on each the operation of largest
-  softmax(alpha), 'none' left out. Without beta an edge counts as much as that operation's softmax(alpha), in which
-  'none' has its share (DARTS). Equal numbers: the lower edge, the earlier operation.
+  Per node the 2 edges of largest softmax(beta) over the node's edges, and on each the operation of
+  largest softmax(alpha), 'none' left out. Without beta an edge counts as much as that operation's
+  softmax(alpha), in which 'none' has its share (DARTS). Equal numbers: the lower edge, the earlier
+  operation.
 
   Args:
     alpha: [2, E, O] operation logits of the normal and the reduction cell.
@@ -90,10 +95,13 @@ def derive(alpha, beta, primitives):
     ValueError: wrong shapes, or a logit that is not a number.
     BadInput: no operation other than 'none'.
   """
-  alpha, beta = np.asarray(alpha, np.float64), None if beta is None else np.asarray(beta, np.float64)
-  if alpha.shape != (2, len(EDGES), len(primitives)) or (beta is not None and beta.shape != (2, len(EDGES))):
-    raise ValueError(f'alpha {alpha.shape} and beta {np.shape(beta)} are not [2, {len(EDGES)}, {len(primitives)}] and '
-                     f'[2, {len(EDGES)}]')
+  alpha, beta = np.asarray(alpha,
+                           np.float64), None if beta is None else np.asarray(beta, np.float64)
+  if alpha.shape != (2, len(EDGES), len(primitives)) or (beta is not None
+                                                         and beta.shape != (2, len(EDGES))):
+    raise ValueError(
+        f'alpha {alpha.shape} and beta {np.shape(beta)} are not [2, {len(EDGES)}, '
+        f'{len(primitives)}] and [2, {len(EDGES)}]')
   if np.isnan(alpha).any() or (beta is not None and np.isnan(beta).any()):
     raise ValueError('alpha or beta holds NaN')
   columns = np.array(_candidates(primitives))
@@ -102,7 +110,8 @@ def derive(alpha, beta, primitives):
   def cell(alpha, beta):
     pairs = []
     for edges in NODE_EDGES:
-      # Softmax keeps the order of the logits; computed, it would turn large different ones into equal ones.
+      # Softmax keeps the order of the logits; computed, it would turn large different ones into
+      # equal ones.
       best = np.argsort(-beta[list(edges)], kind='stable')[:2]
       for e in sorted(edges[i] for i in best):
         pairs.append((primitives[columns[np.argmax(alpha[e, columns])]], EDGES[e][0]))
@@ -112,10 +121,12 @@ def derive(alpha, beta, primitives):
 
 
 def derive_fixed(alpha, edges, primitives):
-  """The most probable architecture where each node's two edges are fixed: their operations of largest alpha.
+  """The most probable architecture where each node's two edges are fixed: their operations of
+  largest alpha.
 
   Args:
-    alpha: [C, E, O] operation logits, C = 2 for the normal and the reduction cell, or the cells of the whole network.
+    alpha: [C, E, O] operation logits, C = 2 for the normal and the reduction cell, or the cells of
+      the whole network.
     edges: numbers of the E edges, two a node.
     primitives: names of the O operations; 'none' is never chosen.
 
@@ -125,7 +136,8 @@ def derive_fixed(alpha, edges, primitives):
   columns = np.array(_candidates(primitives))
   best = columns[np.argmax(np.asarray(alpha)[:, :, columns], -1)]
   found = [tuple((primitives[o], EDGES[e][0]) for o, e in zip(row, edges)) for row in best]
-  return Genotype(*found, tuple(primitives)) if len(found) == 2 else NetworkGenotype(tuple(found), tuple(primitives))
+  return Genotype(*found, tuple(primitives)) if len(found) == 2 else NetworkGenotype(
+      tuple(found), tuple(primitives))
 
 
 def random_genotype(seed, primitives):
@@ -165,7 +177,10 @@ def _read_primitives(names, fail):
     fail(f'primitives is {_shown(names)}, not a list of operation names')
   for name in names:
     if not isinstance(name, str) or name not in PRIMITIVES:
-      fail(f'unknown operation {_shown(name)} among the primitives; known are {", ".join(PRIMITIVES)}')
+      fail(
+          f'unknown operation {_shown(name)} among the primitives; known are '
+          f'{", ".join(PRIMITIVES)}'
+      )
   if len(set(names)) < len(names):
     fail('primitives names an operation twice')
   return tuple(names)
@@ -192,7 +207,8 @@ def _read_cell(nodes, cell, primitives, fail):
     where = f'{cell}, node {target}'
     if not isinstance(node, (list, tuple)) or len(node) != 2:
       fail(f'{where} is not a list of 2 [operation, source node] pairs')
-    node = sorted((_read_pair(p, where, target, primitives, fail) for p in node), key=lambda p: p[1])
+    node = sorted((_read_pair(p, where, target, primitives, fail) for p in node),
+                  key=lambda p: p[1])
     if node[0][1] == node[1][1]:
       fail(f'{where} has the source {node[0][1]} twice')
     pairs += node
@@ -222,8 +238,8 @@ def from_json(content, source='genotype'):
   """Reads what `to_json` made; the pairs of a node may come in either order.
 
   Args:
-    content: dict {'format', 'version', 'primitives', 'normal', 'reduce'}, or with 'cells', a list, in place of the
-      last two; a cell is 4 nodes of 2 pairs [operation, source node].
+    content: dict {'format', 'version', 'primitives', 'normal', 'reduce'}, or with 'cells', a list,
+      in place of the last two; a cell is 4 nodes of 2 pairs [operation, source node].
     source: what messages call it, usually the file's path.
 
   Returns:
@@ -247,14 +263,17 @@ def from_json(content, source='genotype'):
   if 'cells' in content:
     if not isinstance(content['cells'], list) or not 3 <= len(content['cells']) <= _MOST_CELLS:
       fail(f'cells is not a list of 3 to {_MOST_CELLS} cells')
-    cells = tuple(_read_cell(c, f'cell {i}', primitives, fail) for i, c in enumerate(content['cells']))
+    cells = tuple(
+        _read_cell(c, f'cell {i}', primitives, fail) for i, c in enumerate(content['cells']))
     return NetworkGenotype(cells, primitives)
-  normal, reduce = (_read_cell(content[cell], cell, primitives, fail) for cell in ('normal', 'reduce'))
+  normal, reduce = (
+      _read_cell(content[cell], cell, primitives, fail) for cell in ('normal', 'reduce'))
   return Genotype(normal, reduce, primitives)
 
 
 def canonical(genotype):
-  """A genotype that anyone may have made, checked and with the pairs of each node in their one order, as read from a file.
+  """A genotype that anyone may have made, checked and with the pairs of each node in their one
+  order, as read from a file.
 
   Weights are named and drawn in the order of the pairs: what uses a genotype uses this one.
 
@@ -269,7 +288,11 @@ def canonical(genotype):
     content = {'cells': [nodes(pairs) for pairs in genotype.cells]}
   else:
     content = {'normal': nodes(genotype.normal), 'reduce': nodes(genotype.reduce)}
-  return from_json({'format': FORMAT, 'version': VERSION, 'primitives': genotype.primitives} | content, 'the given genotype')
+  return from_json({
+      'format': FORMAT,
+      'version': VERSION,
+      'primitives': genotype.primitives
+  } | content, 'the given genotype')
 
 
 def save(path, genotype):
@@ -293,13 +316,15 @@ def load(path, primitives=None):
 
   Args:
     path: file that `save` wrote.
-    primitives: names of the candidate operations that the genotype must have been chosen from, in order; None: any.
+    primitives: names of the candidate operations that the genotype must have been chosen from, in
+      order; None: any.
 
   Returns:
     Genotype.
 
   Raises:
-    BadInput: missing, unreadable, not a genotype, or chosen from other operations than `primitives`.
+    BadInput: missing, unreadable, not a genotype, or chosen from other operations than
+      `primitives`.
   """
   try:
     content = storage.read_json(path, finite=False)  # NaN is named with its place
@@ -309,8 +334,9 @@ def load(path, primitives=None):
     raise BadInput(f'{path} is not JSON ({storage.reason(e)}); {_REMEDY}') from None
   genotype = from_json(content, path)
   if primitives is not None and genotype.primitives != tuple(primitives):
-    raise BadInput(f'{path} belongs to another space: it was chosen from ({", ".join(genotype.primitives)}), not from '
-                   f'({", ".join(primitives)}); give a genotype of this space')
+    raise BadInput(
+        f'{path} belongs to another space: it was chosen from ({", ".join(genotype.primitives)}), '
+        f'not from ({", ".join(primitives)}); give a genotype of this space')
   return genotype
 
 
@@ -318,7 +344,8 @@ def describe(genotype):
   """Both cells as text, one line a node: 'node 2 = sep_conv_3x3(node 0) + skip_connect(node 1)'."""
   lines = []
   for title, pairs in cells_of(genotype):
-    lines.append(f'{title}: node 0 = output of the cell before the last, node 1 = output of the last cell')
+    lines.append(
+        f'{title}: node 0 = output of the cell before the last, node 1 = output of the last cell')
     for n in range(STEPS):
       terms = ' + '.join(f'{name}(node {source})' for name, source in pairs[2 * n : 2 * n + 2])
       lines.append(f'  node {n + INPUTS} = {terms}')

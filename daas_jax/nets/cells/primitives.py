@@ -1,4 +1,5 @@
-"""The candidate operations of a cell, as pure functions of (image, weights), in one table (DAAS 3.2, DARTS)."""
+"""The candidate operations of a cell, as pure functions of (image, weights), in one table (DAAS
+3.2, DARTS)."""
 
 from typing import Callable, NamedTuple
 
@@ -8,8 +9,8 @@ import jax.numpy as jnp
 from daas_jax.config.key import all_of
 from daas_jax.nets import kernels as k
 
-DAAS_PRIMITIVES = (
-    'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'dil_conv_3x3', 'dil_conv_5x5')
+DAAS_PRIMITIVES = ('max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5',
+                   'dil_conv_3x3', 'dil_conv_5x5')
 """O = 7, in this order: the columns of alpha."""
 DARTS_PRIMITIVES = ('none', *DAAS_PRIMITIVES)
 """O = 8 of the dense DARTS space: 'none' outputs zeros and is never derived."""
@@ -20,7 +21,8 @@ class Primitive(NamedTuple):
 
   Attributes:
     shapes: (C, stride) -> {weight name: (shape, fan_in)}; {} where it has no weights.
-    apply: (x [B, H, W, C], weights, stride, key, kernels) -> [B, ceil(H / stride), ceil(W / stride), C].
+    apply: (x [B, H, W, C], weights, stride, key, kernels) -> [B, ceil(H / stride), ceil(W /
+      stride), C].
   """
   shapes: Callable
   apply: Callable
@@ -39,7 +41,8 @@ def _pool(which):
 
 
 def _half(x, dw, pw, stride, dilation, kernels):
-  return kernels.batch_norm(kernels.pointwise(kernels.depthwise(jax.nn.relu(x), dw, stride, dilation), pw))
+  return kernels.batch_norm(
+      kernels.pointwise(kernels.depthwise(jax.nn.relu(x), dw, stride, dilation), pw))
 
 
 def _sep_conv(size):
@@ -74,11 +77,13 @@ def _skip_shapes(channels, stride):
 
 def _skip(x, w, stride, key, kernels):
   del key
-  return x if stride == 1 else kernels.batch_norm(k.factorized_reduce(x, w['fr'], pointwise=kernels.pointwise))
+  return x if stride == 1 else kernels.batch_norm(
+      k.factorized_reduce(x, w['fr'], pointwise=kernels.pointwise))
 
 
 def _noise(x, w, stride, key, kernels):
-  """Standard normal noise that does not depend on x: the planted worst candidate of the search's own check."""
+  """Standard normal noise that does not depend on x: the planted worst candidate of the search's
+  own check."""
   del w
   x = x[:, ::stride, ::stride]
   return kernels.draw(lambda key, shape: jax.random.normal(key, shape, x.dtype), key, x.shape)
@@ -92,11 +97,13 @@ PRIMITIVES = {
     'sep_conv_5x5': _sep_conv(5),
     'dil_conv_3x3': _dil_conv(3),
     'dil_conv_5x5': _dil_conv(5),
-    'none': Primitive(_no_weights, lambda x, w, stride, key, kernels: jnp.zeros_like(x[:, ::stride, ::stride])),
+    'none': Primitive(_no_weights,
+                      lambda x, w, stride, key, kernels: jnp.zeros_like(x[:, ::stride, ::stride])),
     'noise': Primitive(_no_weights, _noise),
 }
 
 
 def some_primitives(v):
   """A tuple of cell operations of which one is not 'none'."""
-  return all_of(PRIMITIVES)(v) or (None if set(v) - {'none'} else "must name an operation other than 'none'")
+  return all_of(PRIMITIVES)(v) or (None if set(v)
+                                   - {'none'} else "must name an operation other than 'none'")

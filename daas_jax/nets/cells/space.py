@@ -1,4 +1,5 @@
-"""Architectures of cells as a search sees them: alpha and beta, what is kept of them, and how one is named and read."""
+"""Architectures of cells as a search sees them: alpha and beta, what is kept of them, and how one
+is named and read."""
 
 import os
 from typing import Any
@@ -21,7 +22,8 @@ def keys(layers: int, channels: int) -> dict[str, Key]:
   return {
       'network.layers': Key(layers, between(3, MOST), 'cells (DAAS 5)'),
       'network.channels': Key(channels, even(2), 'channels of the first cell (DAAS 5); even'),
-      'network.stem': Key('cifar', one_of('cifar', 'imagenet'), 'stem: full size, or three halvings'),
+      'network.stem': Key('cifar', one_of('cifar', 'imagenet'),
+                          'stem: full size, or three halvings'),
   }
 
 
@@ -31,11 +33,14 @@ def smallest(config: Any) -> int:
 
 
 def of(config: Any) -> architecture.DenseSpace:
-  """The `architecture.DenseSpace` of a search config's supernet, which names its cells, edges and operations."""
+  """The `architecture.DenseSpace` of a search config's supernet, which names its cells, edges and
+  operations."""
   group = config.network
   return architecture.DenseSpace(
-      tuple(group.primitives), cells.CHAIN_EDGES if group.get('edges') == 'fixed' else cells.ALL_EDGES,
-      architecture.own_cells(group.layers) if group.get('cells') == 'own' else architecture.CELL_TYPES)
+      tuple(group.primitives),
+      cells.CHAIN_EDGES if group.get('edges') == 'fixed' else cells.ALL_EDGES,
+      architecture.own_cells(group.layers)
+      if group.get('cells') == 'own' else architecture.CELL_TYPES)
 
 
 def architectures(config: Any, data: Any, sampling: str, genotype: Any = None) -> Architectures:
@@ -44,7 +49,8 @@ def architectures(config: Any, data: Any, sampling: str, genotype: Any = None) -
   Args:
     config: a search config.
     data: not used: cells are the same for all images.
-    sampling: 'path': straight-through samples; 'mixture': all operations; 'uniform': drawn and not searched.
+    sampling: 'path': straight-through samples; 'mixture': all operations; 'uniform': drawn and not
+      searched.
     genotype: the `Genotype` that is held fixed, or None.
 
   Raises:
@@ -83,11 +89,17 @@ def measures(arch: Any, config: Any) -> dict[str, float]:
 
 
 def record(arch: Any, config: Any) -> dict[str, Any]:
-  """What history.jsonl keeps: {'cells': names of the C cell types, 'edges': the E pairs [source, target],
-  'operations': names of the O candidates, 'alpha': [C, E, O] and, where there is one, 'beta': [C, E] logits}."""
+  """What history.jsonl keeps: {'cells': names of the C cell types, 'edges': the E pairs [source,
+  target], 'operations': names of the O candidates, 'alpha': [C, E, O] and, where there is one,
+  'beta': [C, E] logits}."""
   space = of(config)
-  return {'cells': list(space.cells), 'edges': [list(cells.EDGES[edge]) for edge in space.edges],
-          'operations': list(space.primitives)} | {name: metrics_lib.plain(x) for name, x in arch.items()}
+  return {
+      'cells': list(space.cells),
+      'edges': [list(cells.EDGES[edge]) for edge in space.edges],
+      'operations': list(space.primitives)
+  } | {
+      name: metrics_lib.plain(x) for name, x in arch.items()
+  }
 
 
 def write(workdir: str, arch: Any, config: Any) -> list[str]:
@@ -106,7 +118,7 @@ def _alpha_text(arch, config):
   return '\n'.join(rows)
 
 
-# --- which one is meant ---------------------------------------------------------------------------------------
+# --- which one is meant ---------------------------------------------------------------------------
 
 
 def _whole_number(text, digits, needs):
@@ -128,12 +140,15 @@ def find(asked: str, search: str | None) -> Any:
   if asked == 'searched':
     return genotype_lib.load(found_files.of_search(search, 'genotype'))
   if asked.startswith('searched:'):
-    epoch = _whole_number(asked.removeprefix('searched:'), 10, 'searched:EPOCH needs a whole number of epochs')
+    epoch = _whole_number(asked.removeprefix('searched:'), 10,
+                          'searched:EPOCH needs a whole number of epochs')
     if not search:
-      raise BadInput('the genotype of an epoch is asked for, but no search is given: add --search=WORKDIR')
+      raise BadInput(
+          'the genotype of an epoch is asked for, but no search is given: add --search=WORKDIR')
     return at_epoch(search, epoch)
   if asked.startswith('random:'):
-    seed = _whole_number(asked.removeprefix('random:'), 19, 'random:SEED needs a whole number below 10 ** 18')
+    seed = _whole_number(asked.removeprefix('random:'), 19,
+                         'random:SEED needs a whole number below 10 ** 18')
     return genotype_lib.random_genotype(seed, DAAS_PRIMITIVES)
   found_files.require(asked, 'genotype', ('searched', 'random:SEED'))
   return genotype_lib.load(asked)
@@ -150,21 +165,27 @@ def at_epoch(workdir: str, epoch: int) -> Any:
     BadInput: the history has no architecture of that epoch.
   """
   path = os.path.join(workdir, 'history.jsonl')
-  rows = {row['epoch']: row.get('architecture') for row in metrics_lib.read(path) if type(row.get('epoch')) is int}
+  rows = {
+      row['epoch']: row.get('architecture') for row in metrics_lib.read(path)
+      if type(row.get('epoch')) is int
+  }
   if not rows.get(epoch):
     known = [str(e) for e, content in rows.items() if content]
-    others = f'but those of {known[0]} to {known[-1]}' if known else 'and none: give the workdir of a search of cells'
+    others = (f'but those of {known[0]} to {known[-1]}' if known else
+              'and none: give the workdir of a search of cells')
     raise BadInput(f'{path} holds no architecture of epoch {epoch}, {others}')
   content = rows[epoch]
   try:
     edges = tuple(cells.EDGES.index(tuple(edge)) for edge in content['edges'])
     space = architecture.DenseSpace(tuple(content['operations']), edges, tuple(content['cells']))
-    arch = {name: np.array(content[name], np.float64) for name in ('alpha', 'beta') if name in content}
+    arch = {
+        name: np.array(content[name], np.float64) for name in ('alpha', 'beta') if name in content
+    }
     return genotype_lib.from_json(genotype_lib.to_json(architecture.derive(arch, space)), path)
   except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-    raise BadInput(f'{path} is damaged: what it holds of epoch {epoch} is no architecture of cells') from error
+    raise BadInput(
+        f'{path} is damaged: what it holds of epoch {epoch} is no architecture of cells') from error
 
 
-SPACE = registry.ArchitectureSpace(
-    registry.CELLS, architectures, measures, record, write, find, genotype_lib.to_text, genotype_lib.load,
-    'genotype.json')
+SPACE = registry.ArchitectureSpace(registry.CELLS, architectures, measures, record, write, find,
+                                   genotype_lib.to_text, genotype_lib.load, 'genotype.json')

@@ -1,9 +1,11 @@
-"""The supernet: every candidate architecture with shared weights theta (DAAS 3.2, DARTS's search network)."""
+"""The supernet: every candidate architecture with shared weights theta (DAAS 3.2, DARTS's search
+network)."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from daas_jax.arrays import beside
 from daas_jax.config.key import anything, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
@@ -11,33 +13,36 @@ from daas_jax.nets.cells import architecture, auxiliary, cell as cells, space as
 from daas_jax.nets.cells.derived import keep_factors
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, some_primitives
 from daas_jax.nets.losses import accuracy, cross_entropy
-from daas_jax.arrays import beside
 
 NORMAL, REDUCE = 0, 1
 """Rows of alpha [2, E, O], beta [2, E], A and B: the two cell types."""
 
 
 class SuperNet(nn.Module):
-  """Stem, `layers` cells, global mean, linear classifier; batch normalisation by the moments of the batch.
+  """Stem, `layers` cells, global mean, linear classifier; batch normalisation by the moments of the
+  batch.
 
-  Call: (z, images [B, H, W, channels in], key=None, keep=None) -> logits [B, num_classes], with z = {'A': [C, E, O],
-  'B': [C, E]} a sampled architecture (or, where `dense`, any mixture of operations and edges); with an auxiliary head
-  (logits, auxiliary logits). keep is [layers, E, B] drop-path factors of a dense network, or None.
+  Call: (z, images [B, H, W, channels in], key=None, keep=None) -> logits [B, num_classes], with z =
+  {'A': [C, E, O], 'B': [C, E]} a sampled architecture (or, where `dense`, any mixture of operations
+  and edges); with an auxiliary head (logits, auxiliary logits). keep is [layers, E, B] drop-path
+  factors of a dense network, or None.
 
   Attributes:
     num_classes: number of classes.
     layers: number of cells, 8 in the paper.
     channels: C of the first cells, 16 in the paper; doubled by each reduction.
     primitives: names of the O candidate operations.
-    stem: 'cifar' (one convolution at full size) or 'imagenet' (three of stride 2, so 224 becomes 28).
+    stem: 'cifar' (one convolution at full size) or 'imagenet' (three of stride 2, so 224 becomes
+      28).
     dense: compute every operation (the reference; O * E / 8 times the cost of a single path).
     kernels: a name in `daas_jax.nets.kernels.KERNELS`.
     edges: numbers of the E edges of a cell; fewer than all of them in a dense network only.
-    own_cells: whether each cell has its own row of A and B (C = layers), or the normal and the reduction cells have
-      one each.
+    own_cells: whether each cell has its own row of A and B (C = layers), or the normal and the
+      reduction cells have one each.
     auxiliary: whether there is an auxiliary head after the second reduction.
-    dtype: what images and weights are computed in, 'float32' or 'bfloat16'. Parameters stay float32, and so do sums
-      over pixels (moments, gradients of weights and of the architecture), the classifier and the logits.
+    dtype: what images and weights are computed in, 'float32' or 'bfloat16'. Parameters stay
+      float32, and so do sums over pixels (moments, gradients of weights and of the architecture),
+      the classifier and the logits.
   """
   num_classes: int
   layers: int = 8
@@ -52,7 +57,8 @@ class SuperNet(nn.Module):
   auxiliary: bool = False
 
   def _weights(self, name, shapes):
-    """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), from {key: (shape, fan_in)}."""
+    """Parameters {key: array} under one name, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), from {key:
+    (shape, fan_in)}."""
     return jax.tree.map(self._compute, self.param(name, k.draw_weights, shapes))
 
   def _compute(self, x):
@@ -60,7 +66,8 @@ class SuperNet(nn.Module):
     return x.astype(self.dtype) if x.dtype == jnp.float32 else x
 
   def _preprocess(self, x, w):
-    """Brings a cell's input to C channels: ReLU, 1 x 1 convolution (or factorised reduction), BN."""
+    """Brings a cell's input to C channels: ReLU, 1 x 1 convolution (or factorised reduction),
+    BN."""
     kernels = k.KERNELS[self.kernels]
     if w.ndim == 3:
       return kernels.batch_norm(k.factorized_reduce(x, w, pointwise=kernels.pointwise))
@@ -76,7 +83,8 @@ class SuperNet(nn.Module):
     return x * beside(self._compute(scale), x) + beside(self._compute(offset), x)
 
   def _stem(self, images):
-    """The inputs of the first cell, and whether the first of them is twice as large as the second."""
+    """The inputs of the first cell, and whether the first of them is twice as large as the
+    second."""
     if self.stem == 'cifar':
       x = self._conv_bn('stem', images, 3 * self.channels, 1)
       return x, x, False
@@ -87,14 +95,20 @@ class SuperNet(nn.Module):
   def _cell_weights(self, layer, s0, s1, channels, halved, reduction):
     """{'pre0', 'pre1', 'primitive.weight', ...} of one cell."""
     c0, c1 = s0.shape[-1], s1.shape[-1]
-    shapes = {'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0), 'pre1': ((c1, channels), c1)}
+    shapes = {
+        'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0),
+        'pre1': ((c1, channels), c1)
+    }
     stacked = cells.weight_shapes(self.primitives, channels, reduction, self.edges)
-    return self._weights(f'cell{layer}', shapes | {n: (shape, fan_in) for n, (shape, fan_in, _) in stacked.items()})
+    return self._weights(f'cell{layer}', shapes | {
+        n: (shape, fan_in) for n, (shape, fan_in, _) in stacked.items()
+    })
 
   def _auxiliary_head(self, x, dtype):
     shapes = auxiliary.shapes(x.shape[-1], self.num_classes)
     w, kernels = self.param('auxiliary', k.draw_weights, shapes), k.KERNELS[self.kernels]
-    return auxiliary.head(x.astype(dtype), w, [kernels.batch_norm] * len(auxiliary.normalised(self.stem)),
+    return auxiliary.head(x.astype(dtype), w,
+                          [kernels.batch_norm] * len(auxiliary.normalised(self.stem)),
                           kernels.pointwise)
 
   def _cell(self, layer, inputs, w, z, reduction, key, keep):
@@ -127,15 +141,19 @@ class SuperNet(nn.Module):
     return (logits, logits_auxiliary) if self.auxiliary else logits
 
 
-# --- as a row of the table ------------------------------------------------------------------------------------
+# --- as a row of the table ------------------------------------------------------------------------
 
 
 KEYS = k.KEYS | space_lib.keys(8, 16) | {
-    'network.primitives': Key(DAAS_PRIMITIVES, some_primitives, 'candidate operations of a cell (DAAS 3.2)'),
-    'network.dtype': Key('float32', one_of('float32', 'bfloat16'), 'what the supernet computes in; parameters and sums '
-                         'over pixels stay float32'),
-    'network.genotype': Key('', anything, "held fixed: searched (by --search), random:SEED, or a FILE; '' is "
-                            'none'),
+    'network.primitives': Key(DAAS_PRIMITIVES, some_primitives,
+                              'candidate operations of a cell (DAAS 3.2)'),
+    'network.dtype': Key(
+        'float32', one_of('float32', 'bfloat16'),
+        'what the supernet computes in; parameters and sums '
+        'over pixels stay float32'),
+    'network.genotype': Key(
+        '', anything, "held fixed: searched (by --search), random:SEED, or a FILE; '' is "
+        'none'),
 }
 
 
@@ -149,7 +167,8 @@ def make(config, num_classes, kernels, sampling):
 
 
 def losses(config, outputs):
-  """The losses of a `Problem`: L_val has no auxiliary head, L_train one and drop-path, where the config says so."""
+  """The losses of a `Problem`: L_val has no auxiliary head, L_train one and drop-path, where the
+  config says so."""
   plain = outputs(auxiliary=False)
 
   def loss(theta, z, images, labels, key):
@@ -161,7 +180,9 @@ def losses(config, outputs):
     return cross_entropy(whole(theta, architecture.mixture(arch), images, key), labels)
 
   found = {'loss': loss, 'relaxed_loss': relaxed_loss}
-  return found | ({'regularised_loss': _regularised(config, outputs())} if 'drop_path' in config.search else {})
+  return found | ({
+      'regularised_loss': _regularised(config, outputs())
+  } if 'drop_path' in config.search else {})
 
 
 def _regularised(config, outputs):
@@ -170,7 +191,8 @@ def _regularised(config, outputs):
 
   def regularised_loss(theta, z, images, labels, key, progress):
     key_keep, key_network = jax.random.split(key)
-    keep = keep_factors(key_keep, search.drop_path * progress, (*shape, len(labels))) if search.drop_path else None
+    keep = keep_factors(key_keep, search.drop_path * progress,
+                        (*shape, len(labels))) if search.drop_path else None
     out = outputs(theta, z, images, key_network, keep)
     logits, head = out if search.auxiliary > 0 else (out, None)
     value = cross_entropy(logits, labels)
@@ -183,11 +205,15 @@ def _regularised(config, outputs):
 
 def _check(flat):
   if flat.get('network.cells') == 'own' and flat['network.edges'] == 'all':
-    raise BadInput("config key 'network.cells': cells of their own have fixed edges (Amended-DARTS, S2): set "
-                   "network.edges='fixed', or network.cells='shared'")
+    raise BadInput(
+        "config key 'network.cells': cells of their own have fixed edges (Amended-DARTS, S2): set "
+        "network.edges='fixed', or network.cells='shared'")
 
 
-registry.register('supernet', registry.Network(
-    'two cells of 14 edges, their operations network.primitives (DAAS, DARTS)', make=make, keys=KEYS,
-    only=('network.dtype', 'network.genotype'), check=_check, noise=lambda config: 'noise' in config.network.primitives,
-    space=space_lib.SPACE, losses=losses, smallest=space_lib.smallest, default=True))
+registry.register(
+    'supernet',
+    registry.Network('two cells of 14 edges, their operations network.primitives (DAAS, DARTS)',
+                     make=make, keys=KEYS, only=('network.dtype', 'network.genotype'), check=_check,
+                     noise=lambda config: 'noise' in config.network.primitives,
+                     space=space_lib.SPACE, losses=losses, smallest=space_lib.smallest,
+                     default=True))

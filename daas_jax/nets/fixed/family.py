@@ -1,4 +1,5 @@
-"""What the fixed networks have in common as rows of the table: sizes, keys, and their form in a search."""
+"""What the fixed networks have in common as rows of the table: sizes, keys, and their form in a
+search."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,9 +11,12 @@ from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
 
 SIZE_KEYS = {
-    'network.depth': Key(0, between(0, MOST), 'layers of a fixed network or detector; 0: as published'),
-    'network.width': Key(0, between(0, MOST), 'of a fixed network: widening factor (wrn), channels of the first stage '
-                         '(shake_shake, resnet, detectors), alpha (pyramidnet); 0: published'),
+    'network.depth': Key(0, between(0, MOST),
+                         'layers of a fixed network or detector; 0: as published'),
+    'network.width': Key(
+        0, between(0, MOST),
+        'of a fixed network: widening factor (wrn), channels of the first stage '
+        '(shake_shake, resnet, detectors), alpha (pyramidnet); 0: published'),
 }
 _EXPORT_MOST = {'depth': 1300, 'width': 10_000}  # to trace thousands of layers takes minutes
 
@@ -53,15 +57,17 @@ def make(name: str, num_classes: int, depth: int = 0, width: int = 0, kernels: s
   row = FIXED[name]
   depth, width = depth or row.depth, width or row.width
   if depth <= row.base or (depth - row.base) % row.step:
-    raise BadInput(f"config key 'network.depth' must be {row.base} + {row.step} n for {name}, such as "
-                   f'{row.base + row.step}, {row.depth}, or 0 for {row.depth}, not {depth}')
+    raise BadInput(
+        f"config key 'network.depth' must be {row.base} + {row.step} n for {name}, such as "
+        f'{row.base + row.step}, {row.depth}, or 0 for {row.depth}, not {depth}')
   if row.even and width % 2:
     raise BadInput(f"config key 'network.width' must be even for {name}, not {width}")
   return row.module(num_classes, depth, width, kernels)
 
 
 class InSearch(NamedTuple):
-  """A fixed network with the call of a search's network: apply(variables, z, images, key) -> logits; z is not used.
+  """A fixed network with the call of a search's network: apply(variables, z, images, key) ->
+  logits; z is not used.
 
   Normalisation is by the moments of the batch, in D_val as well, and there are no running averages.
   """
@@ -73,17 +79,20 @@ class InSearch(NamedTuple):
 
   def apply(self, variables, z, images, key=None):
     del z
-    return self.net.apply(variables, images, True, rngs=None if key is None else {'drop_path': key})[0]
+    return self.net.apply(variables, images, True,
+                          rngs=None if key is None else {'drop_path': key})[0]
 
 
 def _sized(name):
   """(config, num_classes, kernels) -> the module of a row, as the config sizes it."""
-  return lambda config, num_classes, kernels: make(name, num_classes, config.network.depth, config.network.width,
-                                                   kernels)
+  return lambda config, num_classes, kernels: make(name, num_classes, config.network.depth, config.
+                                                   network.width, kernels)
 
 
 def _title(config):
-  changed = [f'{name} {config.network[name]}' for name in ('depth', 'width') if config.network[name]]
+  changed = [
+      f'{name} {config.network[name]}' for name in ('depth', 'width') if config.network[name]
+  ]
   return config.network.name + (f" with {' and '.join(changed)}" if changed else '')
 
 
@@ -95,7 +104,8 @@ def _check(name):
 
 
 def _check_description(found, where):
-  if not all(type(found.get(key)) is int and 0 <= found[key] < most for key, most in _EXPORT_MOST.items()):
+  if not all(
+      type(found.get(key)) is int and 0 <= found[key] < most for key, most in _EXPORT_MOST.items()):
     raise BadInput(f'{where} must have a "depth" below {_EXPORT_MOST["depth"]} and a "width"')
 
 
@@ -110,18 +120,17 @@ def register(name: str, row: Fixed, about: str, default: bool = False) -> None:
   """
   FIXED[name] = row
   sized = _sized(name)
-  registry.register(name, registry.Network(
-      about,
-      make=lambda config, num_classes, kernels, sampling: InSearch(sized(config, num_classes, kernels)),
-      train=lambda config, genotype, num_classes, kernels: sized(config, num_classes, kernels),
-      keys=SIZE_KEYS | k.KEYS,
-      check=_check(name),
-      noise=lambda config: row.module.takes_noise,
-      unroll=True,
-      export=registry.Export(
-          describe=lambda config, arch: {'depth': config.network.depth, 'width': config.network.width},
-          parameters=lambda theta, description: theta,
-          build=lambda found, num_classes, kernels: make(name, num_classes, found['depth'], found['width'], kernels),
-          check=_check_description),
-      default=default,
-      title=_title))
+  registry.register(
+      name,
+      registry.Network(
+          about, make=lambda config, num_classes, kernels, sampling: InSearch(
+              sized(config, num_classes, kernels)),
+          train=lambda config, genotype, num_classes, kernels: sized(config, num_classes, kernels),
+          keys=SIZE_KEYS | k.KEYS, check=_check(name), noise=lambda config: row.module.takes_noise,
+          unroll=True, export=registry.Export(
+              describe=lambda config, arch: {
+                  'depth': config.network.depth,
+                  'width': config.network.width
+              }, parameters=lambda theta, description: theta, build=lambda found, num_classes,
+              kernels: make(name, num_classes, found['depth'], found['width'], kernels),
+              check=_check_description), default=default, title=_title))

@@ -1,4 +1,5 @@
-"""PyramidNet with ShakeDrop (Han et al. 2017; Yamada et al. 2019; github.com/dyhan0920/PyramidNet-PyTorch)."""
+"""PyramidNet with ShakeDrop (Han et al. 2017; Yamada et al. 2019;
+github.com/dyhan0920/PyramidNet-PyTorch)."""
 
 import flax.linen as nn
 import jax
@@ -13,9 +14,11 @@ _EXPANSION = 4  # of a bottleneck
 
 
 def widths(blocks, alpha):
-  """Channels of each bottleneck, which grow by alpha / blocks from 16 to 16 + alpha (Han et al., Eq. 3).
+  """Channels of each bottleneck, which grow by alpha / blocks from 16 to 16 + alpha (Han et al.,
+  Eq. 3).
 
-  Rounded as in the published code, whose sum of floats this repeats: its numbers of weights rest on it.
+  Rounded as in the published code, whose sum of floats this repeats: its numbers of weights rest on
+  it.
   """
   out, channels = [], 16
   for _ in range(blocks):
@@ -25,15 +28,16 @@ def widths(blocks, alpha):
 
 
 def kept(blocks):
-  """Probability of each block to be kept, [blocks]: linear from 1 to `LAST_KEPT` (Yamada et al., Eq. 5)."""
+  """Probability of each block to be kept, [blocks]: linear from 1 to `LAST_KEPT` (Yamada et al.,
+  Eq. 5)."""
   return 1 - (1 - LAST_KEPT) * jnp.arange(1, blocks + 1).astype(jnp.float32) / blocks
 
 
 def shake_factors(key, blocks, batch):
   """Factors of ShakeDrop in training (Yamada et al., Eq. 6): b + a - b * a.
 
-  b is 1 where a block is kept, one draw for the batch; a is uniform in [-1, 1] forward and in [0, 1] backward, one draw
-  an image.
+  b is 1 where a block is kept, one draw for the batch; a is uniform in [-1, 1] forward and in [0,
+  1] backward, one draw an image.
 
   Args:
     key: consumed.
@@ -49,7 +53,8 @@ def shake_factors(key, blocks, batch):
 
 
 def _block(c_in, channels, stride):
-  """BN-1x1-BN-ReLU-3x3-BN-ReLU-1x1-BN, shaken, plus the input (pooled), with zeros for the channels it has not."""
+  """BN-1x1-BN-ReLU-3x3-BN-ReLU-1x1-BN, shaken, plus the input (pooled), with zeros for the channels
+  it has not."""
   c_out = _EXPANSION * channels
 
   def apply(x, conv, norm, noise):
@@ -60,12 +65,17 @@ def _block(c_in, channels, stride):
       x = nn.avg_pool(x, (2, 2), (2, 2), 'SAME', count_include_pad=False)
     return y + jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, c_out - c_in)))
 
-  shapes = {'conv1': (c_in, channels), 'conv2': (3, 3, channels, channels), 'conv3': (channels, c_out)}
+  shapes = {
+      'conv1': (c_in, channels),
+      'conv2': (3, 3, channels, channels),
+      'conv3': (channels, c_out)
+  }
   return Block(shapes, {'bn1': c_in, 'bn2': channels, 'bn3': channels, 'bn4': c_out}, apply)
 
 
 class PyramidNet(ResidualNet):
-  """PyramidNet-depth with alpha = `width`: three stages of (depth - 2) / 9 bottlenecks, ever wider, with ShakeDrop.
+  """PyramidNet-depth with alpha = `width`: three stages of (depth - 2) / 9 bottlenecks, ever wider,
+  with ShakeDrop.
 
   No two blocks are equal, so all are compiled. Call and variables: `ResidualNet`.
   """
@@ -77,8 +87,9 @@ class PyramidNet(ResidualNet):
     count = (self.depth - 2) // 9
     blocks = 3 * count
     if train:
-      factors = k.KERNELS[self.kernels].draw(lambda key, shape: shake_factors(key, blocks, shape[-1]),
-                                             self.make_rng('drop_path'), (blocks, 2, len(images)), -1)
+      factors = k.KERNELS[self.kernels].draw(
+          lambda key, shape: shake_factors(key, blocks, shape[-1]), self.make_rng('drop_path'),
+          (blocks, 2, len(images)), -1)
     else:
       factors = jnp.stack([kept(blocks)] * 2, 1)
     x = self._blocks('stem', conv_block(images.shape[-1], 16), images, train)
@@ -88,4 +99,5 @@ class PyramidNet(ResidualNet):
     return self._classify(self._blocks('final', norm_relu_block(x.shape[-1]), x, train)), None
 
 
-family.register('pyramidnet_272', family.Fixed(PyramidNet, 272, 200, 2, 9), 'PyramidNet, alpha 200, with ShakeDrop')
+family.register('pyramidnet_272', family.Fixed(PyramidNet, 272, 200, 2, 9),
+                'PyramidNet, alpha 200, with ShakeDrop')

@@ -1,4 +1,5 @@
-"""What the fixed residual networks share: blocks of convolutions, batch normalisations with running averages, noise."""
+"""What the fixed residual networks share: blocks of convolutions, batch normalisations with running
+averages, noise."""
 
 import math
 from typing import Callable, NamedTuple
@@ -20,9 +21,12 @@ class Block(NamedTuple):
   """One residual block, as shapes and a pure function.
 
   Attributes:
-    shapes: {name: shape} of the convolutions: [k, k, C, D], [C, D] of a 1 x 1, [2, C, D / 2] of a factorised one.
-    norms: {name: channels} of the batch normalisations, each with scale, offset and running averages.
-    apply: (x [B, H, W, C], conv, norm, noise) -> [B, H', W', D], with conv(name, x, stride=1) and norm(name, x).
+    shapes: {name: shape} of the convolutions: [k, k, C, D], [C, D] of a 1 x 1, [2, C, D / 2] of a
+      factorised one.
+    norms: {name: channels} of the batch normalisations, each with scale, offset and running
+      averages.
+    apply: (x [B, H, W, C], conv, norm, noise) -> [B, H', W', D], with conv(name, x, stride=1) and
+      norm(name, x).
   """
   shapes: dict
   norms: dict
@@ -33,7 +37,8 @@ class Block(NamedTuple):
 def shake(x, forward, backward):
   """x [B, H, W, C] times `forward` ([B] or []), whose derivative is `backward` instead.
 
-  The rule of Shake-Shake (Gastaldi 2017) and ShakeDrop (Yamada et al. 2019), in forward and reverse mode.
+  The rule of Shake-Shake (Gastaldi 2017) and ShakeDrop (Yamada et al. 2019), in forward and reverse
+  mode.
   """
   return _scale(x, forward)
 
@@ -49,7 +54,8 @@ def _shake_jvp(primals, tangents):
 
 
 def draw_block(key, block, lead=()):
-  """Initial parameters of a block: kernels N(0, 2 / (k * k * D)) (He et al., by what goes out), scales 1, offsets 0.
+  """Initial parameters of a block: kernels N(0, 2 / (k * k * D)) (He et al., by what goes out),
+  scales 1, offsets 0.
 
   One draw for all kernels: a draw a kernel would take XLA longer to compile than the block.
 
@@ -64,10 +70,16 @@ def draw_block(key, block, lead=()):
   shapes = {name: (*lead, *shape) for name, shape in block.shapes.items()}
   sizes = [math.prod(shape) for shape in shapes.values()]
   parts = jnp.split(jax.random.normal(key, (sum(sizes),)), np.cumsum(sizes)[:-1])
-  fan_out = [shape[-1] * (shape[0] * shape[1] if len(shape) == 4 else 1) for shape in block.shapes.values()]
+  fan_out = [
+      shape[-1] * (shape[0] * shape[1] if len(shape) == 4 else 1)
+      for shape in block.shapes.values()
+  ]
   w = {n: (p * math.sqrt(2 / f)).reshape(s) for p, f, (n, s) in zip(parts, fan_out, shapes.items())}
   for name, channels in block.norms.items():
-    w |= {f'{name}_scale': jnp.ones((*lead, channels)), f'{name}_offset': jnp.zeros((*lead, channels))}
+    w |= {
+        f'{name}_scale': jnp.ones((*lead, channels)),
+        f'{name}_offset': jnp.zeros((*lead, channels))
+    }
   return w
 
 
@@ -102,7 +114,8 @@ def _run(block, x, w, averages, noise, train, kernels):
 
 
 def _rows(tree, count):
-  """A pytree of stacked arrays [count, ...] as a list of pytrees; its gradient is one concatenation."""
+  """A pytree of stacked arrays [count, ...] as a list of pytrees; its gradient is one
+  concatenation."""
   leaves, form = jax.tree.flatten(tree)
   rows = [[part[0] for part in jnp.split(leaf, count)] for leaf in leaves]
   return [jax.tree.unflatten(form, [row[i] for row in rows]) for i in range(count)]
@@ -111,13 +124,15 @@ def _rows(tree, count):
 class ResidualNet(nn.Module):
   """A fixed network; the subclasses say which.
 
-  Call: (images [B, H, W, channels in], train, drop_path=0.0) -> (logits [B, num_classes], None), as `DerivedNet`, so
-  that the same training serves it. Images are normalised floats, any H, W >= 1. `drop_path` is not used. A network that
-  draws noise (`takes_noise`) takes rngs={'drop_path': key} where train is True.
+  Call: (images [B, H, W, channels in], train, drop_path=0.0) -> (logits [B, num_classes], None), as
+  `DerivedNet`, so that the same training serves it. Images are normalised floats, any H, W >= 1.
+  `drop_path` is not used. A network that draws noise (`takes_noise`) takes rngs={'drop_path': key}
+  where train is True.
 
-  Variables: 'params', and 'batch_stats' with the running averages as in `DerivedNet`; a call with train=True updates
-  them where they are mutable, and needs none where they are not: a policy search has weights alone. The variables of
-  equal blocks that follow each other are stacked, [n, ...]: an optimizer then has far fewer leaves to update.
+  Variables: 'params', and 'batch_stats' with the running averages as in `DerivedNet`; a call with
+  train=True updates them where they are mutable, and needs none where they are not: a policy search
+  has weights alone. The variables of equal blocks that follow each other are stacked, [n, ...]: an
+  optimizer then has far fewer leaves to update.
 
   Attributes:
     num_classes: number of classes.
@@ -142,7 +157,8 @@ class ResidualNet(nn.Module):
     if count is None:
       x, moments = _run(block, x, w, old, noise, train, kernels)
     else:
-      # No scan: on CPU XLA's convolutions are six times slower inside a loop, and little compile time is saved.
+      # No scan: on CPU XLA's convolutions are six times slower inside a loop, and little compile
+      # time is saved.
       rows = zip(*(_rows(tree, count) for tree in (w, old, noise)))
       moments = []
       for mine in rows:

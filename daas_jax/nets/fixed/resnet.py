@@ -12,7 +12,8 @@ from daas_jax.nets.fixed.residual import Block, conv_block, ResidualNet
 
 
 def _block(c_in, c_out, stride=1):
-  """conv-BN-ReLU-conv-BN, plus the input (where the width changes, its 1 x 1 convolution and BN), ReLU."""
+  """conv-BN-ReLU-conv-BN, plus the input (where the width changes, its 1 x 1 convolution and BN),
+  ReLU."""
   changes = c_in != c_out
 
   def apply(x, conv, norm, noise):
@@ -29,7 +30,8 @@ def _block(c_in, c_out, stride=1):
 
 
 class ResNet(ResidualNet):
-  """ResNet-depth: four stages of (depth - 2) / 8 basic blocks of 1, 2, 4 and 8 times `width` channels.
+  """ResNet-depth: four stages of (depth - 2) / 8 basic blocks of 1, 2, 4 and 8 times `width`
+  channels.
 
   Call and variables: `ResidualNet`.
   """
@@ -46,17 +48,23 @@ class ResNet(ResidualNet):
 
   def _stem(self, images, train):
     """3 x 3 convolution-BN-ReLU at full size."""
-    return jax.nn.relu(self._blocks('stem', conv_block(images.shape[-1], self.width), images, train))
+    return jax.nn.relu(self._blocks('stem', conv_block(images.shape[-1], self.width), images,
+                                    train))
 
 
 class ImageNetResNet(ResNet):
-  """The same stages after the stem of the paper, which leaves a quarter of the side: 224 becomes 56."""
+  """The same stages after the stem of the paper, which leaves a quarter of the side: 224 becomes
+  56."""
 
   def _stem(self, images, train):
-    """7 x 7 convolution of stride 2-BN-ReLU, 3 x 3 maximum of stride 2 (He et al. 2016, Table 1)."""
-    x = self._blocks('stem', conv_block(images.shape[-1], self.width, size=7, stride=2), images, train)
+    """7 x 7 convolution of stride 2-BN-ReLU, 3 x 3 maximum of stride 2 (He et al. 2016, Table
+    1)."""
+    x = self._blocks('stem', conv_block(images.shape[-1], self.width, size=7, stride=2), images,
+                     train)
     return k.KERNELS[self.kernels].max_pool(jax.nn.relu(x), 2)
 
 
-family.register('resnet_18', family.Fixed(ResNet, 18, 64, 2, 8), 'ResNet-18 with a stem for small images')
-family.register('resnet_18_imagenet', family.Fixed(ImageNetResNet, 18, 64, 2, 8), 'ResNet-18 as published')
+family.register('resnet_18', family.Fixed(ResNet, 18, 64, 2, 8),
+                'ResNet-18 with a stem for small images')
+family.register('resnet_18_imagenet', family.Fixed(ImageNetResNet, 18, 64, 2, 8),
+                'ResNet-18 as published')

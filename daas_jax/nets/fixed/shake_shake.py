@@ -1,4 +1,5 @@
-"""Shake-Shake networks (Gastaldi 2017, "S-S-I": arXiv 1705.07485; github.com/xgastaldi/shake-shake)."""
+"""Shake-Shake networks (Gastaldi 2017, "S-S-I": arXiv 1705.07485;
+github.com/xgastaldi/shake-shake)."""
 
 import flax.linen as nn
 import jax
@@ -13,7 +14,8 @@ def mix(a, b, noise):
 
   Args:
     a, b: [B, H, W, C].
-    noise: [2, B], alpha and beta of each image, uniform in [0, 1]; None for 1/2 and 1/2, the evaluation.
+    noise: [2, B], alpha and beta of each image, uniform in [0, 1]; None for 1/2 and 1/2, the
+      evaluation.
 
   Returns:
     [B, H, W, C].
@@ -25,7 +27,8 @@ def mix(a, b, noise):
 
 
 def _block(c_in, c_out, stride=1):
-  """Two branches of ReLU-conv-BN-ReLU-conv-BN, mixed, plus the input (factorised and normalised where it changes)."""
+  """Two branches of ReLU-conv-BN-ReLU-conv-BN, mixed, plus the input (factorised and normalised
+  where it changes)."""
   changes = c_in != c_out
 
   def branch(x, conv, norm, i):
@@ -47,10 +50,11 @@ def _block(c_in, c_out, stride=1):
 
 
 class ShakeShake(ResidualNet):
-  """Shake-Shake `depth` 2x`width`d: three stages of (depth - 2) / 6 blocks of 1, 2 and 4 times `width` channels.
+  """Shake-Shake `depth` 2x`width`d: three stages of (depth - 2) / 6 blocks of 1, 2 and 4 times
+  `width` channels.
 
-  Forward and backward shaken by independent factors for each image and block. Call and variables: `ResidualNet`.
-  `width` is even.
+  Forward and backward shaken by independent factors for each image and block. Call and variables:
+  `ResidualNet`. `width` is even.
   """
   takes_noise = True
 
@@ -72,5 +76,6 @@ class ShakeShake(ResidualNet):
 
 
 for _width in (32, 96, 112):
-  family.register(f'shake_shake_26_2x{_width}d', family.Fixed(ShakeShake, 26, _width, 2, 6, even=True),
+  family.register(f'shake_shake_26_2x{_width}d',
+                  family.Fixed(ShakeShake, 26, _width, 2, 6, even=True),
                   f'Shake-Shake, 26 layers, two branches of {_width} channels')

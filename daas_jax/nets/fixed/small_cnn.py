@@ -1,4 +1,5 @@
-"""A fixed network of three convolutions: the cheapest thing on which a policy search can be checked."""
+"""A fixed network of three convolutions: the cheapest thing on which a policy search can be
+checked."""
 
 import math
 
@@ -6,15 +7,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from daas_jax.arrays import beside, foreign
 from daas_jax.config.key import between, Key, MOST
 from daas_jax.nets import kernels as k, registry
-from daas_jax.arrays import beside, foreign
 
 
 class SmallCNN(nn.Module):
-  """Three (3 x 3 convolution, BN of the batch, ReLU, 2 x 2 mean) stages, global mean, linear classifier.
+  """Three (3 x 3 convolution, BN of the batch, ReLU, 2 x 2 mean) stages, global mean, linear
+  classifier.
 
-  Call: (z, images [B, H, W, channels in], key=None) -> logits [B, num_classes]; z and key are not used.
+  Call: (z, images [B, H, W, channels in], key=None) -> logits [B, num_classes]; z and key are not
+  used.
 
   Attributes:
     num_classes: number of classes.
@@ -39,12 +42,15 @@ class SmallCNN(nn.Module):
     x = jnp.mean(x, (1, 2))
     bound = 1 / math.sqrt(x.shape[-1])
     kernel = self.param('kernel', uniform, (x.shape[-1], self.num_classes))
-    bias = self.param('bias', lambda key, n: jax.random.uniform(key, (n,), minval=-bound, maxval=bound),
+    bias = self.param('bias', lambda key, n: jax.random.uniform(key,
+                                                                (n,), minval=-bound, maxval=bound),
                       self.num_classes)
     return x @ kernel + beside(bias, x)
 
 
-registry.register('small_cnn', registry.Network(
-    'three convolutions: for checks',
-    make=lambda config, num_classes, kernels, sampling: SmallCNN(num_classes, config.network.channels, kernels),
-    keys=k.KEYS | {'network.channels': Key(16, between(1, MOST), 'channels of the first stage')}))
+registry.register(
+    'small_cnn',
+    registry.Network(
+        'three convolutions: for checks', make=lambda config, num_classes, kernels, sampling:
+        SmallCNN(num_classes, config.network.channels, kernels), keys=k.KEYS |
+        {'network.channels': Key(16, between(1, MOST), 'channels of the first stage')}))

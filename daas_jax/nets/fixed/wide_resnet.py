@@ -1,4 +1,5 @@
-"""Wide residual networks (Zagoruyko and Komodakis 2016, Table 1; github.com/szagoruyko/wide-residual-networks)."""
+"""Wide residual networks (Zagoruyko and Komodakis 2016, Table 1;
+github.com/szagoruyko/wide-residual-networks)."""
 
 import flax.linen as nn
 import jax
@@ -8,7 +9,8 @@ from daas_jax.nets.fixed.residual import Block, conv_block, norm_relu_block, Res
 
 
 def _block(c_in, c_out, stride=1):
-  """BN-ReLU-conv, BN-ReLU-conv, plus the input; where the width changes, plus a 1 x 1 convolution of BN-ReLU's."""
+  """BN-ReLU-conv, BN-ReLU-conv, plus the input; where the width changes, plus a 1 x 1 convolution
+  of BN-ReLU's."""
   changes = c_in != c_out
 
   def apply(x, conv, norm, noise):
@@ -19,14 +21,20 @@ def _block(c_in, c_out, stride=1):
     return conv('conv2', jax.nn.relu(norm('bn2', x))) + shortcut
 
   shapes = {'conv1': (3, 3, c_in, c_out), 'conv2': (3, 3, c_out, c_out)}
-  return Block(shapes | ({'shortcut': (c_in, c_out)} if changes else {}), {'bn1': c_in, 'bn2': c_out}, apply)
+  return Block(shapes | ({
+      'shortcut': (c_in, c_out)
+  } if changes else {}), {
+      'bn1': c_in,
+      'bn2': c_out
+  }, apply)
 
 
 class WideResNet(ResidualNet):
-  """WRN-depth-width: three stages of (depth - 4) / 6 pre-activation blocks of 16, 32 and 64 times `width` channels.
+  """WRN-depth-width: three stages of (depth - 4) / 6 pre-activation blocks of 16, 32 and 64 times
+  `width` channels.
 
-  No dropout and no biases, as in the paper's code. (That of Fast AutoAugment has biases in front of normalisations.)
-  Call and variables: `ResidualNet`.
+  No dropout and no biases, as in the paper's code. (That of Fast AutoAugment has biases in front of
+  normalisations.) Call and variables: `ResidualNet`.
   """
 
   @nn.compact
@@ -40,5 +48,6 @@ class WideResNet(ResidualNet):
     return self._classify(self._blocks('final', norm_relu_block(c), x, train)), None
 
 
-family.register('wrn_40_2', family.Fixed(WideResNet, 40, 2, 4, 6), 'Wide-ResNet, 40 layers', default=True)
+family.register('wrn_40_2', family.Fixed(WideResNet, 40, 2, 4, 6), 'Wide-ResNet, 40 layers',
+                default=True)
 family.register('wrn_28_10', family.Fixed(WideResNet, 28, 10, 4, 6), 'Wide-ResNet, 28 layers')

@@ -7,8 +7,8 @@ import json
 import reprlib
 from typing import NamedTuple
 
-from daas_jax.files import atomic, storage
 from daas_jax.errors import BadInput
+from daas_jax.files import atomic, storage
 from daas_jax.nets.shuffle import supernet as shuffle
 
 FORMAT = 'daas_jax.blocks'
@@ -24,8 +24,13 @@ class Blocks(NamedTuple):
 
 def to_text(blocks):
   """The content of the file: the same bytes for the same path."""
-  return json.dumps({'format': FORMAT, 'version': VERSION, 'size': blocks.size, 'choices': list(blocks.choices)},
-                    indent=2) + '\n'
+  return json.dumps(
+      {
+          'format': FORMAT,
+          'version': VERSION,
+          'size': blocks.size,
+          'choices': list(blocks.choices)
+      }, indent=2) + '\n'
 
 
 def save(path, blocks):
@@ -77,6 +82,7 @@ def describe(blocks):
   """The choices stage by stage, as lines of aligned text."""
   lines, at = [], 0
   for i, (n, channels, _) in enumerate(shuffle.SIZES[blocks.size].stages):
-    lines.append(f'stage {i + 1}, {channels:3} channels: ' + ' '.join(f'{c:8}' for c in blocks.choices[at : at + n]))
+    lines.append(f'stage {i + 1}, {channels:3} channels: '
+                 + ' '.join(f'{c:8}' for c in blocks.choices[at:at + n]))
     at += n
   return '\n'.join(line.rstrip() for line in lines)

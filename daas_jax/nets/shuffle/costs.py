@@ -1,4 +1,5 @@
-"""Multiply-adds and parameters of any path through the ShuffleNetV2 supernet, by closed form (Eq. 1's c(alpha))."""
+"""Multiply-adds and parameters of any path through the ShuffleNetV2 supernet, by closed form (Eq.
+1's c(alpha))."""
 
 import math
 from typing import NamedTuple
@@ -28,7 +29,8 @@ def _halved(side, stride):
 
 
 def _multiply_adds(layers, height, width):
-  """(multiply-adds, height, width behind): biases, normalisation and padding as `daas_jax.nets.count` has them."""
+  """(multiply-adds, height, width behind): biases, normalisation and padding as
+  `daas_jax.nets.count` has them."""
   total = 0
   for layer in layers:
     height, width = _halved(height, layer.stride), _halved(width, layer.stride)
@@ -57,9 +59,11 @@ def multiply_adds(size, image_shape, num_classes):
 
 
 def parameters(size, channels, num_classes):
-  """`Costs` in parameters: kernels, scales and offsets; arguments as of `multiply_adds`, channels of the images."""
+  """`Costs` in parameters: kernels, scales and offsets; arguments as of `multiply_adds`, channels
+  of the images."""
   size = shuffle.SIZES[size]
   rows = [[shuffle.n_weights(sum(shuffle.branches(block, name), ())) for name in shuffle.CHOICES]
           for block in shuffle.blocks(size)]
-  rest = shuffle.n_weights(shuffle.stem(size, channels) + shuffle.last(size)) + size.last * num_classes
+  rest = shuffle.n_weights(shuffle.stem(size, channels)
+                           + shuffle.last(size)) + size.last * num_classes
   return Costs(np.array(rows, np.int64), rest)

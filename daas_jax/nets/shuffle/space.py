@@ -1,7 +1,8 @@
-"""Paths through the supernet of choice blocks: their distribution, what a search keeps of one, and the network's row."""
+"""Paths through the supernet of choice blocks: their distribution, what a search keeps of one, and
+the network's row."""
 
-import os
 from collections.abc import Callable
+import os
 from typing import Any, NamedTuple
 
 import jax
@@ -20,8 +21,8 @@ from daas_jax.nets.shuffle import blocks as blocks_lib, costs as costs_lib, supe
 class Paths(NamedTuple):
   """The distribution over paths, `daas_jax.types.Architectures` of choice blocks.
 
-  arch is {'alpha': [B, N] logits, 'path': int32 [B], what alpha stands for since the end of the last epoch}; z is
-  {'choice': int32 [B], 'gate': ones [B], 'cost': multiply-adds []}.
+  arch is {'alpha': [B, N] logits, 'path': int32 [B], what alpha stands for since the end of the
+  last epoch}; z is {'choice': int32 [B], 'gate': ones [B], 'cost': multiply-adds []}.
 
   Attributes:
     init: key -> arch; the path of the start is the cheapest one.
@@ -39,14 +40,20 @@ class Paths(NamedTuple):
 
 def _budget(config, data):
   """The `dsnas.Budget` of a search of choice blocks, in multiply-adds."""
-  costs = costs_lib.multiply_adds(config.network.size, data.train_images.shape[1:], len(data.class_names))
-  limit, cheapest = config.arch.max_multiply_adds or None, costs.rest + int(costs.choices.min(-1).sum())
+  costs = costs_lib.multiply_adds(config.network.size, data.train_images.shape[1:],
+                                  len(data.class_names))
+  limit, cheapest = config.arch.max_multiply_adds or None, costs.rest + int(
+      costs.choices.min(-1).sum())
   if costs.rest + costs.choices.max(-1).sum() >= 2**31:
-    raise BadInput(f'images of {data.train_images.shape[1:]} are too large for network.size={config.network.size!r}: '
-                   'a path would cost over 2 ** 31 multiply-adds')
+    raise BadInput(
+        f'images of {data.train_images.shape[1:]} are too large for '
+        f'network.size={config.network.size!r}: '
+        'a path would cost over 2 ** 31 multiply-adds')
   if limit is not None and limit < cheapest:
-    raise BadInput(f'arch.max_multiply_adds={limit} is below the cheapest path of size {config.network.size!r} on '
-                   f'these images, {cheapest}: raise it')
+    raise BadInput(
+        f'arch.max_multiply_adds={limit} is below the cheapest path of size '
+        f'{config.network.size!r} on '
+        f'these images, {cheapest}: raise it')
   return dsnas.Budget(costs.choices, costs.rest, limit)
 
 
@@ -61,7 +68,10 @@ def architectures(config: Any, data: Any, sampling: str, genotype: Any = None) -
   costs = jnp.asarray(budget.costs, jnp.int32)
 
   def init(key):
-    return {'alpha': 1e-3 * jax.random.normal(key, costs.shape), 'path': jnp.argmin(costs, -1).astype(jnp.int32)}
+    return {
+        'alpha': 1e-3 * jax.random.normal(key, costs.shape),
+        'path': jnp.argmin(costs, -1).astype(jnp.int32)
+    }
 
   def draw(key, arch):
     decided = dsnas.decided(arch['alpha'], group.freeze_margin)
@@ -76,12 +86,13 @@ def architectures(config: Any, data: Any, sampling: str, genotype: Any = None) -
   return Paths(init, lambda key, arch, temperature: at(draw(key, arch)), draw, at, budget)
 
 
-# --- what is kept of it ---------------------------------------------------------------------------------------
+# --- what is kept of it ---------------------------------------------------------------------------
 
 
 def path(arch: Any, config: Any) -> blocks_lib.Blocks:
   """The `Blocks` of a search, as of the end of its search phase."""
-  return blocks_lib.Blocks(config.network.size, tuple(supernet.CHOICES[i] for i in np.asarray(arch['path'])))
+  return blocks_lib.Blocks(config.network.size,
+                           tuple(supernet.CHOICES[i] for i in np.asarray(arch['path'])))
 
 
 def measures(arch: Any, config: Any) -> dict[str, float]:
@@ -117,28 +128,36 @@ def find(asked: str, search: str | None) -> blocks_lib.Blocks:
   return blocks_lib.load(asked)
 
 
-# --- as a row of the table ------------------------------------------------------------------------------------
+# --- as a row of the table ------------------------------------------------------------------------
 
 KEYS = k.KEYS | {
     'network.size': Key('cifar', one_of(*supernet.SIZES), 'stages and widths of the supernet'),
-    'arch.freeze_margin': Key(0.3, between(0, 1), 'difference of the two likeliest choices from which on a block is '
-                              'decided (DSNAS code); 0: never'),
-    'arch.constraint': Key('none', one_of('none', 'rejection', 'penalty'), 'how a path is held within '
+    'arch.freeze_margin': Key(
+        0.3, between(0, 1), 'difference of the two likeliest choices from which on a block is '
+        'decided (DSNAS code); 0: never'),
+    'arch.constraint': Key('none', one_of('none', 'rejection', 'penalty'),
+                           'how a path is held within '
                            'arch.max_multiply_adds (Eq. 1)'),
     'arch.max_multiply_adds': Key(0, at_least(0), 'C of Eq. 1, multiply-adds of one image'),
-    'arch.penalty': Key(0.1, at_least(0), 'weight of max(0, E[c] / C - 1) in the loss of alpha (choice)'),
+    'arch.penalty': Key(0.1, at_least(0),
+                        'weight of max(0, E[c] / C - 1) in the loss of alpha (choice)'),
 }
 
 
 def _check(flat):
-  if 'arch.constraint' in flat and (flat['arch.constraint'] == 'none') != (flat['arch.max_multiply_adds'] == 0):
-    raise BadInput("config keys 'arch.constraint' and 'arch.max_multiply_adds' belong together: set both, or "
-                   "'none' and 0")
+  if 'arch.constraint' in flat and (flat['arch.constraint']
+                                    == 'none') != (flat['arch.max_multiply_adds'] == 0):
+    raise BadInput(
+        "config keys 'arch.constraint' and 'arch.max_multiply_adds' belong together: set both, or "
+        "'none' and 0")
   registry.no_cells(flat, 'a path of its own', genotype=None)
 
 
 def _check_description(found, where):
-  blocks_lib.from_json({'format': blocks_lib.FORMAT, 'version': blocks_lib.VERSION} | found, f'{where},')
+  blocks_lib.from_json({
+      'format': blocks_lib.FORMAT,
+      'version': blocks_lib.VERSION
+  } | found, f'{where},')
 
 
 def _describe(config, arch):
@@ -146,19 +165,21 @@ def _describe(config, arch):
   return {'size': found.size, 'choices': list(found.choices)}
 
 
-SPACE = registry.ArchitectureSpace(
-    registry.BLOCKS, architectures, measures, record, write, find, blocks_lib.to_text, blocks_lib.load, 'blocks.json')
+SPACE = registry.ArchitectureSpace(registry.BLOCKS, architectures, measures, record, write, find,
+                                   blocks_lib.to_text, blocks_lib.load, 'blocks.json')
 
-registry.register('shuffle', registry.Network(
-    '20 choice blocks of 4 kinds, network.size says how wide (DiffAutoML)',
-    make=lambda config, num_classes, kernels, sampling: supernet.ShuffleSuperNet(num_classes, config.network.size,
-                                                                                 kernels),
-    train=lambda config, found, num_classes, kernels: supernet.ShuffleNet(found.choices, num_classes, found.size,
-                                                                          kernels),
-    keys=KEYS, only=('arch.constraint', 'arch.max_multiply_adds'), check=_check, space=SPACE,
-    export=registry.Export(
-        describe=_describe,
-        parameters=lambda theta, found: supernet.path_parameters(theta, found['choices']),
-        build=lambda found, num_classes, kernels: supernet.ShuffleNet(tuple(found['choices']), num_classes,
-                                                                      found['size'], kernels),
-        check=_check_description)))
+registry.register(
+    'shuffle',
+    registry.Network(
+        '20 choice blocks of 4 kinds, network.size says how wide (DiffAutoML)',
+        make=lambda config, num_classes, kernels, sampling: supernet.ShuffleSuperNet(
+            num_classes, config.network.size, kernels),
+        train=lambda config, found, num_classes, kernels: supernet.ShuffleNet(
+            found.choices, num_classes, found.size, kernels), keys=KEYS,
+        only=('arch.constraint', 'arch.max_multiply_adds'), check=_check, space=SPACE,
+        export=registry.Export(
+            describe=_describe,
+            parameters=lambda theta, found: supernet.path_parameters(theta, found['choices']),
+            build=lambda found, num_classes, kernels: supernet.ShuffleNet(
+                tuple(found['choices']), num_classes, found['size'], kernels),
+            check=_check_description)))

@@ -1,13 +1,16 @@
-"""The single-path supernet of ShuffleNetV2 choice blocks, and one path of it as a network of its own.
+"""The single-path supernet of ShuffleNetV2 choice blocks, and one path of it as a network of its
+own.
 
-Guo et al. 2019, Single Path One-Shot (SPOS), which DSNAS and DiffAutoML (4.1, Appendix B) search: 20 blocks of 4
-choices. A block has a main branch, which the choice decides, and a side branch: half of the channels as they are, or in
-the first block of a stage a depthwise and a 1 x 1 convolution of all of them.
+Guo et al. 2019, Single Path One-Shot (SPOS), which DSNAS and DiffAutoML (4.1, Appendix B) search:
+20 blocks of 4 choices. A block has a main branch, which the choice decides, and a side branch: half
+of the channels as they are, or in the first block of a stage a depthwise and a 1 x 1 convolution of
+all of them.
 
   k3, k5, k7: 1 x 1, depthwise k x k, 1 x 1.       xception: three times depthwise 3 x 3, 1 x 1.
 
-Batch normalisation follows every convolution and ReLU every 1 x 1. The weights of a branch are one vector, layer by
-layer: kernel, scale, offset. So an optimizer has a leaf for a branch to update and not one for each of its 20 arrays.
+Batch normalisation follows every convolution and ReLU every 1 x 1. The weights of a branch are one
+vector, layer by layer: kernel, scale, offset. So an optimizer has a leaf for a branch to update and
+not one for each of its 20 arrays.
 """
 
 import functools
@@ -26,7 +29,8 @@ from daas_jax.nets import kernels as k
 from daas_jax.nets.fixed.residual import MOMENTUM
 
 CHOICES = ('k3', 'k5', 'k7', 'xception')
-"""In this order: the columns of alpha; Choice_1 to Choice_4 of DiffAutoML's Fig. 4, 0 to 3 of SPOS's code."""
+"""In this order: the columns of alpha; Choice_1 to Choice_4 of DiffAutoML's Fig. 4, 0 to 3 of
+SPOS's code."""
 _KERNEL = {'k3': 3, 'k5': 5, 'k7': 7, 'xception': 3}
 
 
@@ -83,7 +87,8 @@ class Layer(NamedTuple):
 
 
 class Block(NamedTuple):
-  """One choice block: its input's channels, those it gives, its stride, and whether it is the first of its stage."""
+  """One choice block: its input's channels, those it gives, its stride, and whether it is the first
+  of its stage."""
   c_in: int
   c_out: int
   stride: int
@@ -110,19 +115,24 @@ def last(size):
 
 
 def branches(block, choice):
-  """(main, side): the layers of a `Block` of a choice, tuples of `Layer`; side is () but in the first of a stage."""
+  """(main, side): the layers of a `Block` of a choice, tuples of `Layer`; side is () but in the
+  first of a stage."""
   c = block.c_in if block.first else block.c_in // 2
   mid, out, size = block.c_out // 2, block.c_out - c, _KERNEL[choice]
   if choice == 'xception':
-    main = (Layer('depthwise', 3, c, c, block.stride), Layer('pointwise', 1, c, mid), Layer('depthwise', 3, mid, mid),
-            Layer('pointwise', 1, mid, mid), Layer('depthwise', 3, mid, mid), Layer('pointwise', 1, mid, out))
+    main = (Layer('depthwise', 3,
+                  c, c, block.stride), Layer('pointwise', 1, c, mid), Layer(
+                      'depthwise',
+                      3, mid, mid), Layer('pointwise', 1, mid, mid), Layer(
+                          'depthwise', 3, mid, mid), Layer('pointwise', 1, mid, out))
   else:
     main = (Layer('pointwise', 1, c, mid), Layer('depthwise', size, mid, mid, block.stride),
             Layer('pointwise', 1, mid, out))
-  return main, (Layer('depthwise', size, c, c, block.stride), Layer('pointwise', 1, c, c)) if block.first else ()
+  return main, (Layer('depthwise', size, c, c, block.stride),
+                Layer('pointwise', 1, c, c)) if block.first else ()
 
 
-# --- weights as a vector --------------------------------------------------------------------------------------
+# --- weights as a vector --------------------------------------------------------------------------
 
 
 def n_weights(layers):
@@ -136,7 +146,8 @@ def n_moments(layers):
 
 
 def draw(key, layers):
-  """Initial weights [n_weights]: kernels N(0, 2 / (k * k * D)), He et al. by what goes out; scales 1, offsets 0."""
+  """Initial weights [n_weights]: kernels N(0, 2 / (k * k * D)), He et al. by what goes out; scales
+  1, offsets 0."""
   sizes = [math.prod(layer.shape) for layer in layers]
   fan_out = [layer.size**2 * (1 if layer.kind == 'depthwise' else layer.c_out) for layer in layers]
   normal = jnp.split(jax.random.normal(key, (sum(sizes),)), np.cumsum(sizes)[:-1])
@@ -158,11 +169,12 @@ def split(vector, layers):
   return out
 
 
-# --- what is computed -----------------------------------------------------------------------------------------
+# --- what is computed -----------------------------------------------------------------------------
 
 
 def _by_batch(kernels):
-  """Normalisation by the moments of the batch: (x, first channel among the normalised ones) -> x."""
+  """Normalisation by the moments of the batch: (x, first channel among the normalised ones) ->
+  x."""
   return lambda x, at: kernels.batch_norm(x)
 
 
@@ -182,7 +194,8 @@ def _layers(x, layers, vector, kernels, norm, at=0):
 
 
 def shuffled_halves(x):
-  """The channels of x [..., C] with even and with odd number, [..., C / 2] each: channel shuffle and split in one."""
+  """The channels of x [..., C] with even and with odd number, [..., C / 2] each: channel shuffle
+  and split in one."""
   pairs = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)
   return pairs[..., 0], pairs[..., 1]
 
@@ -190,10 +203,11 @@ def shuffled_halves(x):
 def run_block(x, block, choice, vector, gate, kernels, norm):
   """A `Block` of one choice: x [B, H, W, C] -> [B, H', W', D].
 
-  `gate` [] multiplies the main branch: it is Z^s of Eq. 3-5, and 1. (DSNAS's code multiplies the whole output. What
-  follows the last block of a stage is normalised in every branch, so there its derivative is 0 whatever was chosen. The
-  same is left here where the next stage begins with 'xception', whose branches both begin with a depthwise convolution
-  and normalise each channel: what chooses before it gets no gradient from those draws.)
+  `gate` [] multiplies the main branch: it is Z^s of Eq. 3-5, and 1. (DSNAS's code multiplies the
+  whole output. What follows the last block of a stage is normalised in every branch, so there its
+  derivative is 0 whatever was chosen. The same is left here where the next stage begins with
+  'xception', whose branches both begin with a depthwise convolution and normalise each channel:
+  what chooses before it gets no gradient from those draws.)
   """
   main, side = branches(block, choice)
   n = n_weights(main)
@@ -207,8 +221,8 @@ def run_block(x, block, choice, vector, gate, kernels, norm):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _switch(block, kernel_set, x, weights, gate, choice):
   kernels = k.KERNELS[k.FORWARD[kernel_set]]
-  run = lambda name: lambda x, weights, gate: run_block(x, block, name, weights[name], gate, kernels,
-                                                        _by_batch(kernels))
+  run = lambda name: lambda x, weights, gate: run_block(x, block, name, weights[name], gate,
+                                                        kernels, _by_batch(kernels))
   return lax.switch(choice, [run(name) for name in CHOICES], x, weights, gate)
 
 
@@ -222,16 +236,19 @@ def _switch_bwd(block, kernel_set, residuals, g):
 
   def pull(name):
     def branch(x, weights, gate, g):
-      run = lambda x, vector, gate: run_block(x, block, name, vector, gate, kernels, _by_batch(kernels))
+      run = lambda x, vector, gate: run_block(x, block, name, vector, gate, kernels,
+                                              _by_batch(kernels))
       dx, dw, dgate = jax.vjp(run, x, weights[name], gate)[1](g)
-      return dx, {other: dw if other == name else jnp.zeros_like(v) for other, v in weights.items()}, dgate
+      return dx, {
+          other: dw if other == name else jnp.zeros_like(v) for other, v in weights.items()
+      }, dgate
     return branch
 
   return *lax.switch(choice, [pull(name) for name in CHOICES], x, weights, gate, g), None
 
 
-# JAX's own derivative of a switch keeps what every branch would need, zeros of that shape where it was not taken. Here
-# the input alone is kept, and the branch that was taken is computed again.
+# JAX's own derivative of a switch keeps what every branch would need, zeros of that shape where it
+# was not taken. Here the input alone is kept, and the branch that was taken is computed again.
 _switch.defvjp(_switch_fwd, _switch_bwd)
 
 
@@ -242,16 +259,17 @@ def block_name(i):
 def _classify(module, x, num_classes):
   """Global mean and linear classifier without offset (SPOS)."""
   x = jnp.mean(x, (1, 2))
-  w = module.param('classifier', k.draw_weights, {'kernel': ((x.shape[-1], num_classes), x.shape[-1])})
+  w = module.param('classifier', k.draw_weights,
+                   {'kernel': ((x.shape[-1], num_classes), x.shape[-1])})
   return x @ w['kernel']
 
 
 class ShuffleSuperNet(nn.Module):
   """All choices of all blocks; a call computes one path.
 
-  Call: (z, images [B, H, W, channels in], key=None) -> logits [B, num_classes], with z = {'choice': int32 [blocks] in
-  [0, 4), 'gate': float [blocks]} (see `run_block`). The path is data: one compiled program serves every one.
-  Normalisation is by the moments of the batch.
+  Call: (z, images [B, H, W, channels in], key=None) -> logits [B, num_classes], with z = {'choice':
+  int32 [blocks] in [0, 4), 'gate': float [blocks]} (see `run_block`). The path is data: one
+  compiled program serves every one. Normalisation is by the moments of the batch.
 
   Attributes:
     num_classes: number of classes.
@@ -266,7 +284,8 @@ class ShuffleSuperNet(nn.Module):
   def __call__(self, z, images, key=None):
     del key
     size, kernels = SIZES[self.size], k.KERNELS[self.kernels]
-    ends = lambda name, layers, x: _layers(x, layers, self.param(name, draw, layers), kernels, _by_batch(kernels))
+    ends = lambda name, layers, x: _layers(x, layers, self.param(name, draw, layers), kernels,
+                                           _by_batch(kernels))
     x = ends('stem', stem(size, images.shape[-1]), images)
     for i, block in enumerate(blocks(size)):
       weights = self.param(block_name(i), _draw_block, block)
@@ -293,11 +312,13 @@ def path_parameters(theta, choices):
 
 
 class ShuffleNet(nn.Module):
-  """One path as a network, with the call and the variables of `daas_jax.nets.fixed.residual.ResidualNet`.
+  """One path as a network, with the call and the variables of
+  `daas_jax.nets.fixed.residual.ResidualNet`.
 
-  Call: (images [B, H, W, channels in], train, drop_path=0.0) -> (logits [B, num_classes], None). In training it
-  computes what the supernet computes on that path. 'params' are those of `path_parameters`; 'batch_stats' are running
-  averages {stem, block.., last: {'mean' [n], 'variance' [n]}}, layer by layer, main branch before side.
+  Call: (images [B, H, W, channels in], train, drop_path=0.0) -> (logits [B, num_classes], None). In
+  training it computes what the supernet computes on that path. 'params' are those of
+  `path_parameters`; 'batch_stats' are running averages {stem, block.., last: {'mean' [n],
+  'variance' [n]}}, layer by layer, main branch before side.
 
   Attributes:
     choices: names of the choice of every block, of `CHOICES`.
@@ -317,8 +338,10 @@ class ShuffleNet(nn.Module):
     def part(name, layers, x, run):
       vector, averages = self.param(name, draw, layers), None
       if not train or self.is_mutable_collection('batch_stats'):
-        averages = self.variable('batch_stats', name, lambda n: {'mean': jnp.zeros(n), 'variance': jnp.ones(n)},
-                                 n_moments(layers))
+        averages = self.variable('batch_stats', name, lambda n: {
+            'mean': jnp.zeros(n),
+            'variance': jnp.ones(n)
+        }, n_moments(layers))
       moments = {}
 
       def norm(x, at):
@@ -333,16 +356,20 @@ class ShuffleNet(nn.Module):
 
       x = run(x, vector, norm)
       if moments and not self.is_initializing():
-        new = jax.tree.map(lambda *parts: jnp.concatenate(parts), *[moments[at] for at in sorted(moments)])
+        new = jax.tree.map(lambda *parts: jnp.concatenate(parts),
+                           *[moments[at] for at in sorted(moments)])
         averages.value = optax.incremental_update(new, averages.value, 1 - MOMENTUM)
       return x
 
     def ends(name, layers, x):
-      return part(name, layers, x, lambda x, vector, norm: _layers(x, layers, vector, kernels, norm))
+      return part(name, layers, x,
+                  lambda x, vector, norm: _layers(x, layers, vector, kernels, norm))
 
     x = ends('stem', stem(size, images.shape[-1]), images)
     for i, (block, choice) in enumerate(zip(blocks(size), self.choices, strict=True)):
-      x = part(block_name(i), sum(branches(block, choice), ()), x, functools.partial(
-          lambda x, vector, norm, block, choice: run_block(x, block, choice, vector, 1.0, kernels, norm),
-          block=block, choice=choice))
+      x = part(
+          block_name(i), sum(branches(block, choice), ()), x,
+          functools.partial(
+              lambda x, vector, norm, block, choice: run_block(
+                  x, block, choice, vector, 1.0, kernels, norm), block=block, choice=choice))
     return _classify(self, ends('last', last(size), x), self.num_classes), None
