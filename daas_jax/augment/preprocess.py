@@ -10,7 +10,7 @@ file see to it.
 """
 
 import math
-from typing import Sequence
+from typing import Any, Sequence
 
 import chex
 import dm_pix
@@ -66,7 +66,7 @@ def check(images: chex.Array, uint8: bool = False,
   return images
 
 
-def to_float(images: chex.Array, dtype: jnp.dtype = float) -> chex.Array:
+def to_float(images: chex.Array, dtype: Any = float) -> chex.Array:
   """uint8 images 0..255 as floats in [0, 1], same shape; float32, or float64 where that is enabled.
 
   Raises:

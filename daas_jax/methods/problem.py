@@ -25,7 +25,9 @@ def network(config: Any, num_classes: int, kernels: str | None = None) -> Any:
   mode.
   """
   kernels = kernels or kernel_sets.choose(config.network.kernels)
-  return nets.of(config).make(config, num_classes, kernels, registry.of(config).sampling)
+  make = nets.of(config).make
+  assert make is not None, config.network.name  # network.name has been checked
+  return make(config, num_classes, kernels, registry.of(config).sampling)
 
 
 def takes_key(config: Any) -> bool:

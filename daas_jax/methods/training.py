@@ -37,8 +37,9 @@ class TrainState(NamedTuple):
 def network(config: Any, genotype: Any, num_classes: int) -> Any:
   """The linen module that a training config names; `genotype` is the architecture that was found,
   or None."""
-  return nets.of(config).train(config, genotype, num_classes, kernels.choose(
-      config.network.kernels))
+  train = nets.of(config).train
+  assert train is not None, config.network.name  # network.name has been checked
+  return train(config, genotype, num_classes, kernels.choose(config.network.kernels))
 
 
 def optimizer(config: Any, total_steps: int) -> tuple[Any, Any]:

@@ -67,7 +67,7 @@ class InTraining(NamedTuple):
   """A module with the call of a training's network: (images, train, drop_path) -> (logits,
   None)."""
   module: Any
-  takes_noise = True
+  takes_noise: bool = True
 
   def init(self, key, images, train=False):
     del train

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import functools
 import itertools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -329,7 +329,7 @@ def policies(space: Space, p0: float = 0.5, scored: str = 'event') -> Policies:
       functools.partial(features, space=space), functools.partial(expected_features, space=space))
 
 
-def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> jax.Array:
+def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> Any:
   """Applies one policy to a batch: images float [B, H, W, C] in [0, 1] -> the same."""
   return apply.apply_policy(images, policy.o, policy.y, strength(policy.m, space), key,
                             ops=space.ops, per='batch')

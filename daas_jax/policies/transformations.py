@@ -52,7 +52,7 @@ class Space(NamedTuple):
 class Drawn(NamedTuple):
   """What every image of a batch draws: index int32 [B] in [0, N ** K), strength float [B, K] in [0,
   1]."""
-  index: jax.Array
+  index: jax.Array  # type: ignore[assignment]  # tuple.index has no use here
   strength: jax.Array
 
 

@@ -149,7 +149,7 @@ class Checkpoints:
       for part in glob.glob(f'{glob.escape(path)}.orbax-checkpoint-tmp*'):
         shutil.rmtree(part, ignore_errors=True)
       self._open()
-      raise self._full(error, path) or error
+      raise self._full(error, path) or error  # noqa: B904 (of the error that there was)
 
   def _full(self, error, path):
     """`disk.full`, with the name that the user gave the folder."""
@@ -212,10 +212,10 @@ class Checkpoints:
       raise BadInput(
           f'the checkpoints in {self.folder} are of another version of daas_jax: each holds '
           f'{failed[steps[0]]}. Finish the run with that version, or choose another --workdir')
-    for step, error in failed.items():
-      reason = self._named(str(error).strip().split('\n')[0])[:200]
+    for step, why in failed.items():
+      reason = self._named(str(why).strip().split('\n')[0])[:200]
       warn(
-          f'warning: checkpoint {step} cannot be read ({type(error).__name__}: {reason}); trying '
+          f'warning: checkpoint {step} cannot be read ({type(why).__name__}: {reason}); trying '
           'the one before'
       )
     if len(failed) == len(steps) > 0:

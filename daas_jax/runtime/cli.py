@@ -25,9 +25,9 @@ _OWN = re.compile('RESOURCE_EXHAUSTED|INVALID_ARGUMENT|UNIMPLEMENTED')
 _RESUMED = ('search', 'train')
 _STATUSES = '''
 Exit status: 0 done, 2 bad input or a full disk, 3 a loss diverged, 75 ended on SIGTERM with the
-state saved, or left by another process of the run (requeue on it), 130 ended on Ctrl-C with the state saved. The same
-command goes on from the last checkpoint. A second SIGTERM or Ctrl-C, a second after the first or
-later, kills at once.
+state saved, or left by another process of the run (requeue on it), 130 ended on Ctrl-C with the
+state saved. The same command goes on from the last checkpoint. A second SIGTERM or Ctrl-C, a
+second after the first or later, kills at once.
 '''
 
 _GIVE = {

@@ -46,7 +46,7 @@ def guard(action, warn):
     except Exception as error:
       found = full(error, path)
       if found is None or action == 'stop':
-        raise found or error
+        raise found or error  # noqa: B904 (of the error that there was)
       warn(
           f'warning: {what} could not be written ({found.strerror}: {found.filename}); the run '
           'goes on, as checkpoint.on_full_disk=go_on says')

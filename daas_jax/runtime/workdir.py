@@ -8,7 +8,7 @@ import reprlib
 try:
   import fcntl
 except ImportError:  # native Windows: what only reads needs no lock
-  fcntl = None
+  fcntl = None  # type: ignore[assignment]
 
 from daas_jax.config.schema import flatten
 from daas_jax.errors import BadInput, Terminated

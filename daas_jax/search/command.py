@@ -56,7 +56,7 @@ def main(options: Any, asked: Any = signals.never) -> str | None:
   asked = processes.asked(asked)
   config, space = options.config, nets.of(options.config).space
   held = config.network.get('genotype')
-  genotype = space.find(held, options.search) if held else None
+  genotype = space.find(held, options.search) if held and space else None
   data, name = load(config), config.policy.get('name')
   given = given_lib.find(name, options.search) if name else None
   job = job_lib.of(config, data, genotype, given)
@@ -67,7 +67,7 @@ def main(options: Any, asked: Any = signals.never) -> str | None:
     return None
   with workdir.opened(options.workdir,
                       config_lib.to_json(config)) as folder, progress.Reporter() as reporter:
-    if genotype:
+    if genotype and space:
       workdir.keep_input(folder, space.file, space.to_text(genotype))
     workdir.keep_input(folder, 'policy.json', given_lib.text(name, options.search))
     reporter.note(

@@ -1,7 +1,6 @@
 """What the fixed networks have in common as rows of the table: sizes, keys, and their form in a
 search."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -30,7 +29,7 @@ class Fixed(NamedTuple):
     base, step: a depth is `base` + `step` * n, n >= 1.
     even: whether a width has to be even.
   """
-  module: Callable
+  module: Any
   depth: int
   width: int
   base: int
