@@ -13,9 +13,8 @@ and work under `jit`, `vmap` and `grad`.
 
 dm_pix does the work wherever its function means what Pillow means. It does not in four places. Its
 brightness is additive, its contrast uses a mean per channel and its saturation works in HSV: here
-these are blends, as in Pillow. Its affine warp samples between floor and ceil, which are the same
-pixel at whole-pixel shifts, so the derivative with respect to the magnitude is exactly zero at the
-identity: here `_bilinear` gathers floor and floor + 1. Posterize, Equalize, AutoContrast,
+these are blends, as in Pillow. Its affine warp has no derivative at the identity
+(`daas_jax.augment.geometry`). Posterize, Equalize, AutoContrast,
 Sharpness, Cutout and SamplePairing dm_pix does not have.
 
 Places, magnitudes, levels 0..255 and sums over pixels are computed in float32 at least, values in
@@ -40,6 +39,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.arrays import beside, floating, wide, wide_type
+from daas_jax.augment import geometry
+from daas_jax.augment.geometry import unit
 
 CUTOUT_GREY = (125 / 255, 123 / 255, 114 / 255)  # Fast AutoAugment (code)
 
@@ -70,140 +71,6 @@ class Operation(NamedTuple):
   source: Callable[..., tuple[chex.Array, chex.Array]] | None = None
 
 
-# --- geometry -------------------------------------------------------------------------------------
-
-
-def shear_x(image: chex.Array, slope: chex.Numeric) -> chex.Array:
-  """Output (y, x) is input (y, x + slope * y), with the origin at the top-left corner; outside is
-  0."""
-  return _warp(image, _shear_x_source, slope)
-
-
-def shear_y(image: chex.Array, slope: chex.Numeric) -> chex.Array:
-  """Output (y, x) is input (y + slope * x, x), with the origin at the top-left corner; outside is
-  0."""
-  return _warp(image, _shear_y_source, slope)
-
-
-def translate_x(image: chex.Array, fraction: chex.Numeric) -> chex.Array:
-  """Moves the content to the left by `fraction` of the width (to the right if negative); outside is
-  0."""
-  return _warp(image, _translate_x_source, fraction)
-
-
-def translate_y(image: chex.Array, fraction: chex.Numeric) -> chex.Array:
-  """Moves the content up by `fraction` of the height (down if negative); outside is 0."""
-  return _warp(image, _translate_y_source, fraction)
-
-
-def rotate(image: chex.Array, degrees: chex.Numeric) -> chex.Array:
-  """Turns the content counter-clockwise by `degrees` about the centre of the image; outside is
-  0."""
-  return _warp(image, _rotate_source, degrees)
-
-
-def rotate90(image: chex.Array) -> chex.Array:
-  """Turns the image counter-clockwise by 90 degrees; one that is not square is cropped and padded
-  with 0."""
-  return dm_pix.resize_with_crop_or_pad(dm_pix.rot90(image), image.shape[0], image.shape[1])
-
-
-def _shear_x_source(y, x, slope, height, width):
-  del height, width
-  return y, x + slope * y
-
-
-def _shear_y_source(y, x, slope, height, width):
-  del height, width
-  return y + slope * x, x
-
-
-def _translate_x_source(y, x, fraction, height, width):
-  del height
-  return y, x + fraction * width
-
-
-def _translate_y_source(y, x, fraction, height, width):
-  del width
-  return y + fraction * height, x
-
-
-def _rotate_source(y, x, degrees, height, width):
-  angle = degrees * (np.pi / 180)
-  cos, sin = jnp.cos(angle), jnp.sin(angle)
-  middle_y, middle_x = height / 2, width / 2
-  dy, dx = y - middle_y, x - middle_x
-  return middle_y + sin * dx + cos * dy, middle_x + cos * dx - sin * dy
-
-
-# dm_pix moves the pixels of these three, so here only a test (of boxes against pixels) holds the
-# two together.
-
-
-def _rotate90_source(y, x, magnitude, height, width):
-  del magnitude
-  turned_y, turned_x = y + _kept_from(width, height), x + _kept_from(height, width)
-  return turned_x, width - turned_y
-
-
-def _kept_from(before, after):
-  """Where dm_pix begins to keep a side of `before` pixels that it crops or pads to `after`, in
-  pixels."""
-  return before // 2 - after // 2 if before > after else -((after - before) // 2)
-
-
-def _horizontal_flip_source(y, x, magnitude, height, width):
-  del magnitude, height
-  return y, width - x
-
-
-def _vertical_flip_source(y, x, magnitude, height, width):
-  del magnitude, width
-  return height - y, x
-
-
-def _warp(image, source, magnitude):
-  """The image whose point (y, x) is the input's at `source(y, x, magnitude, height, width)`."""
-  magnitude = jnp.asarray(magnitude, wide_type(image.dtype))
-  return _bilinear(image, *source(*_centres(image), magnitude, *image.shape[:2]))
-
-
-def _centres(image):
-  """Coordinates of the pixel centres, as Pillow counts them (0.5, 1.5, ...): y [H, 1] and x [1,
-  W]."""
-  height, width, _ = image.shape
-  y, x = (jnp.arange(side, dtype=wide_type(image.dtype)) + 0.5 for side in (height, width))
-  return y[:, None], x[None, :]
-
-
-def _bilinear(image, y, x):
-  """Values of `image` at the points (y, x), each broadcastable to [H, W]: bilinear, 0 outside of
-  the image.
-
-  Within half a pixel of the border the border pixel is repeated, as in Pillow. The two neighbours
-  of a coordinate are floor and floor + 1 even where it is whole, which gives the derivative towards
-  larger coordinates there.
-  """
-  height, width, channels = image.shape
-  y, x = jnp.broadcast_arrays(y, x)
-  inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-  y, x = y - 0.5, x - 0.5
-  floor_y, floor_x = jnp.floor(y), jnp.floor(x)
-  weight_y, weight_x = (
-      (a - floor).astype(image.dtype)[..., None] for a, floor in ((y, floor_y), (x, floor_x)))
-  top, left = floor_y.astype(jnp.int32), floor_x.astype(jnp.int32)
-  pixels = jnp.asarray(image).reshape(height * width, channels)
-
-  def row(row_index):
-    start = jnp.clip(row_index, 0, height - 1) * width
-    near = pixels.at[start + jnp.clip(left, 0, width - 1)].get(mode='promise_in_bounds')
-    far = pixels.at[start + jnp.clip(left + 1, 0, width - 1)].get(mode='promise_in_bounds')
-    return near + weight_x * (far - near)
-
-  upper, lower = row(top), row(top + 1)
-  return jnp.where(inside[..., None], _unit(upper + weight_y * (lower - upper)), 0)
-
-
 # --- values ---------------------------------------------------------------------------------------
 
 
@@ -220,7 +87,7 @@ def autocontrast(image: chex.Array) -> chex.Array:
   low, high = jnp.min(level, axis=(0, 1), keepdims=True), jnp.max(level, axis=(0, 1), keepdims=True)
   spread = jnp.where(high > low, high - low, 1)
   stretched = jnp.floor((level - low) * 255 / spread) / 255
-  smooth = _unit((values - low) / spread)
+  smooth = unit((values - low) / spread)
   return jnp.where(high > low, _straight_through(stretched, smooth).astype(image.dtype), image)
 
 
@@ -302,7 +169,7 @@ def smooth(image: chex.Array) -> chex.Array:
   values = wide(image)
   centre = values[1:-1, 1:-1]
   change = jnp.pad((_box_sum(values, 3) + 4 * centre) / 13 - centre, ((1, 1), (1, 1), (0, 0)))
-  return _unit(values + change).astype(image.dtype)
+  return unit(values + change).astype(image.dtype)
 
 
 def blur(image: chex.Array) -> chex.Array:
@@ -312,7 +179,7 @@ def blur(image: chex.Array) -> chex.Array:
     return image
   values = wide(image)
   ring = _box_sum(values, 5) - _box_sum(values[1:-1, 1:-1], 3)
-  return _unit(values + jnp.pad(ring / 16 - values[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0)))).astype(
+  return unit(values + jnp.pad(ring / 16 - values[2:-2, 2:-2], ((2, 2), (2, 2), (0, 0)))).astype(
       image.dtype)
 
 
@@ -342,7 +209,7 @@ def cutout(image: chex.Array, fraction: chex.Numeric, centre: chex.Array) -> che
   side = fraction * width
   first = jnp.floor(centre - side / 2)
   last = first + jnp.floor(side)
-  y, x = _centres(image)
+  y, x = geometry.centres(image)
   y, x = y - 0.5, x - 0.5
   box = (y >= first[0]) & (y <= last[0]) & (x >= first[1]) & (x <= last[1]) & (side > 0)
   grey = jnp.asarray(CUTOUT_GREY if channels == 3 else np.mean(CUTOUT_GREY), image.dtype)
@@ -351,7 +218,7 @@ def cutout(image: chex.Array, fraction: chex.Numeric, centre: chex.Array) -> che
 
 def sample_pairing(image: chex.Array, weight: chex.Numeric, partner: chex.Array) -> chex.Array:
   """(1 - weight) * image + weight * partner; `weight` in [0, 1], both images [H, W, C]."""
-  return _unit(image + jnp.asarray(weight, floating(image).dtype) * (partner - image))
+  return unit(image + jnp.asarray(weight, floating(image).dtype) * (partner - image))
 
 
 def _level(image):
@@ -367,15 +234,8 @@ def _grey(image):
 
 
 def _blend(image, degenerate, factor):
-  """degenerate + factor * (image - degenerate), clipped; written so that factor 1 gives the image
-  exactly."""
-  return _unit(image + jnp.asarray(factor - 1, floating(image).dtype) * (image - degenerate))
-
-
-def _unit(values):
-  """Clips to [0, 1]; unlike jnp.clip it keeps the whole derivative where a value is exactly 0 or
-  1."""
-  return jnp.where(values < 0, 0, jnp.where(values > 1, 1, values))
+  """degenerate + factor * (image - degenerate), clipped; factor 1 gives the image exactly."""
+  return unit(image + jnp.asarray(factor - 1, floating(image).dtype) * (image - degenerate))
 
 
 @jax.custom_jvp
@@ -437,14 +297,17 @@ def _sample_pairing(image, magnitude, key, partner):
 OPS: dict[str, Operation] = {
     row.name: row for row in (
         # pixels per pixel
-        Operation('ShearX', -0.3, 0.3, _random_sign(shear_x), signed=True, source=_shear_x_source),
-        Operation('ShearY', -0.3, 0.3, _random_sign(shear_y), signed=True, source=_shear_y_source),
-        Operation('TranslateX', -0.45, 0.45, _random_sign(translate_x), signed=True,
-                  source=_translate_x_source),  # of the width
-        Operation('TranslateY', -0.45, 0.45, _random_sign(translate_y), signed=True,
-                  source=_translate_y_source),  # of the height
+        Operation('ShearX', -0.3, 0.3, _random_sign(geometry.shear_x), signed=True,
+                  source=geometry.shear_x_source),
+        Operation('ShearY', -0.3, 0.3, _random_sign(geometry.shear_y), signed=True,
+                  source=geometry.shear_y_source),
+        Operation('TranslateX', -0.45, 0.45, _random_sign(geometry.translate_x), signed=True,
+                  source=geometry.translate_x_source),  # of the width
+        Operation('TranslateY', -0.45, 0.45, _random_sign(geometry.translate_y), signed=True,
+                  source=geometry.translate_y_source),  # of the height
         # degrees
-        Operation('Rotate', -30., 30., _random_sign(rotate), signed=True, source=_rotate_source),
+        Operation('Rotate', -30., 30., _random_sign(geometry.rotate), signed=True,
+                  source=geometry.rotate_source),
         Operation('AutoContrast', 0., 1., _no_magnitude(autocontrast), graded=False),
         Operation('Invert', 0., 1., _no_magnitude(invert), graded=False),
         Operation('Equalize', 0., 1., _no_magnitude(equalize), graded=False),
@@ -457,13 +320,13 @@ OPS: dict[str, Operation] = {
         Operation('Cutout', 0., 0.2, _random_cutout),  # of the width
         Operation('Identity', 0., 1., _no_magnitude(lambda image: image), graded=False),
         Operation('HorizontalFlip', 0., 1., _no_magnitude(dm_pix.flip_left_right), graded=False,
-                  source=_horizontal_flip_source),
-        Operation('SamplePairing', 0., 0.4, _sample_pairing,
-                  pairs=True),  # weight of the second image
-        Operation('Rotate90', 0., 1., _no_magnitude(rotate90), graded=False,
-                  source=_rotate90_source),
+                  source=geometry.horizontal_flip_source),
+        # weight of the second image
+        Operation('SamplePairing', 0., 0.4, _sample_pairing, pairs=True),
+        Operation('Rotate90', 0., 1., _no_magnitude(geometry.rotate90), graded=False,
+                  source=geometry.rotate90_source),
         Operation('VerticalFlip', 0., 1., _no_magnitude(dm_pix.flip_up_down), graded=False,
-                  source=_vertical_flip_source),
+                  source=geometry.vertical_flip_source),
         Operation('Blur', 0., 1., _no_magnitude(blur), graded=False),
         Operation('Smooth', 0., 1., _no_magnitude(smooth), graded=False),
     )

@@ -25,102 +25,9 @@ import numpy as np
 from daas_jax.arrays import beside, floating, wide as _wide
 from daas_jax.config.key import Key, one_of
 from daas_jax.nets import devices
+from daas_jax.nets.depthwise import depthwise, depthwise_plain, depthwise_xla, dilate, pad, views
 
 BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
-
-
-def _pad(x, p, value=0.0):
-  return jnp.pad(x, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=value)
-
-
-def _taps(x, k, stride, dilation, value=0.0):
-  """The k * k shifted views of x padded by `value`: a list of [B, ceil(H/stride), ceil(W/stride),
-  C]."""
-  h, w = x.shape[1:3]
-  out_h, out_w = -(-h // stride), -(-w // stride)
-  x = _pad(x, dilation * (k // 2), value)
-  span_h, span_w = (out_h - 1) * stride + 1, (out_w - 1) * stride + 1
-  # `lax` here and below, and not x[...] and *: the same equations, which take a quarter of the time
-  # to trace.
-  view = lambda a, b: lax.slice(x, (0, a, b, 0), (len(x), a + span_h, b + span_w, x.shape[-1]),
-                                (1, stride, stride, 1))
-  return [view(a * dilation, b * dilation) for a in range(k) for b in range(k)]
-
-
-def _dilate(g, stride, h, w):
-  """Puts g [B, ceil(h/stride), ...] back on the h x w grid it was taken from, zeros in between."""
-  if stride == 1:
-    return g
-  fill_h, fill_w = h - ((g.shape[1] - 1) * stride + 1), w - ((g.shape[2] - 1) * stride + 1)
-  zero = jnp.zeros((), g.dtype)
-  return lax.pad(g, zero, ((0, 0, 0), (0, fill_h, stride - 1), (0, fill_w, stride - 1), (0, 0, 0)))
-
-
-# Depthwise convolution: a sum over shifted views. `lax.conv_general_dilated` with feature groups is
-# 20 to 150 times slower on CPU.
-
-
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def depthwise_plain(x, w, stride=1, dilation=1):
-  """Depthwise convolution, zero padding dilation * (k // 2).
-
-  Args:
-    x: [B, H, W, C].
-    w: [k, k, C], k odd.
-    stride: 1 or 2.
-    dilation: 1 or 2.
-
-  Returns:
-    [B, ceil(H / stride), ceil(W / stride), C].
-  """
-  k = w.shape[0]
-  taps, flat = _taps(x, k, stride, dilation), w.reshape(k * k, -1)
-  spread = lambda i: lax.broadcast_in_dim(lax.index_in_dim(flat, i, keepdims=False), taps[0].shape,
-                                          (3,))
-  return functools.reduce(lax.add, [lax.mul(tap, spread(i)) for i, tap in enumerate(taps)])
-
-
-def depthwise_xla(x, w, stride=1, dilation=1):
-  """`depthwise_plain` as the one grouped convolution that it is; its multiply-adds can be read off
-  it."""
-  p = dilation * (w.shape[0] // 2)
-  return lax.conv_general_dilated(
-      x, w[:, :, None], (stride, stride), ((p, p), (p, p)), rhs_dilation=(dilation,) * 2,
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'), feature_group_count=x.shape[-1])
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def depthwise(x, w, stride=1, dilation=1):
-  """`depthwise_plain` with a backward pass of two fused loops, one for x and one for w."""
-  return depthwise_plain(x, w, stride, dilation)
-
-
-def _depthwise_fwd(x, w, stride, dilation):
-  return depthwise_plain(x, w, stride, dilation), (x, w)
-
-
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _depthwise_weight_gradient(x, g, k, stride, dilation):
-  """sum over [B, H, W] of each shifted view of x times g: [k, k, C].
-
-  One reduction with k * k operands: XLA fuses the shifts and products into a single loop that keeps
-  all the sums, where k * k reductions write every view to memory first (2 to 4 times slower on
-  CPU). The batch is summed last, which keeps the running sums short and lets XLA share the images
-  among cores.
-  """
-  products = tuple(_wide(lax.mul(t, g)) for t in _taps(x, k, stride, dilation))
-  zeros = (jnp.zeros((), products[0].dtype),) * len(products)
-  sums = lax.reduce(products, zeros, lambda a, b: tuple(map(lax.add, a, b)), (1, 2))
-  return jnp.sum(jnp.stack(sums), 1).reshape(k, k, -1).astype(g.dtype)
-
-
-def _depthwise_bwd(stride, dilation, residuals, g):
-  x, w = residuals
-  dx = depthwise_plain(_dilate(g, stride, *x.shape[1:3]), w[::-1, ::-1], 1, dilation)
-  return dx, _depthwise_weight_gradient(x, g, w.shape[0], stride, dilation)
-
-
-depthwise.defvjp(_depthwise_fwd, _depthwise_bwd)
 
 
 # Pooling, 3 x 3, padding 1, as in DARTS (average: the padding is not counted).
@@ -129,7 +36,7 @@ depthwise.defvjp(_depthwise_fwd, _depthwise_bwd)
 @functools.partial(jax.jit, static_argnums=1)
 def max_pool_plain(x, stride=1):
   """3 x 3 maximum, padding 1: [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), C]."""
-  return functools.reduce(lax.max, _taps(x, 3, stride, 1, -jnp.inf))
+  return functools.reduce(lax.max, views(x, 3, stride, 1, -jnp.inf))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -140,7 +47,7 @@ def max_pool(x, stride=1):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _max_pool_bwd(stride, x, g):
-  taps = _taps(x, 3, stride, 1, -jnp.inf)
+  taps = views(x, 3, stride, 1, -jnp.inf)
   best, where = taps[0], jnp.zeros(g.shape, jnp.int8)
   for i, t in enumerate(taps[1:], 1):
     where = jnp.where(t > best, jnp.int8(i), where)
@@ -148,8 +55,8 @@ def _max_pool_bwd(stride, x, g):
   h, w = x.shape[1:3]
   # The window whose tap i lies on a pixel is the one that tap 8 - i of the pixel's own window
   # points at.
-  g_taps = _taps(_dilate(g, stride, h, w), 3, 1, 1)
-  at_taps = _taps(_dilate(where, stride, h, w), 3, 1, 1, -1)
+  g_taps = views(dilate(g, stride, h, w), 3, 1, 1)
+  at_taps = views(dilate(where, stride, h, w), 3, 1, 1, -1)
   return (functools.reduce(jnp.add,
                            [jnp.where(at_taps[8 - i] == i, g_taps[8 - i], 0) for i in range(9)]),)
 
@@ -160,12 +67,12 @@ max_pool.defvjp(lambda x, stride: (max_pool_plain(x, stride), x), _max_pool_bwd)
 def _window_counts(h, w, stride, dtype):
   """Pixels of each 3 x 3 window that lie inside the image: [1, ceil(h/stride), ceil(w/stride),
   1]."""
-  return functools.reduce(lax.add, _taps(jnp.ones((1, h, w, 1), dtype), 3, stride, 1))
+  return functools.reduce(lax.add, views(jnp.ones((1, h, w, 1), dtype), 3, stride, 1))
 
 
 def avg_pool_plain(x, stride=1):
   """3 x 3 mean over the pixels inside the image, padding 1."""
-  return functools.reduce(lax.add, _taps(x, 3, stride, 1)) / _window_counts(
+  return functools.reduce(lax.add, views(x, 3, stride, 1)) / _window_counts(
       *x.shape[1:3], stride, x.dtype)
 
 
@@ -177,8 +84,8 @@ def avg_pool(x, stride=1):
 
 def _avg_pool_bwd(stride, shape_of, g):
   h, w = shape_of.shape[1:3]
-  g = _dilate(g / _window_counts(h, w, stride, g.dtype), stride, h, w)
-  return (functools.reduce(lax.add, _taps(g, 3, 1, 1)),)
+  g = dilate(g / _window_counts(h, w, stride, g.dtype), stride, h, w)
+  return (functools.reduce(lax.add, views(g, 3, 1, 1)),)
 
 
 # x itself is not needed, only its shape; XLA drops the unused values.
@@ -276,7 +183,7 @@ def conv3x3(x, w, stride=1, pointwise=pointwise_plain):
   Raises:
     TypeError: if x is not floating (XLA's convolutions refuse it themselves).
   """
-  return pointwise(jnp.concatenate(_taps(floating(x), 3, stride, 1), -1), w.reshape(
+  return pointwise(jnp.concatenate(views(floating(x), 3, stride, 1), -1), w.reshape(
       -1, w.shape[-1]))
 
 
@@ -321,7 +228,7 @@ def _conv_weight_gradient(x, g):
   slower at 16 x 16 to 32 x 32.)
   """
   width, c, d = x.shape[2], x.shape[-1], g.shape[-1]
-  rows = jnp.concatenate([_pad(x, 1)[:, :, b : b + width] for b in range(3)], -1)
+  rows = jnp.concatenate([pad(x, 1)[:, :, b : b + width] for b in range(3)], -1)
   columns = jnp.concatenate([jnp.pad(g, ((0, 0), (a, 2 - a), (0, 0), (0, 0))) for a in range(3)],
                             -1)
   product = rows.reshape(-1, 3 * c).T @ columns.reshape(-1, 3 * d)

@@ -25,7 +25,7 @@ from daas_jax.augment.ops import OPS
 from daas_jax.data import select
 from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype
-from daas_jax.nets.shuffle import blocks, supernet as shuffle
+from daas_jax.nets.shuffle import blocks, layers
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import found, relaxed, schedule, table as files, total, transformations
 from daas_jax.report import figures, runs as report_runs, sections, sheet
@@ -273,7 +273,7 @@ GOOD_TEXTS = {}
 def place(tmp_path_factory):
   """Returns kind -> folder in which a file of that kind has what it needs beside it, everything good."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setitem(shuffle.SIZES, 'tiny', shuffle.Size((4, 1), ((2, 8, 2),), 6))
+    patch.setitem(layers.SIZES, 'tiny', layers.Size((4, 1), ((2, 8, 2),), 6))
     patch.setattr(figures, 'png', lambda size, plot: b'')  # what is drawn is of tests/report/test_reports.py
     patch.setattr(sheet, 'draw', lambda table, images: b'')
     patch.setattr(select, 'from_config', lambda config: types.SimpleNamespace(

@@ -14,7 +14,7 @@ from daas_jax import config as config_lib
 from daas_jax.data.sources import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.methods import export
-from daas_jax.nets.shuffle import supernet as shuffle
+from daas_jax.nets.shuffle import layers, supernet as shuffle
 from daas_jax.types import Batch
 
 MEAN, STD = (0.4,), (0.3,)
@@ -22,9 +22,9 @@ MEAN, STD = (0.4,), (0.3,)
 
 @pytest.fixture(autouse=True, scope='module')
 def tiny():
-  shuffle.SIZES['tiny'] = shuffle.Size((4, 1), ((2, 8, 2),), 6)
+  layers.SIZES['tiny'] = layers.Size((4, 1), ((2, 8, 2),), 6)
   yield
-  del shuffle.SIZES['tiny']
+  del layers.SIZES['tiny']
 
 
 @pytest.fixture(scope='module')
@@ -51,7 +51,7 @@ def test_what_was_saved_comes_back(searched):
   folder, theta, path, data, text = searched
   apply, params, names = daas_jax.load(str(folder))
   assert names == data.class_names
-  own = shuffle.path_parameters(theta, [shuffle.CHOICES[i] for i in path])
+  own = shuffle.path_parameters(theta, [layers.CHOICES[i] for i in path])
   jax.tree.map(np.testing.assert_array_equal, params['params'], own)
   results = json.loads((folder / 'results.json').read_text())
   right = np.mean(np.argmax(jax.jit(apply)(params, data.test_images), -1) == data.test_labels)

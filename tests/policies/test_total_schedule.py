@@ -11,7 +11,7 @@ import pytest
 
 import daas_jax
 from daas_jax.errors import BadInput
-from daas_jax.policies import contract, found, table as policy_table, total
+from daas_jax.policies import contract, found, total
 from daas_jax.policies.candidates import Candidate, Space
 from daas_jax.policies.total import Schedule
 

@@ -53,6 +53,7 @@ def make(name: str, num_classes: int, depth: int = 0, width: int = 0, kernels: s
   Raises:
     BadInput: a depth or width that the network cannot have.
   """
+  registry.networks()  # each has registered itself
   row = FIXED[name]
   depth, width = depth or row.depth, width or row.width
   if depth <= row.base or (depth - row.base) % row.step:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
-from daas_jax.nets.shuffle import supernet as shuffle
+from daas_jax.nets.shuffle import layers
 
 FORMAT = 'daas_jax.blocks'
 VERSION = 1
@@ -17,7 +17,7 @@ _REMEDY = 'give the blocks.json that a search of the ShuffleNetV2 space wrote'
 
 
 class Blocks(NamedTuple):
-  """A path: a key of `shuffle.SIZES`, and the name of the choice of each of its blocks."""
+  """A path: a key of `layers.SIZES`, and the name of the choice of each of its blocks."""
   size: str
   choices: tuple
 
@@ -52,14 +52,14 @@ def from_json(content, source='blocks'):
   if type(content.get('version')) is not int or content['version'] != VERSION:  # True is 1
     fail(f'its version is {reprlib.repr(content.get("version"))}, and this program reads {VERSION}')
   size, choices = content.get('size'), content.get('choices')
-  if not isinstance(size, str) or size not in shuffle.SIZES:
-    fail(f'its size is {reprlib.repr(size)}, not one of {", ".join(shuffle.SIZES)}')
-  n = shuffle.SIZES[size].blocks
+  if not isinstance(size, str) or size not in layers.SIZES:
+    fail(f'its size is {reprlib.repr(size)}, not one of {", ".join(layers.SIZES)}')
+  n = layers.SIZES[size].blocks
   if not isinstance(choices, list) or len(choices) != n:
     fail(f'"choices" is not a list of the {n} blocks of size {size!r}')
   for i, name in enumerate(choices):
-    if not isinstance(name, str) or name not in shuffle.CHOICES:
-      fail(f'block {i} is {reprlib.repr(name)}, not one of {", ".join(shuffle.CHOICES)}')
+    if not isinstance(name, str) or name not in layers.CHOICES:
+      fail(f'block {i} is {reprlib.repr(name)}, not one of {", ".join(layers.CHOICES)}')
   return Blocks(size, tuple(choices))
 
 
@@ -81,7 +81,7 @@ def load(path):
 def describe(blocks):
   """The choices stage by stage, as lines of aligned text."""
   lines, at = [], 0
-  for i, (n, channels, _) in enumerate(shuffle.SIZES[blocks.size].stages):
+  for i, (n, channels, _) in enumerate(layers.SIZES[blocks.size].stages):
     lines.append(f'stage {i + 1}, {channels:3} channels: '
                  + ' '.join(f'{c:8}' for c in blocks.choices[at:at + n]))
     at += n

@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from daas_jax.nets.shuffle import supernet as shuffle
+from daas_jax.nets.shuffle import layers
 
 
 class Costs(NamedTuple):
   """What a path costs: the sum of its choices' entries and what every path has.
 
   Attributes:
-    choices: int64 [blocks, 4], columns as `shuffle.CHOICES`.
+    choices: int64 [blocks, 4], columns as `layers.CHOICES`.
     rest: int, of stem, last convolution and classifier.
   """
   choices: np.ndarray
   rest: int
 
   def of(self, path):
-    """Cost of a path, positions int [blocks] in `shuffle.CHOICES`: int."""
+    """Cost of a path, positions int [blocks] in `layers.CHOICES`: int."""
     return int(self.choices[np.arange(len(self.choices)), np.asarray(path)].sum()) + self.rest
 
 
@@ -42,28 +42,28 @@ def multiply_adds(size, image_shape, num_classes):
   """`Costs` in multiply-adds of one image (what the papers call FLOPs).
 
   Args:
-    size: a key of `shuffle.SIZES`.
+    size: a key of `layers.SIZES`.
     image_shape: (H, W, C).
     num_classes: of the classifier.
   """
-  size, (height, width, channels) = shuffle.SIZES[size], image_shape
-  rest, height, width = _multiply_adds(shuffle.stem(size, channels), height, width)
+  size, (height, width, channels) = layers.SIZES[size], image_shape
+  rest, height, width = _multiply_adds(layers.stem(size, channels), height, width)
   rows = []
-  for block in shuffle.blocks(size):
-    row = [[_multiply_adds(branch, height, width)[0] for branch in shuffle.branches(block, name)]
-           for name in shuffle.CHOICES]
+  for block in layers.blocks(size):
+    row = [[_multiply_adds(branch, height, width)[0] for branch in layers.branches(block, name)]
+           for name in layers.CHOICES]
     rows.append([sum(parts) for parts in row])
     height, width = _halved(height, block.stride), _halved(width, block.stride)
-  rest += _multiply_adds(shuffle.last(size), height, width)[0] + size.last * num_classes
+  rest += _multiply_adds(layers.last(size), height, width)[0] + size.last * num_classes
   return Costs(np.array(rows, np.int64), rest)
 
 
 def parameters(size, channels, num_classes):
   """`Costs` in parameters: kernels, scales and offsets; arguments as of `multiply_adds`, channels
   of the images."""
-  size = shuffle.SIZES[size]
-  rows = [[shuffle.n_weights(sum(shuffle.branches(block, name), ())) for name in shuffle.CHOICES]
-          for block in shuffle.blocks(size)]
-  rest = shuffle.n_weights(shuffle.stem(size, channels)
-                           + shuffle.last(size)) + size.last * num_classes
+  size = layers.SIZES[size]
+  rows = [[layers.n_weights(sum(layers.branches(block, name), ())) for name in layers.CHOICES]
+          for block in layers.blocks(size)]
+  rest = layers.n_weights(layers.stem(size, channels)
+                           + layers.last(size)) + size.last * num_classes
   return Costs(np.array(rows, np.int64), rest)

@@ -15,7 +15,7 @@ from daas_jax.estimators import dsnas
 from daas_jax.files import found as found_files, metrics as metrics_lib
 from daas_jax.nets import kernels as k, registry
 from daas_jax.nets.cells.architecture import entropies
-from daas_jax.nets.shuffle import blocks as blocks_lib, costs as costs_lib, supernet
+from daas_jax.nets.shuffle import blocks as blocks_lib, costs as costs_lib, layers, supernet
 
 
 class Paths(NamedTuple):
@@ -92,7 +92,7 @@ def architectures(config: Any, data: Any, sampling: str, genotype: Any = None) -
 def path(arch: Any, config: Any) -> blocks_lib.Blocks:
   """The `Blocks` of a search, as of the end of its search phase."""
   return blocks_lib.Blocks(config.network.size,
-                           tuple(supernet.CHOICES[i] for i in np.asarray(arch['path'])))
+                           tuple(layers.CHOICES[i] for i in np.asarray(arch['path'])))
 
 
 def measures(arch: Any, config: Any) -> dict[str, float]:
@@ -106,7 +106,7 @@ def record(arch: Any, config: Any) -> dict[str, Any]:
   del config
   alpha = np.asarray(arch['alpha'])[:, None]
   return {'cells': [supernet.block_name(i) for i in range(len(alpha))], 'edges': [[0, 1]],
-          'operations': list(supernet.CHOICES), 'alpha': metrics_lib.plain(alpha)}
+          'operations': list(layers.CHOICES), 'alpha': metrics_lib.plain(alpha)}
 
 
 def write(workdir: str, arch: Any, config: Any) -> list[str]:
@@ -131,7 +131,7 @@ def find(asked: str, search: str | None) -> blocks_lib.Blocks:
 # --- as a row of the table ------------------------------------------------------------------------
 
 KEYS = k.KEYS | {
-    'network.size': Key('cifar', one_of(*supernet.SIZES), 'stages and widths of the supernet'),
+    'network.size': Key('cifar', one_of(*layers.SIZES), 'stages and widths of the supernet'),
     'arch.freeze_margin': Key(
         0.3, between(0, 1), 'difference of the two likeliest choices from which on a block is '
         'decided (DSNAS code); 0: never'),

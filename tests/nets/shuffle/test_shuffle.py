@@ -8,17 +8,17 @@ import pytest
 
 from daas_jax.errors import BadInput
 from daas_jax.nets import count, kernels as k
-from daas_jax.nets.shuffle import blocks as blocks_lib, costs as shuffle_count, supernet as shuffle
+from daas_jax.nets.shuffle import blocks as blocks_lib, costs as shuffle_count, layers, supernet as shuffle
 
-TINY = shuffle.Size((4, 1), ((2, 8, 2),), 6)  # two blocks
-N = len(shuffle.CHOICES)
+TINY = layers.Size((4, 1), ((2, 8, 2),), 6)  # two blocks
+N = len(layers.CHOICES)
 
 
 @pytest.fixture(autouse=True, scope='module')
 def tiny():
-  shuffle.SIZES['tiny'] = TINY
+  layers.SIZES['tiny'] = TINY
   yield
-  del shuffle.SIZES['tiny']
+  del layers.SIZES['tiny']
 
 
 @pytest.fixture(scope='module')
@@ -76,7 +76,7 @@ def _main(read, x, choice, mid, out, stride):
 
 def _reference(theta, images, path, gate=(1.0, 1.0)):
   """The tiny network on a path."""
-  names = [shuffle.CHOICES[i] for i in path]
+  names = [layers.CHOICES[i] for i in path]
   read = _Reader(theta['stem'])
   x = jax.nn.relu(_bn(_conv(images, read.take(3, 3, 1, 4), 1, 1), read.take(4), read.take(4)))
   read = _Reader(theta['block00'][names[0]])
@@ -128,7 +128,7 @@ def test_a_gate_on_the_whole_block_would_have_no_derivative_before_a_stage_ends(
 def test_a_path_as_a_network_is_the_supernet_on_that_path(supernet):
   net, theta, images = supernet
   path = (3, 2)
-  names = tuple(shuffle.CHOICES[i] for i in path)
+  names = tuple(layers.CHOICES[i] for i in path)
   alone = shuffle.ShuffleNet(names, 3, 'tiny')
   params = shuffle.path_parameters(theta, names)
   fresh = jax.eval_shape(lambda: alone.init(jax.random.key(0), images, False))
@@ -167,23 +167,23 @@ def test_costs_on_imagenet_are_the_published_ones():
 
 @pytest.mark.parametrize('size, shape', [('tiny', (8, 8, 1)), ('small', (28, 28, 1)), ('cifar', (32, 32, 3))])
 def test_costs_are_those_of_the_program_and_of_the_arrays(size, shape):
-  n = shuffle.SIZES[size].blocks
+  n = layers.SIZES[size].blocks
   for path in (np.arange(n) % N, (np.arange(n) * 3 + 3) % N):
-    net = shuffle.ShuffleNet(tuple(shuffle.CHOICES[i] for i in path), 7, size)
+    net = shuffle.ShuffleNet(tuple(layers.CHOICES[i] for i in path), 7, size)
     assert shuffle_count.multiply_adds(size, shape, 7).of(path) == count.multiply_adds(net, shape)
     params = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))['params']
     assert shuffle_count.parameters(size, shape[-1], 7).of(path) == sum(x.size for x in jax.tree.leaves(params))
 
 
 def test_the_space_is_the_papers():
-  assert shuffle.SIZES['imagenet'].blocks == shuffle.SIZES['cifar'].blocks == 20 and N == 4
-  firsts = [b for b in shuffle.blocks(shuffle.SIZES['imagenet']) if b.first]
+  assert layers.SIZES['imagenet'].blocks == layers.SIZES['cifar'].blocks == 20 and N == 4
+  firsts = [b for b in layers.blocks(layers.SIZES['imagenet']) if b.first]
   assert [(b.c_out, b.stride) for b in firsts] == [(64, 2), (160, 2), (320, 2), (640, 2)]
 
 
 def test_initial_weights_have_the_spread_of_he():
-  layers = (shuffle.Layer('pointwise', 1, 200, 50), shuffle.Layer('depthwise', 5, 400, 400))
-  (pw, one, zero), (dw, _, _) = shuffle.split(shuffle.draw(jax.random.key(0), layers), layers)
+  two = (layers.Layer('pointwise', 1, 200, 50), layers.Layer('depthwise', 5, 400, 400))
+  (pw, one, zero), (dw, _, _) = layers.split(layers.draw(jax.random.key(0), two), two)
   assert abs(pw.std() - np.sqrt(2 / 50)) < 0.01 and abs(dw.std() - np.sqrt(2 / 25)) < 0.01
   assert np.all(one == 1) and np.all(zero == 0) and k.BN_EPSILON == 1e-5
 
