@@ -88,6 +88,11 @@ def _moving_average(memory, s):
   return jnp.full_like(s, memory.average)
 
 
+def _add_expectation(point, memory, gradient):
+  expected = lambda gamma: categorical.expected_features(gamma, memory.w, point.space)
+  return control.add_expectation(gradient, expected, point.gamma, point.xi)
+
+
 def _additive(baseline):
   """Outcome scores of what the learned model leaves over, and the exact gradient of the model's expectation."""
   def combine(point, memory, draw, key):
@@ -95,8 +100,7 @@ def _additive(baseline):
     phi = jax.vmap(lambda policy: categorical.features(policy, point.space))(_pick(point, draw['index']))
     left = draw['s'] - phi @ memory.w
     gradient = _eq_13(point, draw['index'], left, baseline(memory, left), categorical.outcome_log_prob)
-    return control.add_expectation(gradient, lambda gamma: categorical.expected_features(gamma, memory.w, point.space), point.gamma,
-                                   point.xi)
+    return _add_expectation(point, memory, gradient)
   return combine
 
 
@@ -128,8 +132,7 @@ def _dada_code(point, memory, draw, key):
 def _past_additive(point, memory, draw, key):
   del draw, key
   zero = jax.tree.map(jnp.zeros_like, point.gamma)
-  return control.add_expectation(zero, lambda gamma: categorical.expected_features(gamma, memory.w, point.space), point.gamma,
-                                 point.xi)
+  return _add_expectation(point, memory, zero)
 
 
 def _past_eq_13(point, memory, draw, key):
@@ -166,8 +169,10 @@ TABLE = {
                            'DADA\'s code: one sample, same step, no xi'),
     'per_image': Estimator('per_image', _with(_step_mean, categorical.outcome_log_prob), lambda n: Cost(2, tangents=1),
                            'a policy an image, all alignments by one forward-mode pass'),
-    'outcome': Estimator('same', _with(_none, categorical.outcome_log_prob), _SAME, 'Eq. 13, what was not applied summed out'),
-    'outcome_systematic': Estimator('systematic', _with(_none, categorical.outcome_log_prob), _SAME, 'and policies drawn apart'),
+    'outcome': Estimator('same', _with(_none, categorical.outcome_log_prob), _SAME,
+                         'Eq. 13, what was not applied summed out'),
+    'outcome_systematic': Estimator('systematic', _with(_none, categorical.outcome_log_prob), _SAME,
+                                    'and policies drawn apart'),
     'additive_loo': Estimator('same', _additive(_leave_one_out), _SAME,
                               'outcome scores, learned control variate, leave-one-out'),
     'additive': Estimator('same', _additive(_step_mean), _SAME,

@@ -4,7 +4,6 @@ with its figures inside, and the figures as PNG files. It reads the workdirs and
 import os
 import sys
 
-
 from daas_jax.config import arguments
 from daas_jax.files import atomic, storage
 from daas_jax.errors import BadInput
@@ -22,7 +21,7 @@ def _parser():
 
 
 def _modules():
-  """(runs, sections) of `daas_jax.reports`, which need the extra."""
+  """(runs, sections) of `daas_jax.report`, which need the extra."""
   try:
     from daas_jax.report import runs, sections  # pylint: disable=g-import-not-at-top (matplotlib is optional)
   except ModuleNotFoundError as error:

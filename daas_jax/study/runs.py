@@ -86,11 +86,11 @@ def result(run, root):
 
 
 def _search_result(folder, config):
-  row = registry.methods().get(config.get('method'))
-  if row and row.policy != 'given':
+  if 'policy.name' not in config:  # a method may be unknown here: the key is of those that are given a policy
     found.load(os.path.join(folder, 'policy.json'))
   space = nets.networks()[config['network.name']].space if config.get('network.name') in nets.networks() else None
-  if row and space and row.sampling != 'uniform':
+  row = registry.methods().get(config.get('method'))
+  if space and not (row and row.sampling == 'uniform'):
     space.load(os.path.join(folder, space.file))
   return {}
 

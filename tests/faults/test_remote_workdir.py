@@ -21,17 +21,17 @@ import pytest
 import test_study
 
 import daas_jax
+from daas_jax.errors import BadInput, Terminated
 from daas_jax.files import metrics, remote, storage
-from daas_jax.report import command as report
+from daas_jax.methods import export
+from daas_jax.nets import kernels, registry as nets
+from daas_jax.nets.cells import genotype, space
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+from daas_jax.report import command as report, figures, sheet
 from daas_jax.runtime import cli, workdir
-from daas_jax.search import command as search, results
-from daas_jax.search.command import export as ready
+from daas_jax.search import command as search
 from daas_jax.study import command as study
 from daas_jax.train import command as train
-from daas_jax.errors import BadInput, Terminated
-from daas_jax.nets.cells import genotype
-from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
-from daas_jax.report import figures, sheet
 
 SEARCH = '''
 from daas_jax.config import search_config
@@ -341,7 +341,7 @@ def test_what_reads_a_workdir_reads_one_in_a_store(straight, tmp_path, monkeypat
   assert _plain((straight / 'metrics.jsonl').read_text()) == [
       {k: v for k, v in row.items() if k != 'images_per_second'} for row in metrics.read(f'{url}/metrics.jsonl')]
   with pytest.raises(BadInput, match='holds no architecture'):
-    results.genotype_at(url, 1)
+    space.at_epoch(url, 1)
   with pytest.raises(BadInput, match='store://b/none/network.json cannot be read'):
     daas_jax.load('store://b/none')
   monkeypatch.setattr(figures, 'png', lambda size, plot: b'')
@@ -372,11 +372,11 @@ def test_a_url_without_a_bucket_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_ready_network_in_a_store(tmp_path):
-  net = ready.network({'name': 'wrn_40_2', 'depth': 10, 'width': 1}, 2)
+  net = nets.networks()['wrn_40_2'].export.build({'depth': 10, 'width': 1}, 2, kernels.choose())
   variables = jax.jit(lambda key: net.init(key, np.zeros((1, 8, 8, 1), np.float32), False))(jax.random.key(0))
-  ready._save(str(tmp_path), {'format': ready.FORMAT, 'version': 1, 'class_names': ['a', 'b'], 'mean': [0.5],
-                              'network': {'name': 'wrn_40_2', 'depth': 10, 'width': 1}, 'image_shape': [8, 8, 1],
-                              'std': [0.5]}, jax.device_get(variables))
+  export._save(str(tmp_path), {'format': export.FORMAT, 'version': 1, 'class_names': ['a', 'b'], 'mean': [0.5],
+                               'network': {'name': 'wrn_40_2', 'depth': 10, 'width': 1}, 'image_shape': [8, 8, 1],
+                               'std': [0.5]}, jax.device_get(variables))
   _put('store://b/network', {p.name: p.read_bytes() for p in tmp_path.iterdir()})
   _, params, names = daas_jax.load('store://b/network')
   jax.tree.map(np.testing.assert_array_equal, params, dict(variables))

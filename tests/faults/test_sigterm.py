@@ -192,6 +192,7 @@ def test_help_names_the_status(capsys):
 
 DRIVER = '''
 import sys
+import conftest  # which finds test_study
 import test_study
 wait = "import os, signal, time\\nif not os.path.exists(SAVED):\\n  def end(*_):\\n    time.sleep(0.3)\\n" \\
     "    open(SAVED, 'w').close()\\n    os._exit(75)\\n  signal.signal(signal.SIGTERM, end)\\n" \\
@@ -207,7 +208,7 @@ sys.exit(test_study.study_command.main(sys.argv[1:]))
 def test_a_study_ends_with_its_runs_saved(tmp_path, fault, to):
   words = [sys.executable, '-c', DRIVER, f"--config={ROOT / 'configs/studies/default_vs_searched.py'}:smoke",
            f"--workdir={tmp_path / 'study'}"]
-  start = lambda: subprocess.Popen(words, cwd=ROOT / 'tests' / 'study', env=commands.environment(PYTHONPATH=str(ROOT)), text=True,
+  start = lambda: subprocess.Popen(words, cwd=ROOT / 'tests', env=commands.environment(PYTHONPATH=str(ROOT)), text=True,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
   with start() as one:
     try:
