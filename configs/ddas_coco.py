@@ -16,7 +16,8 @@ WITH = ('Posterize', 'Solarize', 'Color', 'Contrast', 'Brightness', 'Sharpness',
 
 def candidates():
   """All of them, the second row at the levels 0, 2, 10 and 14 of DDAS's code: 50."""
-  levels = [candidates_lib.Candidate(op, candidates_lib.strength_of(op, level)) for op in WITH for level in candidates_lib.LEVELS]
+  levels = [candidates_lib.Candidate(op, candidates_lib.strength_of(op, level))
+            for op in WITH for level in candidates_lib.LEVELS]
   return WITHOUT + tuple(map(str, levels))
 
 

@@ -92,6 +92,11 @@ def _moving_average(memory, s):
   return jnp.full_like(s, memory.average)
 
 
+def _add_expectation(point, memory, gradient):
+  expected = lambda gamma: categorical.expected_features(gamma, memory.w, point.space)
+  return control.add_expectation(gradient, expected, point.gamma, point.xi)
+
+
 def _additive(baseline):
   """Outcome scores of what the learned model leaves over, and the exact gradient of the model's
   expectation."""
@@ -102,9 +107,7 @@ def _additive(baseline):
     left = draw['s'] - phi @ memory.w
     gradient = _eq_13(point, draw['index'], left, baseline(memory, left),
                       categorical.outcome_log_prob)
-    return control.add_expectation(
-        gradient, lambda gamma: categorical.expected_features(gamma, memory.w, point.space),
-        point.gamma, point.xi)
+    return _add_expectation(point, memory, gradient)
   return combine
 
 
@@ -137,9 +140,7 @@ def _dada_code(point, memory, draw, key):
 def _past_additive(point, memory, draw, key):
   del draw, key
   zero = jax.tree.map(jnp.zeros_like, point.gamma)
-  return control.add_expectation(
-      zero, lambda gamma: categorical.expected_features(gamma, memory.w, point.space), point.gamma,
-      point.xi)
+  return _add_expectation(point, memory, zero)
 
 
 def _past_eq_13(point, memory, draw, key):

@@ -77,7 +77,7 @@ def check(flat: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
   Raises:
     BadInput: they do not go together.
   """
-  nets.check(flat, keys)
   data_keys.check(flat, nets.having('data.side'))
+  nets.check(flat, keys)
   optimizers.check(flat)
   registry.methods()[flat['method']].check(flat)

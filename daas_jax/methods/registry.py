@@ -109,7 +109,7 @@ def last_file(config: Mapping[str, Any]) -> str:
   if config.get('kind') == 'train':
     return 'results.json'
   row = METHODS.rows().get(str(config.get('method')))
-  return row.last if row else Row._field_defaults['last']
+  return row.last if row else 'genotype.json' if 'policy.name' in config else 'policy.json'
 
 
 def images_of(flat: Mapping[str, Any]) -> Any:
@@ -119,12 +119,11 @@ def images_of(flat: Mapping[str, Any]) -> Any:
     flat: {'group.key': value} of its config.json, which may be damaged, and of which a method may
       be unknown here.
   """
-  row, config = METHODS.rows().get(str(flat.get('method'))), ml_collections.ConfigDict()
+  row = METHODS.rows().get(str(flat.get('method')))
+  search = {name.removeprefix('search.'): value for name, value in flat.items()
+            if name.startswith('search.')}
   try:
-    for name, value in flat.items():
-      if name.startswith('search.') and name.count('.') == 1:
-        config.setdefault('search', ml_collections.ConfigDict())[name.partition('.')[2]] = value
-    return row.images(config) if row else None
+    return row.images(ml_collections.ConfigDict({'search': search})) if row else None
   except (AttributeError, KeyError, TypeError, ValueError):
     return None
 

@@ -26,7 +26,7 @@ def _parser():
 
 
 def _modules():
-  """(runs, sections) of `daas_jax.reports`, which need the extra."""
+  """(runs, sections) of `daas_jax.report`, which need the extra."""
   try:
     # pylint: disable=g-import-not-at-top (matplotlib is optional)
     from daas_jax.report import runs, sections

@@ -10,7 +10,7 @@ try:
 except ImportError:  # native Windows: what only reads needs no lock
   fcntl = None  # type: ignore[assignment]
 
-from daas_jax.config.schema import flatten
+from daas_jax.config.schema import flatten, KINDS
 from daas_jax.errors import BadInput, Terminated
 from daas_jax.files import atomic, remote, storage
 
@@ -219,7 +219,7 @@ def _other_keys(path, config_json):
     return []
   of = lambda config: [config.get(name)
                        for name in ('kind', 'method')] if isinstance(config, dict) else None
-  if not of(wanted) or of(found) != of(wanted) or not wanted.get('kind'):
+  if not of(wanted) or of(found) != of(wanted) or wanted.get('kind') not in KINDS:
     return []
   return sorted(flatten(found).keys() ^ flatten(wanted).keys())
 
@@ -239,10 +239,11 @@ def holds(path, config_json):
   if 'config.json' in found:
     if not _is_run_of(os.path.join(path, 'config.json'), config_json):
       other = _other_keys(os.path.join(path, 'config.json'), config_json)
-      raise BadInput(f'the workdir {path} holds a run of another config ' + (
-          f'with other keys than this daas_jax has ({reprlib.repr(other[0])} for one), so another '
-          'version wrote it: finish it with that one, or choose another --workdir' if other else
-          '(see its config.json): choose another --workdir, or give the same config to resume it'))
+      raise BadInput(f'the workdir {path} holds a run of another config' + (
+          f', whose keys are not those of this daas_jax ({reprlib.repr(other[0])} for one), so '
+          'another version wrote it: finish it with that one, or choose another --workdir'
+          if other else
+          ' (see its config.json): choose another --workdir, or give the same config to resume it'))
     return True
   foreign = [name for name in _RUN if name in found]
   if foreign:

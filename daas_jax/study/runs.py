@@ -93,12 +93,13 @@ def result(run, root):
 
 
 def _search_result(folder, config):
-  row = registry.methods().get(config.get('method'))
-  if row and row.policy != 'given':
+  # A method may be unknown here; this key is of those that are given a policy.
+  if 'policy.name' not in config:
     found.load(os.path.join(folder, 'policy.json'))
-  space = nets.networks()[config['network.name']].space if config.get(
-      'network.name') in nets.networks() else None
-  if row and space and row.sampling != 'uniform':
+  networks, row = nets.networks(), registry.methods().get(config.get('method'))
+  name = config.get('network.name')
+  space = networks[name].space if name in networks else None
+  if space and not (row and row.sampling == 'uniform'):
     space.load(os.path.join(folder, space.file))
   return {}
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 import pytest
 
-from daas_jax.augment import ops as ops_lib
+from daas_jax.augment import geometry, ops as ops_lib
 from daas_jax.augment.ops import DAAS_OPS, magnitude, OPS
 
 HEIGHT, WIDTH = 24, 32
@@ -49,13 +49,13 @@ TRUNCATES = "Pillow's bilinear filter and blends truncate to whole levels, less 
 ROUNDS = "Pillow's filters round to whole levels"
 EXACT = 'a table over 256 levels, or pixels moved as they are'
 REFERENCE = {
-    'ShearX': Row(lambda i, v, _: _affine(i, 1, v, 0, 0, 1, 0), 1, TRUNCATES, ops_lib.shear_x),
-    'ShearY': Row(lambda i, v, _: _affine(i, 1, 0, 0, v, 1, 0), 1, TRUNCATES, ops_lib.shear_y),
+    'ShearX': Row(lambda i, v, _: _affine(i, 1, v, 0, 0, 1, 0), 1, TRUNCATES, geometry.shear_x),
+    'ShearY': Row(lambda i, v, _: _affine(i, 1, 0, 0, v, 1, 0), 1, TRUNCATES, geometry.shear_y),
     'TranslateX': Row(lambda i, v, _: _affine(i, 1, 0, v * WIDTH, 0, 1, 0), 1, TRUNCATES,
-                      ops_lib.translate_x),
+                      geometry.translate_x),
     'TranslateY': Row(lambda i, v, _: _affine(i, 1, 0, 0, 0, 1, v * HEIGHT), 1, TRUNCATES,
-                      ops_lib.translate_y),
-    'Rotate': Row(lambda i, v, _: i.rotate(v, Image.Resampling.BILINEAR), 1, TRUNCATES, ops_lib.rotate),
+                      geometry.translate_y),
+    'Rotate': Row(lambda i, v, _: i.rotate(v, Image.Resampling.BILINEAR), 1, TRUNCATES, geometry.rotate),
     'AutoContrast': Row(lambda i, v, _: ImageOps.autocontrast(i), 1,
                         '0.4 % of the entries of its tables are whole numbers that fall short in double'),
     'Invert': Row(lambda i, v, _: ImageOps.invert(i), 0, EXACT),
@@ -329,7 +329,7 @@ def test_half_precision_has_the_places_and_levels_of_float32(half, name):
 @pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
 def test_no_turn_no_shear_and_no_shift_change_no_pixel_in_half_precision(dtype):
   image = jax.random.uniform(jax.random.key(0), (2, 2300, 1)).astype(dtype)
-  for fn in (ops_lib.rotate, ops_lib.shear_x, ops_lib.translate_x):
+  for fn in (geometry.rotate, ops_lib.shear_x, ops_lib.translate_x):
     np.testing.assert_array_equal(jax.jit(fn)(image, jnp.zeros((), dtype)), image)
 
 

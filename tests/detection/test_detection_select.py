@@ -5,10 +5,11 @@ import pytest
 
 from conftest import ROOT
 from daas_jax import config as config_lib
-from daas_jax.runtime import cli
-from daas_jax.search import command as search
 from daas_jax.detection import select
 from daas_jax.errors import BadInput
+from daas_jax.runtime import cli
+from daas_jax.search import command as search
+from daas_jax.train import command as train
 
 FILE = f'--config={ROOT / "configs" / "ddas_detection.py"}:smoke'
 
@@ -63,7 +64,7 @@ def test_data_that_cannot_be(changes, words):
      "'network.depth' must be one of 10, 14, 18, 26, 34, 50, 101 for retinanet, or 0 for 50, not 20"),
     ('configs/daas_small.py', ['network.name=retinanet'], "method 'daas' does not search policies for"),
     ('configs/joint_faa_quickstart.py', ['network.name=anchor_free'], 'must be one of supernet'),
-    ('configs/faster_aa_cifar10.py', ['network.name=retinanet'], 'must be one of small_cnn'),
+    ('configs/faster_aa_cifar10.py', ['network.name=retinanet'], 'must be one of wrn_40_2'),
     ('configs/daas_small.py', ['data.name=scenes:embedded'], 'images to find objects in')])
 def test_the_command_says_it_in_one_line(file, words, message, tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(ROOT)
@@ -76,7 +77,6 @@ def test_the_command_says_it_in_one_line(file, words, message, tmp_path, monkeyp
 
 
 def test_a_training_refuses_both(tmp_path, monkeypatch, capsys):
-  from daas_jax.train import command as train
   monkeypatch.chdir(ROOT)
   for word, message in (('network.name=retinanet', 'must be one of derived'),
                         ('data.name=scenes:embedded', 'images to find objects in')):

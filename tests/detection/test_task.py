@@ -11,10 +11,10 @@ import pytest
 from daas_jax.data import batches
 from daas_jax.detection import networks, scenes as scenes_lib, sets, task
 from daas_jax.methods import ddas
-from daas_jax.policies import total
+from daas_jax.policies import candidates
 
 LAYOUT = scenes_lib.Layout(side=32, most=2, scale=(0.5, 0.6), noise=5)
-SPACE = total.Space(total.parse(('Rotate:0.9', 'VerticalFlip', 'Invert')))
+SPACE = candidates.Space(candidates.parse(('Rotate:0.9', 'VerticalFlip', 'Invert')))
 NET = networks.make('anchor_free', 10, 1, 16)
 N = 8
 
@@ -36,9 +36,9 @@ def _batch(data):
 def test_inputs_keep_boxes_on_objects(data, problem):
   """The nothing-applied input is the image or its mirror, and so are the boxes; a policy moves both."""
   inputs = _batch(data).train_images
-  policy = problem.sample_policy(jax.random.key(0), problem.init_gamma(jax.random.key(0)))
+  policy = problem.policies.sample(jax.random.key(0), problem.policies.init(jax.random.key(0)))
   train_input = jax.jit(problem.train_input)
-  plain = train_input(inputs, problem.identity(policy), jax.random.key(1))
+  plain = train_input(inputs, problem.policies.identity(policy), jax.random.key(1))
   flipped = 0
   clean = problem.val_input(inputs)
   for image, boxes, old_image, old_boxes in zip(plain['images'], plain['boxes'], clean['images'], clean['boxes']):

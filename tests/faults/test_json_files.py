@@ -18,16 +18,17 @@ import pytest
 from daas_jax import config as config_lib
 from daas_jax.files import storage
 from daas_jax.runtime import workdir
-from daas_jax.search import results
-from daas_jax.methods import export as ready
 from daas_jax.train import command as train
 from daas_jax.augment.ops import OPS
 from daas_jax.data import select
 from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype
 from daas_jax.nets.shuffle import blocks, layers
+from daas_jax.methods import export
+from daas_jax.nets import kernels, registry as nets
+from daas_jax.nets.cells import space as cells_space
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
-from daas_jax.policies import found, relaxed, schedule, table as files, total, transformations
+from daas_jax.policies import candidates, found, relaxed, table as files, total, transformations
 from daas_jax.report import figures, runs as report_runs, sections, sheet
 from daas_jax.study import runs as study_runs
 
@@ -60,8 +61,8 @@ def _relaxed():
 
 
 def _schedule():
-  space = total.Space((total.Candidate('Invert', 0.0), total.Candidate('Brightness', 1.4)), K=2)
-  return schedule.to_text(schedule.Schedule(space, np.array([0.2, 1]), np.array([[1, 0], [0.2, 0.8]])))
+  space = candidates.Space((candidates.Candidate('Invert', 0.0), candidates.Candidate('Brightness', 1.4)), K=2)
+  return total.to_text(total.Schedule(space, np.array([0.2, 1]), np.array([[1, 0], [0.2, 0.8]])))
 
 
 def _transformations():
@@ -82,7 +83,7 @@ def _history():
 
 
 def _network_json(spec):
-  return json.dumps({'format': ready.FORMAT, 'version': 1, 'network': spec, 'class_names': ['a', 'b'],
+  return json.dumps({'format': export.FORMAT, 'version': 1, 'network': spec, 'class_names': ['a', 'b'],
                      'image_shape': [8, 8, 1], 'mean': [0.4], 'std': [0.3]})
 
 
@@ -139,7 +140,7 @@ def _apply(augment):
 
 
 def _network(path):
-  apply, params, names = ready.load(os.path.dirname(path))
+  apply, params, names = export.load(os.path.dirname(path))
   side = storage.read_json(path)['image_shape']
   assert jax.eval_shape(apply, params, jnp.zeros((2, *side))).shape == (2, len(names))
 
@@ -160,7 +161,7 @@ def _results(path):
 def _history_of(path):
   folder = os.path.dirname(path)
   _report(folder)
-  got = genotype.to_text(results.genotype_at(folder, 1))
+  got = genotype.to_text(cells_space.at_epoch(folder, 1))
   assert genotype.to_text(genotype.from_json(json.loads(got))) == got
 
 
@@ -276,17 +277,18 @@ def place(tmp_path_factory):
     patch.setitem(layers.SIZES, 'tiny', layers.Size((4, 1), ((2, 8, 2),), 6))
     patch.setattr(figures, 'png', lambda size, plot: b'')  # what is drawn is of tests/report/test_reports.py
     patch.setattr(sheet, 'draw', lambda table, images: b'')
-    patch.setattr(select, 'from_config', lambda config: types.SimpleNamespace(
+    patch.setattr(select, 'from_config', lambda config, least: types.SimpleNamespace(
         train_images=np.zeros((20, 8, 8, 1), np.uint8), train_labels=np.zeros(20, np.int32), name='made'))
     GOOD_TEXTS.update({kind: make() for kind, make in GOOD.items()})
     folders = {}
     for kind, (name, _) in USES.items():
       folder = folders[kind] = str(tmp_path_factory.mktemp('file'))
       if kind in SPECS:
-        net, shape = ready.network(SPECS[kind], 2), (1, 8, 8, 1)
+        build = nets.networks()[SPECS[kind]['name']].export.build
+        net, shape = build(SPECS[kind], 2, kernels.choose()), (1, 8, 8, 1)
         variables = jax.eval_shape(lambda net=net: net.init(jax.random.key(0), jnp.zeros(shape), False))
         content = json.loads(GOOD_TEXTS[kind])
-        ready._save(folder, content, jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), variables))
+        export._save(folder, content, jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), variables))
       if kind in ('history', 'config', 'results'):
         for beside in ('history', 'config', 'results'):
           _write(os.path.join(folder, USES[beside][0]), GOOD_TEXTS[beside].encode())

@@ -21,18 +21,17 @@ import pytest
 import test_study
 
 import daas_jax
+from daas_jax.errors import BadInput, Terminated
 from daas_jax.files import metrics, remote, storage
-from daas_jax.report import command as report
+from daas_jax.methods import export
+from daas_jax.nets import kernels, registry as nets
+from daas_jax.nets.cells import genotype, space
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+from daas_jax.report import command as report, figures, sheet
 from daas_jax.runtime import cli, workdir
-from daas_jax.nets.cells import space
 from daas_jax.search import command as search
-from daas_jax.methods import export as ready
 from daas_jax.study import command as study
 from daas_jax.train import command as train
-from daas_jax.errors import BadInput, Terminated
-from daas_jax.nets.cells import genotype
-from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
-from daas_jax.report import figures, sheet
 
 SEARCH = '''
 from daas_jax.config import search_config
@@ -373,11 +372,11 @@ def test_a_url_without_a_bucket_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_ready_network_in_a_store(tmp_path):
-  net = ready.network({'name': 'wrn_40_2', 'depth': 10, 'width': 1}, 2)
+  net = nets.networks()['wrn_40_2'].export.build({'depth': 10, 'width': 1}, 2, kernels.choose())
   variables = jax.jit(lambda key: net.init(key, np.zeros((1, 8, 8, 1), np.float32), False))(jax.random.key(0))
-  ready._save(str(tmp_path), {'format': ready.FORMAT, 'version': 1, 'class_names': ['a', 'b'], 'mean': [0.5],
-                              'network': {'name': 'wrn_40_2', 'depth': 10, 'width': 1}, 'image_shape': [8, 8, 1],
-                              'std': [0.5]}, jax.device_get(variables))
+  export._save(str(tmp_path), {'format': export.FORMAT, 'version': 1, 'class_names': ['a', 'b'], 'mean': [0.5],
+                               'network': {'name': 'wrn_40_2', 'depth': 10, 'width': 1}, 'image_shape': [8, 8, 1],
+                               'std': [0.5]}, jax.device_get(variables))
   _put('store://b/network', {p.name: p.read_bytes() for p in tmp_path.iterdir()})
   _, params, names = daas_jax.load('store://b/network')
   jax.tree.map(np.testing.assert_array_equal, params, dict(variables))

@@ -250,6 +250,7 @@ def test_help_names_the_status(capsys):
 
 DRIVER = '''
 import sys
+import conftest  # which finds test_study
 import test_study
 wait = "import os, signal, time\\nif not os.path.exists(SAVED):\\n  def end(*_):\\n    time.sleep(0.3)\\n" \\
     "    open(SAVED, 'w').close()\\n    os._exit(75)\\n  signal.signal(signal.SIGTERM, end)\\n" \\

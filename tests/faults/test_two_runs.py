@@ -24,7 +24,7 @@ def test_second_opener_is_refused_until_the_first_is_done(tmp_path, fault):
 
 
 def test_process_that_is_killed_frees_the_folder(tmp_path, fault):
-  code = ('import sys, time\nfrom daas_jax import workdir\n'
+  code = ('import sys, time\nfrom daas_jax.runtime import workdir\n'
           'with workdir.opened(sys.argv[1], sys.argv[2]):\n  print("open", flush=True)\n  time.sleep(60)\n')
   with subprocess.Popen([sys.executable, '-c', code, str(tmp_path), CONFIG], stdout=subprocess.PIPE) as process:
     try:

@@ -309,8 +309,8 @@ def test_text_out_of_files_stays_text(tmp_path):
 
 def test_without_matplotlib_there_is_one_line(tmp_path):
   run = write_run(tmp_path / 'run', 'train')
-  code = ("import sys; sys.modules['matplotlib'] = None; from daas_jax import report; "
-          f'sys.exit(report.main([{str(run)!r}]))')
+  code = ("import sys; sys.modules['matplotlib'] = None; from daas_jax.report import command; "
+          f'sys.exit(command.main([{str(run)!r}]))')
   done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=False)
   assert done.returncode == 2 and done.stderr.count('\n') == 1 and "pip install -e '.[plots]'" in done.stderr
   assert not (run / 'report').exists()
