@@ -122,13 +122,12 @@ _KEYS = SIZE_KEYS | kernels.KEYS | {
 }
 _TASK = registry.Task(select.from_config, _problem, _finish, policies='total')
 
-for _name, _about in (
-    ('anchor_free',
-     'a small detector without anchors (FCOS), for scenes and photographs with boxes'),
-    ('retinanet', 'RetinaNet: ResNet and its pyramid, for scenes and photographs with boxes')):
-  registry.register(
-      _name,
-      registry.Network(
-          _about, make=lambda config, num_classes, kernels, sampling: of(config, num_classes),
-          keys=_KEYS, only=('data.objects',), check=_check, unroll=DETECTORS[_name].unroll,
-          task=_TASK))
+_ABOUT = {
+    'anchor_free': 'a small detector without anchors (FCOS), for scenes and photographs with boxes',
+    'retinanet': 'RetinaNet: ResNet and its pyramid, for scenes and photographs with boxes',
+}
+
+for _name, _about in _ABOUT.items():
+  registry.register(_name, registry.Network(
+      _about, make=lambda config, num_classes, kernels, sampling: of(config, num_classes),
+      keys=_KEYS, only=('data.objects',), check=_check, unroll=DETECTORS[_name].unroll, task=_TASK))

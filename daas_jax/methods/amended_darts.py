@@ -157,26 +157,20 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
   del devices
   registry.one_sample(config, axis)
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
-  return make(
-      problem,
-      Settings(
-          lr=lr, optimizers={
-              'theta': optimizers_lib.of_theta(config, lr),
-              'arch': optimizers_lib.of_group(config, 'arch')
-          }, total_steps=search.epochs * steps_per_epoch, second_term=search.second_term,
-          coefficient=search.eta if search.second_term == 'amended' else search.xi or None))
+  optimizers = {'theta': optimizers_lib.of_theta(config, lr),
+                'arch': optimizers_lib.of_group(config, 'arch')}
+  coefficient = search.eta if search.second_term == 'amended' else search.xi or None
+  return make(problem, Settings(lr, optimizers, search.epochs * steps_per_epoch,
+                                search.second_term, coefficient))
 
 
 def _register(name, about, second_term, eta):
-  registry.register(
-      name,
-      registry.Row(from_config, about, _keys(
-          second_term, eta), policy='given', searches=(CELLS,), sampling='mixture', check=check,
-                   phase=lambda config, epoch: 'architecture', last='genotype.json'))
+  registry.register(name, registry.Row(
+      from_config, about, _keys(second_term, eta), policy='given', searches=(CELLS,),
+      sampling='mixture', check=check, phase=lambda config, epoch: 'architecture',
+      last='genotype.json'))
 
 
 _register('amended_darts', registry.about(__doc__), 'amended', 0.1)
-_register(
-    'darts',
-    'DARTS of first order (search.second_term=darts: of second): a dense supernet, alpha and theta '
-    'in turn.', 'amended', 0.0)
+_register('darts', 'DARTS of first order (search.second_term=darts: of second): a dense supernet, '
+          'alpha and theta in turn.', 'amended', 0.0)

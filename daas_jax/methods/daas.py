@@ -319,9 +319,8 @@ KEYS = {
 def check(flat):
   """Refuses settings of Eq. 13 that would leave nothing of it, or learn nothing."""
   if flat['search.warmup_epochs'] > flat['search.epochs']:
-    raise BadInput(
-        f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at most "
-        f"search.epochs ({flat['search.epochs']})")
+    raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at "
+                   f"most search.epochs ({flat['search.epochs']})")
   if flat['search.control'] == 'additive' and flat['search.n_aug'] < 2:
     raise BadInput(
         "config key 'search.control' = 'additive' learns from differences between policies: it "
@@ -337,25 +336,14 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
   """DAAS as a config says; see `daas_jax.methods.registry.Row`."""
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
   registry.shared_by(devices, search, 'n_arch', 'n_w')
-  return make(
-      problem,
-      Settings(
-          n_arch=search.n_arch, n_aug=search.n_aug, n_w=search.n_w,
-          warmup_steps=search.warmup_epochs * steps_per_epoch,
-          lr=lr, xi=search.xi or None, tau=functools.partial(
-              gumbel.linear_tau, total_steps=search.epochs * steps_per_epoch,
-              start=search.tau_start, end=search.tau_end), optimizers={
-                  'theta': optimizers_lib.of_theta(config, lr),
-                  'arch': optimizers_lib.of_group(config, 'arch'),
-                  'gamma': optimizers_lib.of_group(config, 'gamma')
-              }, baseline=search.baseline, accumulate=search.accumulate, control=search.control,
-          devices=devices, axis=axis))
+  tau = functools.partial(gumbel.linear_tau, total_steps=search.epochs * steps_per_epoch,
+                          start=search.tau_start, end=search.tau_end)
+  return make(problem, Settings(
+      search.n_arch, search.n_aug, search.n_w, search.warmup_epochs * steps_per_epoch, lr,
+      search.xi or None, tau, optimizers_lib.of_config(config, lr), search.baseline,
+      search.accumulate, search.control, devices, axis))
 
 
-registry.register(
-    'daas',
-    registry.Row(
-        from_config,
-        registry.about(__doc__), KEYS, policy='categorical', check=check,
-        phase=lambda config, epoch: 'warm-up'
-        if epoch < config.search.warmup_epochs else 'joint', default=True))
+registry.register('daas', registry.Row(
+    from_config, registry.about(__doc__), KEYS, policy='categorical', check=check, default=True,
+    phase=lambda config, epoch: 'warm-up' if epoch < config.search.warmup_epochs else 'joint'))

@@ -220,22 +220,15 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
   registry.shared_by(devices, search, 'n_policies')
   rates = {'alpha_o': config.gamma.lr, 'alpha_tp': config.gamma.lr_total}  # one each (public code)
-  gamma = optax.partition(
-      {
-          name: optimizers_lib.of_group(config, 'gamma', rate) for name, rate in rates.items()
-      }, {name: name for name in rates})
-  return make(
-      problem,
-      Settings(n_policies=search.n_policies, val_batches=search.val_batches, lr=lr, optimizers={
-          'theta': optimizers_lib.of_theta(config, lr),
-          'gamma': gamma
-      }, normalise=search.normalise, unroll=nets.of(config).unroll
-               and jax.default_backend() == 'cpu', devices=devices, axis=axis))
+  adams = {name: optimizers_lib.of_group(config, 'gamma', rate) for name, rate in rates.items()}
+  optimizers = {'theta': optimizers_lib.of_theta(config, lr),
+                'gamma': optax.partition(adams, {name: name for name in rates})}
+  unroll = nets.of(config).unroll and jax.default_backend() == 'cpu'
+  return make(problem, Settings(search.n_policies, search.val_batches, lr, optimizers,
+                                search.normalise, unroll, devices, axis))
 
 
-registry.register(
-    'ddas',
-    registry.Row(from_config,
-                 registry.about(__doc__), KEYS, policy='total', sampling='uniform',
-                 phase=lambda config, epoch: 'policy', images=lambda config:
-                 (1 + config.search.val_batches) * config.search.batch))
+registry.register('ddas', registry.Row(
+    from_config, registry.about(__doc__), KEYS, policy='total', sampling='uniform',
+    phase=lambda config, epoch: 'policy',
+    images=lambda config: (1 + config.search.val_batches) * config.search.batch))

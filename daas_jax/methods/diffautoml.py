@@ -263,35 +263,31 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
   del devices
   registry.one_sample(config, axis)
   search, group, budget = config.search, config.theta, getattr(problem.arch, 'budget', None)
-  penalty = None
-  if budget and config.arch.constraint == 'penalty':
-    penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget)
-  return make(
-      problem,
-      Settings(
-          search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch, schedule=foreign()(
-              optax.cosine_decay_schedule(
-                  1.0, search.epochs * steps_per_epoch, group.lr_min / group.lr)), hyper={
-                      'lr': group.lr,
-                      'weight_decay': group.weight_decay
-                  }, searched=tuple(
-                      config.hyper.searched), theta=lambda values: optimizers_lib.of_theta(
-                          config, values['lr'], values['weight_decay']), optimizers={
-                              'arch': optimizers_lib.of_group(config, 'arch'),
-                              'gamma': optimizers_lib.of_group(config, 'gamma'),
-                              'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)
-                          }, tau_gradient=config.gamma.gradient,
-          freeze_margin=config.arch.freeze_margin, penalty=penalty, path=budget
-          and (lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left))))
+  schedule = optax.cosine_decay_schedule(1.0, search.epochs * steps_per_epoch,
+                                         group.lr_min / group.lr)
+  penalty, path = None, None
+  if budget:
+    path = lambda alpha: dsnas.likeliest_path(alpha, budget.costs, budget.left)
+    if config.arch.constraint == 'penalty':
+      penalty = lambda alpha: config.arch.penalty * dsnas.penalty(alpha, budget)
+  return make(problem, Settings(
+      search_steps=(search.epochs - search.tuning_epochs) * steps_per_epoch,
+      schedule=foreign()(schedule),
+      hyper={'lr': group.lr, 'weight_decay': group.weight_decay},
+      searched=tuple(config.hyper.searched),
+      theta=lambda values: optimizers_lib.of_theta(config, values['lr'], values['weight_decay']),
+      optimizers={'arch': optimizers_lib.of_group(config, 'arch'),
+                  'gamma': optimizers_lib.of_group(config, 'gamma'),
+                  'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)},
+      tau_gradient=config.gamma.gradient, freeze_margin=config.arch.freeze_margin,
+      penalty=penalty, path=path))
 
 
 def _phase(config, epoch):
   return 'search' if epoch < config.search.epochs - config.search.tuning_epochs else 'tuning'
 
 
-registry.register(
-    'diffautoml',
-    registry.Row(from_config,
-                 registry.about(__doc__), KEYS, policy='transformations',
-                 searches=(BLOCKS, NOTHING), check=check, phase=_phase, finish=export.write,
-                 exports=True, last='results.json'))
+registry.register('diffautoml', registry.Row(
+    from_config, registry.about(__doc__), KEYS, policy='transformations',
+    searches=(BLOCKS, NOTHING), check=check, phase=_phase, finish=export.write, exports=True,
+    last='results.json'))

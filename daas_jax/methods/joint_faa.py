@@ -123,13 +123,9 @@ def from_config(config, problem, steps_per_epoch, devices, axis):
   del devices
   registry.one_sample(config, axis)
   lr = optimizers_lib.learning_rate(config, steps_per_epoch)
-  return make(problem, Settings(lr=lr, optimizers={
-      'theta': optimizers_lib.of_theta(config, lr), 'arch': optimizers_lib.of_group(config, 'arch'),
-      'gamma': optimizers_lib.of_group(config, 'gamma')}))
+  return make(problem, Settings(lr, optimizers_lib.of_config(config, lr)))
 
 
-registry.register(
-    'joint_faa',
-    registry.Row(from_config,
-                 registry.about(__doc__), KEYS, policy='relaxed', sampling='mixture',
-                 check=stopping.check, phase=lambda config, epoch: 'joint'))
+registry.register('joint_faa', registry.Row(
+    from_config, registry.about(__doc__), KEYS, policy='relaxed', sampling='mixture',
+    check=stopping.check, phase=lambda config, epoch: 'joint'))

@@ -155,6 +155,12 @@ def of_group(config: Any, name: str, lr: float | None = None) -> optax.GradientT
               False, config.adam.b1, config.adam.b2)
 
 
+def of_config(config: Any, lr: Schedule) -> dict[str, optax.GradientTransformation]:
+  """The optax transformations of theta, at `lr`, and of alpha, beta and gamma."""
+  return {'theta': of_theta(config, lr), 'arch': of_group(config, 'arch'),
+          'gamma': of_group(config, 'gamma')}
+
+
 def learning_rate(config: Any, steps_per_epoch: int) -> Schedule:
   """Learning rate of theta: step -> value, cosine from theta.lr to theta.lr_min over the whole
   search."""

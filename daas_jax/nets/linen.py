@@ -120,10 +120,8 @@ def register_network(name: str, make: Callable, about: str = '',
           'parallel.devices=1')
     return InSearch(module(config, num_classes))
 
-  registry.register(
-      name,
-      registry.Network(
-          about or f'registered by {getattr(make, "__module__", "a program")}', make=in_search,
-          train=lambda config, genotype, num_classes, kernels: InTraining(
-              module(config, num_classes)), keys=k.KEYS | own, check=registry.no_cells,
-          noise=lambda config: True, smallest=lambda config: smallest, unroll=True), users=True)
+  registry.register(name, registry.Network(
+      about or f'registered by {getattr(make, "__module__", "a program")}', make=in_search,
+      train=lambda config, genotype, num_classes, kernels: InTraining(module(config, num_classes)),
+      keys=k.KEYS | own, check=registry.no_cells, noise=lambda config: True,
+      smallest=lambda config: smallest, unroll=True), users=True)

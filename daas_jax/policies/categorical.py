@@ -121,8 +121,7 @@ def log_prob(gamma, policy, space):
 
 
 def enumerate_policies(space):
-  """Every event of the space once: a `Policy` of arrays [n, K], n = (N * (1 + M)) ** K; m = 0 where
-  y = 0."""
+  """Every event of the space once: a `Policy` of [n, K], n = (N (1 + M))^K; m = 0 where y = 0."""
   one = [(o, 0, 0) for o in range(len(space.ops))]
   one += [(o, 1, m) for o in range(len(space.ops)) for m in range(space.levels)]
   rows = np.array(list(itertools.product(one, repeat=space.K)), np.int32)
@@ -134,11 +133,8 @@ def strength(m, space):
   return policy_table.strength(m, space.levels)
 
 
-# --- outcomes -------------------------------------------------------------------------------------
-#
-# Events with the same effect on the images are one outcome: an operation that is not applied and
-# its level, and the level of an operation that has no magnitude, are summed out. As a score
-# function that has the same expectation as Eq. 4's and less variance.
+# --- outcomes: events of one effect on the images, what is not applied summed out -----------------
+# As a score function they have the expectation of Eq. 4's events, and less variance.
 
 
 def graded(space):
@@ -146,14 +142,9 @@ def graded(space):
   return jnp.array([float(OPS[name].graded) for name in space.ops])
 
 
-def _tuples(space):
-  """Every tuple of operations: int32 [N ** K, K]."""
-  return jnp.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), jnp.int32)
-
-
 def _tables(gamma, space):
-  """The tuples with their log pi [T], p logits [T, K] and delta logits [T, K, M]."""
-  tuples = _tuples(space)
+  """Every tuple of operations [T, K], its log pi [T], p logits [T, K], delta logits [T, K, M]."""
+  tuples = jnp.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), jnp.int32)
   slots = jnp.arange(space.K)
   log_pi = jnp.sum(jax.nn.log_softmax(gamma['pi'])[slots, tuples], -1)
   p, delta = jax.vmap(lambda o: rows(gamma, o, space))(tuples)
@@ -161,8 +152,7 @@ def _tables(gamma, space):
 
 
 def outcome_log_prob(gamma, policy, space):
-  """log of the probability of a policy's outcome, []: the sum of exp(Eq. 4) over all events with
-  its effect.
+  """log of the probability of a policy's outcome, []: of all events (Eq. 4) with its effect.
 
   Args:
     gamma: as `init` returns.
@@ -179,8 +169,7 @@ def outcome_log_prob(gamma, policy, space):
 
 
 def features(policy, space):
-  """phi, the parts that a policy's effect is made of: float [D], D = K (1 + N + N M), ones and
-  zeros.
+  """phi, the parts that a policy's effect is made of: ones and zeros [D], D = K (1 + N + N M).
 
   For each slot: whether an operation is applied; which; which at which level (0 for operations
   without magnitude).
@@ -199,8 +188,7 @@ def n_features(space):
 
 
 def expected_features(gamma, coefficients, space):
-  """E_Gamma[coefficients . features(Gamma)], [], in closed form over the N ** K tuples;
-  differentiable in gamma."""
+  """E_Gamma[coefficients . features(Gamma)], [], over the N^K tuples; differentiable in gamma."""
   n, levels = len(space.ops), space.levels
   w = coefficients.reshape(space.K, -1)
   by_level = w[:, 1 + n :].reshape(space.K, n, levels) * graded(space)[None, :, None]
@@ -309,11 +297,6 @@ class Policies(NamedTuple):
   expected_features: Callable | None = None
 
 
-def _space(config):
-  group = config.policy
-  return Space(tuple(group.ops), group.K, group.levels, group.share)
-
-
 def policies(space: Space, p0: float = 0.5, scored: str = 'event') -> Policies:
   """The `Policies` of a space.
 
@@ -335,11 +318,6 @@ def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> 
                             ops=space.ops, per='batch')
 
 
-def _train_input(config, data, space, given):
-  del given
-  return inputs.make_input(config, data, functools.partial(augment, space=space))
-
-
 def _write(path, gamma, space, records):
   del records
   found = table(jax.device_get(gamma), space)
@@ -347,24 +325,23 @@ def _write(path, gamma, space, records):
   return policy_table.describe(found, space)
 
 
-registry.register(
-    'categorical',
-    registry.PolicySpace(
-        'policies of K operations with levels', keys={
-            'policy.K': registry.K_KEY,
-            'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
-            'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
-            'policy.share': Key('policy', one_of(*SHARES),
-                                'which operations share p and delta (DAAS 3.2)'),
-            'policy.p0': Key(0.5, between(0, 1, True, True),
-                             'application probability at the start (choice)'),
-            'search.score': Key(
-                'event', one_of('event', 'outcome'),
-                "what is scored: Eq. 4's event, or its outcome, whatever was not applied summed out"
-            ),
-        }, space=_space,
-        distribution=lambda config, space: policies(space, config.policy.p0, config.search.score),
-        train_input=_train_input, measures=lambda gamma, space: {
-            f'entropy_pi_{k}': float(h) for k, h in enumerate(entropy_pi(gamma))
-        }, record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops),
-        write=_write))
+registry.register('categorical', registry.PolicySpace(
+    'policies of K operations with levels',
+    keys={
+        'policy.K': registry.K_KEY,
+        'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
+        'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
+        'policy.share': Key('policy', one_of(*SHARES), 'which share p and delta (DAAS 3.2)'),
+        'policy.p0': Key(0.5, between(0, 1, True, True), 'application probability at the start'),
+        'search.score': Key('event', one_of('event', 'outcome'), "what is scored: Eq. 4's event, "
+                            'or its outcome, whatever was not applied summed out'),
+    },
+    space=lambda config: Space(tuple(config.policy.ops), config.policy.K, config.policy.levels,
+                               config.policy.share),
+    distribution=lambda config, space: policies(space, config.policy.p0, config.search.score),
+    train_input=lambda config, data, space, given: inputs.make_input(
+        config, data, functools.partial(augment, space=space)),
+    measures=lambda gamma, space: {
+        f'entropy_pi_{k}': float(h) for k, h in enumerate(entropy_pi(gamma))},
+    record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops),
+    write=_write))

@@ -301,24 +301,28 @@ def _write(path, gamma, space, records):
   return policy_table.describe(found, header)
 
 
-registry.register(
-    'relaxed',
-    registry.PolicySpace(
-        'L sub-policies, relaxed', keys={
-            'policy.K': Key(2, between(1, 3), 'operations in sequence'),
-            'policy.ops': Key(OPERATIONS, all_of(OPS),
-                              'candidate image operations, 16 without Cutout'),
-            'policy.L': Key(10, between(1, 100), 'sub-policies'),
-            'policy.selection_temperature': Key(0.05, above(0),
-                                                'eta of the softmax over operations (code)'),
-            'policy.bernoulli_temperature': Key(0.1, above(0),
-                                                'of the relaxed Bernoulli variables (code)'),
-        }, space=lambda config: Space(tuple(config.policy.ops), config.policy.K, config.policy.L,
-                                      config.policy.selection_temperature, config.policy.
-                                      bernoulli_temperature), distribution=lambda config, space:
-        Policies(functools.partial(init, space=space), lambda key, gamma: gamma, project),
-        train_input=lambda config, data, space, given: inputs.make_input(
-            config, data, lambda images, gamma, key: apply(gamma, space, images, key)),
-        measures=measures,
-        record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops),
-        write=_write))
+def _space(config):
+  group = config.policy
+  return Space(tuple(group.ops), group.K, group.L, group.selection_temperature,
+               group.bernoulli_temperature)
+
+
+registry.register('relaxed', registry.PolicySpace(
+    'L sub-policies, relaxed',
+    keys={
+        'policy.K': Key(2, between(1, 3), 'operations in sequence'),
+        'policy.ops': Key(OPERATIONS, all_of(OPS), 'candidate image operations, 16 without Cutout'),
+        'policy.L': Key(10, between(1, 100), 'sub-policies'),
+        'policy.selection_temperature': Key(0.05, above(0),
+                                            'eta of the softmax over operations (code)'),
+        'policy.bernoulli_temperature': Key(0.1, above(0),
+                                            'of the relaxed Bernoulli variables (code)'),
+    },
+    space=_space,
+    distribution=lambda config, space: Policies(
+        functools.partial(init, space=space), lambda key, gamma: gamma, project),
+    train_input=lambda config, data, space, given: inputs.make_input(
+        config, data, lambda images, gamma, key: apply(gamma, space, images, key)),
+    measures=measures,
+    record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops),
+    write=_write))

@@ -327,19 +327,17 @@ def _some_candidates(v):
 
 
 registry.register_format(FORMAT, registry.Format(from_json, augmenter, table))
-registry.register(
-    'total',
-    registry.PolicySpace(
-        'candidates and a total probability', keys={
-            'policy.K': registry.K_KEY,
-            'policy.candidates': Key((), _some_candidates,
-                                     "operations with their strengths, ('Rotate:0.6', 'Equalize', "
-                                     "...); () is the published list of 52"),
-            'policy.p_tp': Key(0.35, between(0, 1, True, True),
-                               'total probability at the start (DDAS 4.2)'),
-        },
-        space=lambda config: Space(parse(config.policy.candidates) or published(), config.policy.K),
-        distribution=lambda config, space: policies(space, config.policy.p_tp),
-        train_input=lambda config, data, space, given: inputs.make_input(
-            config, data, functools.partial(augment, space=space)), measures=_measures,
-        record=_record, write=_write))
+registry.register('total', registry.PolicySpace(
+    'candidates and a total probability',
+    keys={
+        'policy.K': registry.K_KEY,
+        'policy.candidates': Key((), _some_candidates, "operations with their strengths, "
+                                 "('Rotate:0.6', 'Equalize', ...); () is the published list of 52"),
+        'policy.p_tp': Key(0.35, between(0, 1, True, True),
+                           'total probability at the start (DDAS 4.2)'),
+    },
+    space=lambda config: Space(parse(config.policy.candidates) or published(), config.policy.K),
+    distribution=lambda config, space: policies(space, config.policy.p_tp),
+    train_input=lambda config, data, space, given: inputs.make_input(
+        config, data, functools.partial(augment, space=space)),
+    measures=_measures, record=_record, write=_write))

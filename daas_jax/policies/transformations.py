@@ -229,17 +229,17 @@ def _write(path, tau, space, records):
 
 registry.register_format(
     FORMAT, registry.Format(from_json, lambda found, smoothing: augmenter(found), table))
-registry.register(
-    'transformations',
-    registry.PolicySpace(
-        'transformations of two operations', keys={
-            'policy.K': registry.K_KEY,
-            'policy.ops': Key(OPERATIONS, all_of(OPS),
-                              'candidate image operations: 14, or the 4 of Table 3'),
-        }, space=lambda config: Space(tuple(config.policy.ops), config.policy.K),
-        distribution=lambda config, space: Policies(
-            functools.partial(init, space=space), lambda key, tau: sample(
-                key, tau, config.search.batch, space), probability),
-        train_input=lambda config, data, space, given: inputs.make_input(
-            config, data, lambda images, drawn, key: augment(images, drawn, key, space)),
-        measures=_measures, record=_record, write=_write))
+registry.register('transformations', registry.PolicySpace(
+    'transformations of two operations',
+    keys={
+        'policy.K': registry.K_KEY,
+        'policy.ops': Key(OPERATIONS, all_of(OPS),
+                          'candidate image operations: 14, or the 4 of Table 3'),
+    },
+    space=lambda config: Space(tuple(config.policy.ops), config.policy.K),
+    distribution=lambda config, space: Policies(
+        functools.partial(init, space=space),
+        lambda key, tau: sample(key, tau, config.search.batch, space), probability),
+    train_input=lambda config, data, space, given: inputs.make_input(
+        config, data, lambda images, drawn, key: augment(images, drawn, key, space)),
+    measures=_measures, record=_record, write=_write))

@@ -252,12 +252,13 @@ class DerivedNet(nn.Module):
     return features @ w['kernel'] + beside(w['bias'], features), logits_auxiliary if train else None
 
 
-registry.register(
-    'derived',
-    registry.Network(
-        'the network of a genotype',
-        train=lambda config, genotype, num_classes, kernels: DerivedNet(
-            genotype, num_classes, config.network.layers, config.network.channels, config.train.
-            auxiliary > 0, config.network.stem, kernels), keys=k.KEYS | space_lib.keys(20, 36),
-        space=space_lib.SPACE, smallest=space_lib.smallest, default=True, title=lambda config:
-        f'{config.network.layers} cells of {config.network.channels} channels'))
+def _train(config, genotype, num_classes, kernels):
+  group = config.network
+  return DerivedNet(genotype, num_classes, group.layers, group.channels, config.train.auxiliary > 0,
+                    group.stem, kernels)
+
+
+registry.register('derived', registry.Network(
+    'the network of a genotype', train=_train, keys=k.KEYS | space_lib.keys(20, 36),
+    space=space_lib.SPACE, smallest=space_lib.smallest, default=True,
+    title=lambda config: f'{config.network.layers} cells of {config.network.channels} channels'))

@@ -210,10 +210,8 @@ def _check(flat):
         "network.edges='fixed', or network.cells='shared'")
 
 
-registry.register(
-    'supernet',
-    registry.Network('two cells of 14 edges, their operations network.primitives (DAAS, DARTS)',
-                     make=make, keys=KEYS, only=('network.dtype', 'network.genotype'), check=_check,
-                     noise=lambda config: 'noise' in config.network.primitives,
-                     space=space_lib.SPACE, losses=losses, smallest=space_lib.smallest,
-                     default=True))
+registry.register('supernet', registry.Network(
+    'two cells of 14 edges, their operations network.primitives (DAAS, DARTS)',
+    make=make, keys=KEYS, only=('network.dtype', 'network.genotype'), check=_check,
+    noise=lambda config: 'noise' in config.network.primitives, space=space_lib.SPACE,
+    losses=losses, smallest=space_lib.smallest, default=True))

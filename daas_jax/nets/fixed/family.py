@@ -120,17 +120,17 @@ def register(name: str, row: Fixed, about: str, default: bool = False) -> None:
   """
   FIXED[name] = row
   sized = _sized(name)
-  registry.register(
-      name,
-      registry.Network(
-          about, make=lambda config, num_classes, kernels, sampling: InSearch(
-              sized(config, num_classes, kernels)),
-          train=lambda config, genotype, num_classes, kernels: sized(config, num_classes, kernels),
-          keys=SIZE_KEYS | k.KEYS, check=_check(name), noise=lambda config: row.module.takes_noise,
-          unroll=True, export=registry.Export(
-              describe=lambda config, arch: {
-                  'depth': config.network.depth,
-                  'width': config.network.width
-              }, parameters=lambda theta, description: theta, build=lambda found, num_classes,
-              kernels: make(name, num_classes, found['depth'], found['width'], kernels),
-              check=_check_description), default=default, title=_title))
+  registry.register(name, registry.Network(
+      about,
+      make=lambda config, num_classes, kernels, sampling: InSearch(
+          sized(config, num_classes, kernels)),
+      train=lambda config, genotype, num_classes, kernels: sized(config, num_classes, kernels),
+      keys=SIZE_KEYS | k.KEYS, check=_check(name), noise=lambda config: row.module.takes_noise,
+      unroll=True,
+      export=registry.Export(
+          describe=lambda config, arch: {name: config.network[name] for name in ('depth', 'width')},
+          parameters=lambda theta, description: theta,
+          build=lambda found, num_classes, kernels: make(
+              name, num_classes, found['depth'], found['width'], kernels),
+          check=_check_description),
+      default=default, title=_title))

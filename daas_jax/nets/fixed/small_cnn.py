@@ -48,9 +48,8 @@ class SmallCNN(nn.Module):
     return x @ kernel + beside(bias, x)
 
 
-registry.register(
-    'small_cnn',
-    registry.Network(
-        'three convolutions: for checks', make=lambda config, num_classes, kernels, sampling:
-        SmallCNN(num_classes, config.network.channels, kernels), keys=k.KEYS |
-        {'network.channels': Key(16, between(1, MOST), 'channels of the first stage')}))
+registry.register('small_cnn', registry.Network(
+    'three convolutions: for checks',
+    make=lambda config, num_classes, kernels, sampling: SmallCNN(
+        num_classes, config.network.channels, kernels),
+    keys=k.KEYS | {'network.channels': Key(16, between(1, MOST), 'channels of the first stage')}))

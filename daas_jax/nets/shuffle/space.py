@@ -168,18 +168,16 @@ def _describe(config, arch):
 SPACE = registry.ArchitectureSpace(registry.BLOCKS, architectures, measures, record, write, find,
                                    blocks_lib.to_text, blocks_lib.load, 'blocks.json')
 
-registry.register(
-    'shuffle',
-    registry.Network(
-        '20 choice blocks of 4 kinds, network.size says how wide (DiffAutoML)',
-        make=lambda config, num_classes, kernels, sampling: supernet.ShuffleSuperNet(
-            num_classes, config.network.size, kernels),
-        train=lambda config, found, num_classes, kernels: supernet.ShuffleNet(
-            found.choices, num_classes, found.size, kernels), keys=KEYS,
-        only=('arch.constraint', 'arch.max_multiply_adds'), check=_check, space=SPACE,
-        export=registry.Export(
-            describe=_describe,
-            parameters=lambda theta, found: supernet.path_parameters(theta, found['choices']),
-            build=lambda found, num_classes, kernels: supernet.ShuffleNet(
-                tuple(found['choices']), num_classes, found['size'], kernels),
-            check=_check_description)))
+registry.register('shuffle', registry.Network(
+    '20 choice blocks of 4 kinds, network.size says how wide (DiffAutoML)',
+    make=lambda config, num_classes, kernels, sampling: supernet.ShuffleSuperNet(
+        num_classes, config.network.size, kernels),
+    train=lambda config, found, num_classes, kernels: supernet.ShuffleNet(
+        found.choices, num_classes, found.size, kernels),
+    keys=KEYS, only=('arch.constraint', 'arch.max_multiply_adds'), check=_check, space=SPACE,
+    export=registry.Export(
+        describe=_describe,
+        parameters=lambda theta, found: supernet.path_parameters(theta, found['choices']),
+        build=lambda found, num_classes, kernels: supernet.ShuffleNet(
+            tuple(found['choices']), num_classes, found['size'], kernels),
+        check=_check_description)))
