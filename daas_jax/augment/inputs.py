@@ -33,7 +33,7 @@ def make_input(config, data, augment, standard=True):
 
   Args:
     config: a search or training config.
-    data: a `daas_jax.data.sources.Dataset`, for mean and std.
+    data: a `daas_jax.data.dataset.Dataset`, for mean and std.
     augment: (images float, policy, key) -> images float.
     standard: whether crop and flip come before it, and Cutout (where the config has it) after; all
       or none of them.

@@ -15,7 +15,7 @@ from daas_jax.augment.ops import DAAS_OPS
 from daas_jax.benchmark import synthetic
 from daas_jax.config import schema as config_lib
 from daas_jax.data import streaming
-from daas_jax.data.sources import Dataset
+from daas_jax.data.dataset import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.estimators import curvature
 from daas_jax.methods import problem as problem_lib, registry, training

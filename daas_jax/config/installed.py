@@ -17,6 +17,11 @@ def _home() -> str:
   return os.path.dirname(_PACKAGE) if _is_checkout() else _PACKAGE
 
 
+def parent() -> str:
+  """The folder that the package lies in: what a process that is started has to have in its path."""
+  return os.path.dirname(_PACKAGE)
+
+
 def holds(path: str) -> bool:
   """Whether an absolute path is of the checkout, or of the installed package."""
   return os.path.join(path, '').startswith(os.path.join(_home(), ''))

@@ -18,7 +18,7 @@ class SearchBatches:
   """Batches of the two halves of a training set.
 
   Args:
-    dataset: a `daas_jax.data.sources.Dataset`, or what has train_images, a pytree of arrays [N,
+    dataset: a `daas_jax.data.dataset.Dataset`, or what has train_images, a pytree of arrays [N,
       ...], and train_labels.
     seed: decides the halves and the order.
     batch: images of each half in a step.

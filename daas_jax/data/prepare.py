@@ -15,7 +15,7 @@ import zipfile
 
 import numpy as np
 
-from daas_jax.data import raw, sources
+from daas_jax.data import raw, sources, tfds as tfds_lib
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic
 
@@ -28,7 +28,7 @@ def prepare_tfds(name, source=None, data_dir=None, recipe=None, report=print):
   """Prepares a set for TFDS, as array_record, under TFDS's own name and version.
 
   Args:
-    name: one of sources.PREPARABLE.
+    name: one of tfds_lib.PREPARABLE.
     source: folder of the original files (for CIFAR also the archive itself); None downloads them
       through TFDS's download manager, into data_dir/downloads.
     data_dir: the TFDS data folder; None for TFDS's default.
@@ -46,7 +46,7 @@ def prepare_tfds(name, source=None, data_dir=None, recipe=None, report=print):
   if name not in raw.RECIPES:
     raise BadInput(f'{name} cannot be prepared without TensorFlow; {", ".join(raw.RECIPES)} can')
   recipe = recipe or raw.RECIPES[name]
-  builder, prepared = sources.find_tfds(name, data_dir)
+  builder, prepared = tfds_lib.find_tfds(name, data_dir)
   if prepared:
     report(f'{name} is already prepared: {builder.data_path}')
     return str(builder.data_path)

@@ -15,7 +15,7 @@ def from_config(config, least=8):
     least: smallest side of an image in pixels that the network can take.
 
   Returns:
-    A `daas_jax.data.sources.Dataset`, its images streamed (`daas_jax.data.streaming`) where the
+    A `daas_jax.data.dataset.Dataset`, its images streamed (`daas_jax.data.streaming`) where the
     config says so.
 
   Raises:

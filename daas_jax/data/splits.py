@@ -7,7 +7,7 @@ import operator
 
 import numpy as np
 
-from daas_jax.data import labels as labels_lib, sources
+from daas_jax.data import dataset as dataset_lib, labels as labels_lib
 from daas_jax.errors import BadInput
 
 # One stream of random numbers a purpose: the same seed does not tie the halves to the epoch orders.
@@ -72,7 +72,7 @@ def subset_classes(dataset, n_classes, seed):
   """A surrogate set of fewer classes, like the 120 classes of ImageNet in the DAAS search.
 
   Args:
-    dataset: sources.Dataset of C classes.
+    dataset: dataset_lib.Dataset of C classes.
     n_classes: how many to keep, 1 to C.
     seed: int, at least 0; decides which.
 
@@ -106,7 +106,7 @@ def keep_classes(dataset, chosen):
   (train, train_labels), (test, test_labels) = (of_classes(labels, len(
       dataset.class_names), chosen) for labels in (dataset.train_labels, dataset.test_labels))
   names = [dataset.class_names[c] for c in chosen]
-  return sources.assemble(dataset.name, dataset.train_images[train], train_labels,
+  return dataset_lib.assemble(dataset.name, dataset.train_images[train], train_labels,
                           dataset.test_images[test], test_labels, class_names=names)
 
 
@@ -141,7 +141,7 @@ def take(dataset, n_train, n_test, seed):
   """A smaller set with as many images of every class, or one more of some.
 
   Args:
-    dataset: sources.Dataset.
+    dataset: dataset_lib.Dataset.
     n_train, n_test: how many images to keep of each split; 0 keeps it whole.
     seed: int, at least 0; decides which, the two splits independently.
 
@@ -154,7 +154,7 @@ def take(dataset, n_train, n_test, seed):
   """
   train = balanced(dataset.name, dataset.class_names, 'train', dataset.train_labels, n_train, seed)
   test = balanced(dataset.name, dataset.class_names, 'test', dataset.test_labels, n_test, seed)
-  return sources.assemble(dataset.name, dataset.train_images[train], dataset.train_labels[train],
+  return dataset_lib.assemble(dataset.name, dataset.train_images[train], dataset.train_labels[train],
                           dataset.test_images[test], dataset.test_labels[test], dataset.class_names)
 
 

@@ -15,12 +15,13 @@ import numpy as np
 from daas_jax.data import (
   batches as batches_lib,
   classes,
+  dataset as dataset_lib,
   images as images_lib,
   labels as labels_lib,
   order as orders,
   records,
-  sources,
   splits,
+  tfds as tfds_lib,
   workers,
 )
 from daas_jax.errors import BadInput
@@ -40,7 +41,7 @@ def asked(config):
 
 
 def is_streamed(data):
-  """Whether a `daas_jax.data.sources.Dataset` holds streamed images."""
+  """Whether a `daas_jax.data.dataset.Dataset` holds streamed images."""
   return isinstance(data.train_images, images_lib.Streamed)
 
 
@@ -51,7 +52,7 @@ def load(config):
     config: a checked search or training config: its room `data` and its seed are used.
 
   Returns:
-    A `daas_jax.data.sources.Dataset` whose images are `daas_jax.data.images.Streamed`. Training
+    A `daas_jax.data.dataset.Dataset` whose images are `daas_jax.data.images.Streamed`. Training
     images are the whole central square; test images of sets of several sizes are the usual view,
     7/8 of it. Mean and std are ImageNet's, of another set those of 1,024 images.
 
@@ -63,8 +64,8 @@ def load(config):
   if room.workers:
     workers.require_grain()
   short_name = name.removeprefix('tfds:')
-  builder, image_key, label_key = sources.prepared_tfds(short_name, data_dir)
-  test = sources.find_test_split(short_name, builder, image_key, label_key)
+  builder, image_key, label_key = tfds_lib.prepared_tfds(short_name, data_dir)
+  test = tfds_lib.find_test_split(short_name, builder, image_key, label_key)
   features = builder.info.features
   side, own = _side(name, room.side, features[image_key].shape)
   found = [records.find(name, builder, split, image_key, label_key) for split in ('train', test)]
@@ -85,7 +86,7 @@ def load(config):
           'or seed'
       )
     parts += [images_lib.Streamed(split, row[few], all_of, side, shorter, room.workers), new[few]]
-  return sources.Dataset(name, *parts, names, *_moments(name, parts[0]))
+  return dataset_lib.Dataset(name, *parts, names, *_moments(name, parts[0]))
 
 
 def note_labels(name, data_dir, report):
@@ -93,15 +94,15 @@ def note_labels(name, data_dir, report):
   streamed.
 
   Args:
-    name, data_dir: as `daas_jax.data.sources.find_tfds` takes them.
+    name, data_dir: as `daas_jax.data.tfds.find_tfds` takes them.
     report: called with each line of progress.
   """
   try:
-    builder, *keys = sources.prepared_tfds(name, data_dir)
+    builder, *keys = tfds_lib.prepared_tfds(name, data_dir)
     found = [records.find(f'tfds:{name}', builder, 'train', *keys)]
   except BadInput:
     return  # a set of another kind, which nothing streams
-  test = sources.find_test_split(name, builder, *keys, report)
+  test = tfds_lib.find_test_split(name, builder, *keys, report)
   found.append(records.find(f'tfds:{name}', builder, test, *keys))
   for split in found:
     labels_lib.of(split, report)
@@ -123,7 +124,7 @@ def _moments(name, images):
     return IMAGENET_MOMENTS
   # The same images on every host and after every restart.
   rows = np.sort(splits.epoch_order(len(images), 0, 0)[:_SAMPLE])
-  return sources.mean_std(images[rows])
+  return dataset_lib.mean_std(images[rows])
 
 
 class SearchStream:

@@ -9,7 +9,13 @@ no objects.
 import numpy as np
 from PIL import Image
 
-from daas_jax.data import decode, labels as labels_lib, sources, splits
+from daas_jax.data import (
+  dataset as dataset_lib,
+  decode,
+  labels as labels_lib,
+  splits,
+  tfds as tfds_lib,
+)
 from daas_jax.data.raw import short
 from daas_jax.detection.sets import DetectionSet, PADDING, Scenes
 from daas_jax.errors import BadInput
@@ -39,11 +45,11 @@ def load(name, n_train, n_test, seed, val_fraction, side, most, data_dir=None):
     BadInput: unknown or unprepared data, without boxes, damaged, or of fewer images; objects
       without a class, or none.
   """
-  builder, prepared = sources.find_tfds(name, data_dir)
+  builder, prepared = tfds_lib.find_tfds(name, data_dir)
   names = _class_names(name, builder.info)
   if not prepared:
     raise BadInput(f'tfds:{name} is not prepared under {builder.data_dir}; run: '
-                   f'{sources.prepare_command(name, data_dir)}')
+                   f'{tfds_lib.prepare_command(name, data_dir)}')
   held_out = next((split for split in ('validation', 'test') if split in builder.info.splits), None)
   if 'train' not in builder.info.splits or held_out is None:
     raise BadInput(
@@ -52,7 +58,7 @@ def load(name, n_train, n_test, seed, val_fraction, side, most, data_dir=None):
   read = lambda split, n: _read(name, builder, split, n, seed, side, most, len(names))
   train, test = read('train', n_train), read(held_out, n_test)
   halves = splits.halves(np.zeros(len(train.labels), np.int32), seed, 1 - val_fraction)
-  return DetectionSet(f'tfds:{name}', train, halves, test, names, *sources.mean_std(train.images))
+  return DetectionSet(f'tfds:{name}', train, halves, test, names, *dataset_lib.mean_std(train.images))
 
 
 def _class_names(name, info):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from daas_jax.data import labels as labels_lib, sources, splits
+from daas_jax.data import dataset, labels as labels_lib, sources, splits
 from daas_jax.detection.sets import DetectionSet, PADDING, Scenes
 from daas_jax.errors import BadInput
 
@@ -67,7 +67,7 @@ def load(n_train, n_val, n_test, seed, layout=Layout(), name='embedded', data_di
   both = Scenes(*map(np.concatenate, zip(train, val)))
   halves = np.arange(n_train), np.arange(n_train, n_train + n_val)
   return DetectionSet(f'scenes:{name}', both, halves, test, source.class_names,
-                      *sources.mean_std(both.images))
+                      *dataset.mean_std(both.images))
 
 
 def compose(images, labels, n, seed, layout=Layout()):

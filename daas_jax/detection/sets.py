@@ -1,4 +1,4 @@
-"""Images with boxes, as arrays in memory: the counterpart of `daas_jax.data.sources.Dataset` for
+"""Images with boxes, as arrays in memory: the counterpart of `daas_jax.data.dataset.Dataset` for
 detection."""
 
 from typing import NamedTuple

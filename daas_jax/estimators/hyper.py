@@ -9,7 +9,7 @@ their logarithms.
 import jax
 import jax.numpy as jnp
 
-from daas_jax.methods.optimizers import update
+from daas_jax.estimators.unrolled import update
 
 
 def init(values):

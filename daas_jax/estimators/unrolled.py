@@ -4,9 +4,12 @@
 Everything takes and returns arrays; a loss is any function of (theta, ...) and a policy any pytree.
 """
 
+from typing import Any
+
 import jax
 from jax import lax
 import jax.numpy as jnp
+import optax
 
 from daas_jax import trees
 from daas_jax.arrays import foreign
@@ -17,6 +20,20 @@ def inner_step(theta, gradient, xi):
   """theta' = theta - xi * gradient: one step of plain SGD (DAAS Eq. 10); writes no optimizer
   state."""
   return trees.axpy(-xi, gradient, theta)
+
+
+def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: Any,
+           parameters: Any) -> tuple[Any, Any]:
+  """(new parameters, new optimizer state) of one step.
+
+  Args:
+    optimizer: an optax transformation.
+    gradient, parameters: pytrees of one structure.
+    opt_state: the optimizer's state.
+  """
+  with foreign():
+    updates, opt_state = optimizer.update(gradient, opt_state, parameters)
+    return optax.apply_updates(parameters, updates), opt_state
 
 
 def unroll(theta, gradient, optimizer, steps=1, opt_state=None):

@@ -3,43 +3,34 @@ and its mirror there.
 
 An object store has no append, no lock and no rename of a folder; a put of one object is whole or
 not there. So the run keeps the workdir in a temporary local folder, with all that a local workdir
-has, and a thread puts what has changed into the store every `PERIOD` seconds and at the end. There
+has, and a thread puts what has changed into the store every `lease.PERIOD` seconds and at the end. There
 
   NAME             a file of the workdir, put anew as a whole where it has changed
   checkpoints/STEP.zip   a checkpoint: one object, so that it is whole or not there
-  .lock            {"host", "pid", "id", "time"} of the run that uses the workdir
+  .lock            of the run that uses the workdir (`daas_jax.files.lease`)
 
 A checkpoint is put after the lines that were written before it: a run that is resumed elsewhere has
-them. What is lost with a machine is at most `PERIOD` seconds and the checkpoint in them.
+them. What is lost with a machine is at most `lease.PERIOD` seconds and the checkpoint in them.
 
-The lock is put, and read again after `SETTLE` seconds: the last of two runs that start at once
-keeps it. The thread puts it anew with the time. It is taken over where its process is gone from
-this host, or after `LEASE` seconds of silence (the clocks of the hosts must agree to less than
-that): a run that finds one waits for either, as what is started again on another machine, or as the
-same number in another container, does not see that its process is gone. A run whose lock was taken
-over ends and puts nothing more.
+A run whose lock (`daas_jax.files.lease`) was taken over ends and puts nothing more.
 """
 
 import contextlib
 import io
-import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
 import time
-import uuid
 import zipfile
 
 from daas_jax.errors import BadInput
-from daas_jax.files import storage
+from daas_jax.files import lease, storage
 
-PERIOD, SETTLE, LEASE = 30.0, 1.0, 180.0  # seconds
 _TRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds between them, at the end of a run
-_LOCK, _CHECKPOINTS = '.lock', 'checkpoints'
+_CHECKPOINTS = 'checkpoints'
 _FOLDERS = ('', 'draws')  # of a workdir, with files that are kept
 _KINDS = ('.json', '.jsonl', '.npz')
 
@@ -67,7 +58,7 @@ class Mirror:
     self._home = tempfile.mkdtemp(prefix='daas_jax-')
     self.folder = os.path.join(self._home, 'run')  # a URL may hold what no local name can be
     self._put = {}  # name in the store -> form of the local file or checkpoint that it was made of
-    self._id, self._lost = uuid.uuid4().hex, None
+    self._lease = lease.Lease(self.url, warn)
     self._end, self._thread = threading.Event(), None
 
   def _at(self, name):
@@ -184,75 +175,6 @@ class Mirror:
     os.remove(packed)
     self._put[name] = form
 
-  # --- the lock -----------------------------------------------------------------------------------
-
-  def _holder(self):
-    """What the lock says, None where there is none; of a damaged one {}."""
-    try:
-      found = storage.read_json(self._at(_LOCK))
-    except FileNotFoundError:
-      return None
-    except ValueError:
-      return {}
-    return found if isinstance(found, dict) else {}
-
-  def _write_lock(self):
-    content = {
-        'host': socket.gethostname(),
-        'pid': os.getpid(),
-        'id': self._id,
-        'time': time.time()
-    }
-    storage.put(self._at(_LOCK), io.BytesIO(json.dumps(content).encode()))
-
-  def lock(self):
-    """Takes the workdir; waits while a lock may be that of a run which was killed.
-
-    Raises:
-      BadInput: another run has it.
-    """
-    found = self._holder()
-    if found is not None and not _stale(found):
-      found = self._watched(found)
-    if found is not None:
-      self._warn(
-          f'{self.url} is taken over from {_who(found)}, which is no more or has been silent for '
-          'long'
-      )
-    self._write_lock()
-    time.sleep(SETTLE)
-    found = self._holder() or {}
-    if found.get('id') != self._id:
-      raise self._used(found)
-
-  def _watched(self, found):
-    """A lock that has become stale, or None where it was freed; BadInput where its run says that it
-    is there."""
-    self._warn(
-        f'{self.url} is locked by {_who(found)}: waiting until that is silent for {LEASE:.0f} s, '
-        'or says that it is there')
-    while not _stale(found):
-      time.sleep(PERIOD / 4)
-      now = self._holder()
-      if now != found and now is not None:
-        raise self._used(now)
-      found = now
-      if found is None:
-        return None
-    return found
-
-  def _used(self, found):
-    return BadInput(
-        f'another process is using the workdir {self.url} ({_who(found)}): wait for it, or choose '
-        'another --workdir')
-
-  def _still_own(self):
-    found = self._holder()
-    if found is not None and found.get('id') == self._id:
-      return True
-    self._lost = _who(found or {})
-    return False
-
   # --- the run ------------------------------------------------------------------------------------
 
   def begin(self):
@@ -262,23 +184,23 @@ class Mirror:
       BadInput: another run has it.
       OSError: the store cannot be read or written.
     """
-    self.lock()
+    self._lease.take()
     try:
       self.pull()  # the run before may have gone on until it was locked
       self.pull_checkpoints()
     except BaseException:
-      storage.remove(self._at(_LOCK))
+      self._lease.free()
       raise
     self._thread = threading.Thread(target=self._work, daemon=True, name='mirror')
     self._thread.start()
 
   def _work(self):
-    while not self._end.wait(PERIOD):
+    while not self._end.wait(lease.PERIOD):
       try:
-        if not self._still_own():
+        if not self._lease.held():
           os.kill(os.getpid(), signal.SIGINT)  # the main thread ends as with Ctrl-C, and says why
           return
-        self._write_lock()
+        self._lease.renew()
         self.push()
       except Exception as error:  # tried again: a store may be away for a while
         self._warn(f'{self.url} could not be written ({storage.reason(error)}); it is tried again')
@@ -302,7 +224,7 @@ class Mirror:
     self.drop()
     if not left:
       raise BadInput(
-          f'the workdir {self.url} was taken over by {self._lost}: this run has ended, and what it '
+          f'the workdir {self.url} was taken over by {self._lease.lost}: this run has ended, and what it '
           'did since was not kept')
 
   def _leave(self, tries=None):
@@ -310,10 +232,10 @@ class Mirror:
     it."""
     tries = _TRIES if tries is None else tries
     try:
-      if self._lost or not self._still_own():
+      if self._lease.lost or not self._lease.held():
         return False
       self.push()
-      storage.remove(self._at(_LOCK))
+      self._lease.free()
       return True
     except OSError as error:
       if not tries:
@@ -336,26 +258,6 @@ def _form(path):
   """What changes when a file, or the folder of a checkpoint, is replaced or written."""
   status = os.stat(path)
   return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _who(found):
-  return f"process {str(found.get('pid', '?'))[:20]} on host {str(found.get('host', '?'))[:80]}"
-
-
-def _stale(found):
-  """Whether the process that a lock names is gone, as far as it can be told."""
-  pid, then = found.get('pid'), found.get('time')
-  if type(pid) is not int or type(then) is not float or abs(time.time() - then) > LEASE:
-    return True
-  if found.get('host') != socket.gethostname() or not 0 < pid < 2**31:
-    return False
-  try:
-    os.kill(pid, 0)
-  except ProcessLookupError:
-    return True
-  except OSError:  # of another user
-    pass
-  return False
 
 
 @contextlib.contextmanager

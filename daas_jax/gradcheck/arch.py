@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from daas_jax.arrays import beside
 from daas_jax.augment import preprocess
 from daas_jax.estimators import architecture, exact, score, summary
-from daas_jax.methods.optimizers import update
+from daas_jax.estimators.unrolled import update
 from daas_jax.nets import kernels as k
 from daas_jax.nets.cells.primitives import PRIMITIVES
 from daas_jax.nets.losses import cross_entropy
@@ -55,7 +54,7 @@ def loss(theta, Z, images, labels, primitives, rule='all'):
     ])
     nodes[j] = nodes[j] + architecture.mixture(outputs, Z[e], rule)
   features = jnp.mean(nodes[2], (1, 2))
-  logits = features @ theta['kernel'] + beside(theta['bias'], features)
+  logits = features @ theta['kernel'] + theta['bias'][None]
   return cross_entropy(logits, labels)
 
 

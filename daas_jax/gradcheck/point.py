@@ -161,7 +161,7 @@ def build_point(config, data, reporter):
 
   Args:
     config: a checked gradcheck config.
-    data: a `daas_jax.data.sources.Dataset`.
+    data: a `daas_jax.data.dataset.Dataset`.
     reporter: a `progress.Reporter`.
 
   Raises:

@@ -25,8 +25,8 @@ from daas_jax import trees
 from daas_jax.config.key import at_least, between, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import curvature
+from daas_jax.estimators.unrolled import update
 from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
-from daas_jax.methods.optimizers import update
 from daas_jax.nets.cells.primitives import DARTS_PRIMITIVES, some_primitives
 from daas_jax.nets.registry import CELLS
 from daas_jax.types import Method, Problem, SearchState

@@ -26,8 +26,8 @@ from daas_jax import trees
 from daas_jax.config.key import above, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, gumbel, passes, score, unrolled
+from daas_jax.estimators.unrolled import update
 from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
-from daas_jax.methods.optimizers import update
 from daas_jax.types import Method, Problem, SearchState
 
 

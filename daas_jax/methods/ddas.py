@@ -26,8 +26,8 @@ import optax
 from daas_jax import trees
 from daas_jax.config.key import above, anything, between, Key, MOST
 from daas_jax.estimators import ddas, passes
+from daas_jax.estimators.unrolled import update
 from daas_jax.methods import optimizers as optimizers_lib, registry
-from daas_jax.methods.optimizers import update
 from daas_jax.nets import registry as nets
 from daas_jax.types import Method, Problem, SearchState
 

@@ -37,8 +37,8 @@ from daas_jax.arrays import foreign
 from daas_jax.config.key import above, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas, hyper
+from daas_jax.estimators.unrolled import update
 from daas_jax.methods import export, optimizers as optimizers_lib, registry
-from daas_jax.methods.optimizers import update
 from daas_jax.nets import registry as nets
 from daas_jax.nets.registry import BLOCKS, NOTHING
 from daas_jax.policies import transformations

@@ -91,7 +91,7 @@ def write(folder, state, config, data, batches):
     folder: the search's workdir.
     state: its last state.
     config: its config.
-    data: its `daas_jax.data.sources.Dataset`; the test images are read once.
+    data: its `daas_jax.data.dataset.Dataset`; the test images are read once.
     batches: () -> step number -> `Batch`, whose training images give the moments; has it a `close`,
       that is called.
   """

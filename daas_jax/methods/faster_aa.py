@@ -26,8 +26,8 @@ from daas_jax.augment import inputs, preprocess
 from daas_jax.config.key import above, at_least, between, Key
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
+from daas_jax.estimators.unrolled import update
 from daas_jax.methods import optimizers as optimizers_lib, problem as problem_lib, registry
-from daas_jax.methods.optimizers import update
 from daas_jax.nets.losses import accuracy, cross_entropies
 from daas_jax.nets.registry import NOTHING
 from daas_jax.policies import relaxed
@@ -190,7 +190,7 @@ def critic_problem(config, data, split=False, saw=None):
 
   Args:
     config: a search config of this method.
-    data: a `daas_jax.data.sources.Dataset`.
+    data: a `daas_jax.data.dataset.Dataset`.
     split, saw: as for `daas_jax.methods.problem.build`.
   """
   outputs_of, space = len(data.class_names) + 1, problem_lib.policy_space(config)

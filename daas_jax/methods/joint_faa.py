@@ -23,8 +23,8 @@ import jax.numpy as jnp
 
 from daas_jax import trees
 from daas_jax.config.key import Key
+from daas_jax.estimators.unrolled import update
 from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
-from daas_jax.methods.optimizers import update
 from daas_jax.nets.cells.primitives import DARTS_PRIMITIVES, some_primitives
 from daas_jax.types import Method, Problem, SearchState
 

@@ -64,20 +64,6 @@ def make(name: str, lr: float | Schedule, weight_decay: float = 0.0, momentum: f
   return optimizer if clip is None else optax.chain(optax.clip_by_global_norm(clip), optimizer)
 
 
-def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: Any,
-           parameters: Any) -> tuple[Any, Any]:
-  """(new parameters, new optimizer state) of one step.
-
-  Args:
-    optimizer: an optax transformation.
-    gradient, parameters: pytrees of one structure.
-    opt_state: the optimizer's state.
-  """
-  with foreign():
-    updates, opt_state = optimizer.update(gradient, opt_state, parameters)
-    return optax.apply_updates(parameters, updates), opt_state
-
-
 def defaults(lr: float | Schedule) -> dict[str, optax.GradientTransformation]:
   """The optimizers of a search that names none: DARTS's for theta, alpha and beta, DADA's for
   gamma.

@@ -92,7 +92,7 @@ def build(config: Any, data: Any, genotype: Any = None, given: Any = None, split
 
   Args:
     config: a checked search config.
-    data: a `daas_jax.data.sources.Dataset`, of which only shapes, class names, mean and std are
+    data: a `daas_jax.data.dataset.Dataset`, of which only shapes, class names, mean and std are
       used; what the network's task loads where it has one of its own.
     genotype: the `Genotype` whose path through the supernet is held fixed (the second stage of DAAS
       5.2's independent search), or None: the architecture is searched.

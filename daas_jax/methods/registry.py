@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from daas_jax.config.key import Key
+from daas_jax.config.registry import Registry
 from daas_jax.errors import BadInput
 from daas_jax.nets.registry import CELLS, NOTHING
-from daas_jax.registry import Registry
 
 
 class Row(NamedTuple):

@@ -8,8 +8,8 @@ import optax
 
 from daas_jax import trees
 from daas_jax.arrays import foreign
+from daas_jax.estimators.unrolled import update
 from daas_jax.methods import optimizers
-from daas_jax.methods.optimizers import update
 from daas_jax.nets import kernels, registry as nets
 from daas_jax.nets.losses import accuracy as accuracy_of, cross_entropy
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from daas_jax.config.key import Key
+from daas_jax.config.registry import Registry
 from daas_jax.errors import BadInput
-from daas_jax.registry import Registry
 
 NOTHING, CELLS, BLOCKS = 'nothing', 'cells', 'blocks'
 """What of a network is searched: nothing, the operations and edges of its cells, or the choices of

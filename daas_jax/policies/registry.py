@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from daas_jax.config.key import between, Key
-from daas_jax.registry import Registry
+from daas_jax.config.registry import Registry
 
 
 class PolicySpace(NamedTuple):

@@ -8,7 +8,7 @@ import os
 import sys
 
 from daas_jax.config import arguments
-from daas_jax.data import prepare, sources, streaming
+from daas_jax.data import prepare, streaming, tfds
 from daas_jax.errors import BadInput
 from daas_jax.runtime import progress
 
@@ -66,15 +66,15 @@ def _run(args):
           'optionally --out=DIR')
     prepare.prepare_embedded(args.source, args.out, report=_report)
     return 0
-  if name in sources.PREPARABLE:
+  if name in tfds.PREPARABLE:
     prepare.prepare_tfds(name, args.source, args.data_dir, report=_report)
     return 0
-  builder, prepared = sources.find_tfds(name, args.data_dir)
+  builder, prepared = tfds.find_tfds(name, args.data_dir)
   if prepared:
     _report(f'{name} is already prepared: {builder.data_path}')
     streaming.note_labels(name, args.data_dir, _report)
     return 0
-  lines = sources.tensorflow_lines(name, args.data_dir)
+  lines = tfds.tensorflow_lines(name, args.data_dir)
   print(f'daas_jax.prepare: {name} needs TensorFlow once, in its own environment; run:',
         file=sys.stderr)
   for line in lines:

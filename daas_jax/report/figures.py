@@ -5,7 +5,6 @@ import warnings
 
 import matplotlib
 from matplotlib import figure as mpl_figure
-import numpy as np
 
 from daas_jax.report import runs as runs_lib
 
@@ -28,7 +27,6 @@ _STYLE = {
     'legend.frameon': False,
 }
 _FEW = 30  # points that are marked one by one
-_MOST_ROWS = 60  # operations in a figure: those of DDAS fit
 
 
 def png(size, plot):
@@ -50,10 +48,10 @@ def color(i):
 
 def _line(axis, x, y, i, label, **options):
   few = {'marker': _MARKERS[i % len(_MARKERS)], 'ms': 3.5} if len(x) <= _FEW else {}
-  axis.plot(x, y, **({'color': color(i), 'label': _label(label)} | few | options))
+  axis.plot(x, y, **({'color': color(i), 'label': label_of(label)} | few | options))
 
 
-def _label(text):
+def label_of(text):
   """Text of a file as a label: legends pass over one that begins with an underscore, a long one
   leaves no room."""
   text = text.encode('utf-8', 'replace').decode('utf-8')  # lone surrogates of file names
@@ -61,7 +59,8 @@ def _label(text):
   return f' {text}' if text.startswith('_') else text
 
 
-def _whole_epochs(axis):
+def whole_epochs(axis):
+  """Ticks of the x axis at whole numbers."""
   axis.xaxis.get_major_locator().set_params(integer=True)
 
 
@@ -72,7 +71,8 @@ def phase_changes(run, scale):
           if row['phase'] != before['phase']]
 
 
-def _mark_phases(axis, run, scale, text=True):
+def mark_phases(axis, run, scale, text=True):
+  """A dotted line where a phase of the run begins, with its name where `text`; x in steps / scale."""
   for x, name in phase_changes(run, scale):
     axis.axvline(x, color='0.5', lw=1, ls=':')
     if text:
@@ -112,9 +112,9 @@ def curves(runs):
             _line(axis, x, y, shade, f'{prefix}{"training" if part == "train" else "validation"}',
                   ls=style, lw=1.1 if part == 'train' else 1.8)
       if len(runs) == 1:
-        _mark_phases(axis, runs[0], scales[0])
+        mark_phases(axis, runs[0], scales[0])
       axis.set(xlabel=unit, ylabel=label, title=name)
-      _whole_epochs(axis)
+      whole_epochs(axis)
     handles, labels = axes[0].get_legend_handles_labels()
     drawing.legend(handles or axes[1].get_legend_handles_labels()[0], labels
                    or axes[1].get_legend_handles_labels()[1], loc='outside lower center', ncols=2)
@@ -154,10 +154,10 @@ def measures(run):
     axes = drawing.subplots(1, len(panels), squeeze=False)[0]
     for axis, panel in zip(axes, panels):
       {'skip': _skip, 'eigenvalue': _eigenvalue, 'entropy': _entropy}[panel](axis, run, scale or 1)
-      _mark_phases(axis, run, scale or 1, text=False)
+      mark_phases(axis, run, scale or 1, text=False)
       axis.set_xlabel('epochs' if scale else 'steps')
       axis.margins(y=0.12)
-      _whole_epochs(axis)
+      whole_epochs(axis)
       if axis.get_legend_handles_labels()[0]:
         axis.legend(loc='upper center', bbox_to_anchor=(0.5, -0.2), fontsize=9)
 
@@ -185,7 +185,7 @@ def stability(runs):
         if _has(run, name):
           _line(axis, *runs_lib.series(run.metrics, name, scale), i, run.name)
       axis.set(title=title, xlabel=unit)
-      _whole_epochs(axis)
+      whole_epochs(axis)
     handles = {
         label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())
     }
@@ -244,7 +244,7 @@ def alpha(architecture, c):
         _line(axis, architecture.epochs, probability[:, e, o], o, name, ms=2.5, lw=1.3)
       axis.set_title(f'{source} → {target}', fontsize=9, pad=2)
       axis.tick_params(labelleft=source == columns[0], labelbottom=target == rows[-1], labelsize=8)
-      _whole_epochs(axis)
+      whole_epochs(axis)
     handles, labels = axes[rows.index(architecture.edges[0][1]),
                            columns.index(architecture.edges[0][0])].get_legend_handles_labels()
     drawing.legend(handles, labels, loc='upper right', title='operation')
@@ -271,85 +271,11 @@ def beta(architecture):
           source = architecture.edges[e][0]
           _line(axis, architecture.epochs, probability[:, i], sources.index(source),
                 f'node {source}')
-        axis.set_title(_label(f'{architecture.cells[c]}: into node {target}'), fontsize=9)
-        _whole_epochs(axis)
+        axis.set_title(label_of(f'{architecture.cells[c]}: into node {target}'), fontsize=9)
+        whole_epochs(axis)
     handles, labels = axes[0, -1].get_legend_handles_labels()
     drawing.legend(handles, labels, loc='outside right center', title='edge from')
     drawing.supxlabel('epochs', fontsize=10)
     drawing.supylabel('probability, softmax(beta)', fontsize=10)
 
   return png((9, 0.8 + 2 * len(architecture.cells)), plot)
-
-
-# --- the policy -----------------------------------------------------------------------------------
-
-
-def likeliest_first(policy):
-  """The operations by their last probability, averaged over the slots: positions [N]."""
-  return np.argsort(-policy.probability[-1].mean(0), kind='stable')
-
-
-def policy_areas(run):
-  """The probability of every operation over time, stacked, a panel a slot (joint-search paper,
-  Figure 2)."""
-  policy = run.policy
-  order = likeliest_first(policy)
-  # What can be told apart has its own colour; where only one would be left over, it has one too.
-  shown = order if len(order) <= len(COLORS) else order[: len(COLORS) - 1]
-  rest = len(order) - len(shown)
-  slots = policy.probability.shape[1]
-
-  def plot(drawing):
-    axes = drawing.subplots(1, slots, sharey=True, squeeze=False)[0]
-    for k, axis in enumerate(axes):
-      names = [_label(policy.candidates[n]) for n in shown] + [f'{rest} others'
-                                                              ][:rest] + ['_'] * (rest - 1)
-      axis.stackplot(policy.epochs, policy.probability[:, k, order].T, labels=names,
-                     edgecolor='white', lw=0.6,
-                     colors=[color(i) if i < len(shown) else GREY for i in range(len(order))])
-      scale = runs_lib.steps_per_epoch(run)
-      if scale:
-        _mark_phases(axis, run, scale, text=False)
-      axis.set(title=f'operation {k + 1} of the policy', xlabel='epochs', ylim=(0, 1),
-               xlim=(policy.epochs[0], policy.epochs[-1]))
-      _whole_epochs(axis)
-    axes[0].set_ylabel('probability, stacked')
-    handles, labels = axes[0].get_legend_handles_labels()
-    drawing.legend(handles[::-1], labels[::-1], loc='outside right center')
-
-  return png((max(5, 2 + 3.5 * slots), 4), plot)
-
-
-def policy_parts(policy):
-  """[(title, [T, K, N])] of what the policy has over time."""
-  parts = (('probability', policy.probability), ('application probability', policy.applied),
-           ('mean magnitude', policy.strength))
-  return [(title, values) for title, values in parts if values is not None]
-
-
-def policy_maps(policy):
-  """Probability, application probability and magnitude of every operation over time as colours: a
-  row a slot."""
-  parts, order = policy_parts(policy), likeliest_first(policy)[:_MOST_ROWS]
-  slots, n = policy.probability.shape[1], len(order)
-  ticks = np.unique(np.linspace(0, len(policy.epochs) - 1, min(6, len(policy.epochs))).astype(int))
-
-  def plot(drawing):
-    axes = drawing.subplots(slots, len(parts), squeeze=False, sharey=True)
-    for j, (title, values) in enumerate(parts):
-      colors = matplotlib.colormaps['cividis'].with_extremes(bad='0.88')
-      finite = values[np.isfinite(values)]
-      limits = {'vmin': finite.min(), 'vmax': finite.max()} if finite.size else {}
-      for k in range(slots):
-        axis = axes[k, j]
-        image = axis.imshow(np.ma.masked_invalid(values[:, k, order].T), cmap=colors, aspect='auto',
-                            **limits, interpolation='nearest')
-        axis.set(yticks=range(n), yticklabels=[_label(policy.candidates[i]) for i in order],
-                 xticks=ticks, xticklabels=[str(policy.epochs[t]) for t in ticks],
-                 title=f'{title}, operation {k + 1}')
-        axis.tick_params(axis='y', labelsize=8, length=0)
-        axis.grid(False)
-      axes[-1, j].set_xlabel('epochs')
-      drawing.colorbar(image, ax=axes[:, j], location='bottom', aspect=30, pad=0.03)
-
-  return png((1.6 + 2.9 * len(parts), 1.6 + slots * (0.5 + 0.17 * n)), plot)

@@ -8,7 +8,15 @@ from daas_jax.errors import BadInput
 from daas_jax.files import storage
 from daas_jax.nets import registry as nets
 from daas_jax.nets.cells import genotype as genotype_lib
-from daas_jax.report import figures, graph, page, runs as runs_lib, sheet, timing
+from daas_jax.report import (
+  figures,
+  graph,
+  page,
+  policy_figures,
+  runs as runs_lib,
+  sheet,
+  timing,
+)
 
 
 class _Report:
@@ -187,7 +195,7 @@ def _cells(report, run):
   words = genotype_lib.describe(run.genotype)
   report.figure(
       'cells', graph.cells(run.genotype),
-      f'The {"derived" if run.kind == "search" else "trained"} cells, from genotype.json. A node '
+      f'The {"derived cells" if run.kind == "search" else "trained cells"}, from genotype.json. A node '
       'is the sum '
       'of the two operations that end in it; an operation\'s input is the node above its dot',
       words)
@@ -243,13 +251,13 @@ def _policy(report, run):
   over_time = run.policy
   if over_time is not None and len(over_time.epochs) > 1:
     report.figure(
-        'policy', figures.policy_areas(run),
+        'policy', policy_figures.policy_areas(run),
         'Probability of each operation over time, from history.jsonl, '
         'as in Figure 2 of the joint-search paper; at the bottom the likeliest at the end, in grey '
         'the rest, a band each', 'Probabilities of the operations of the policy')
-    parts = ', '.join(title for title, _ in figures.policy_parts(over_time))
+    parts = ', '.join(title for title, _ in policy_figures.policy_parts(over_time))
     report.figure(
-        'policy-parameters', figures.policy_maps(over_time),
+        'policy-parameters', policy_figures.policy_maps(over_time),
         f'The policy over time ({parts}), from history.jsonl. A magnitude is in [0, 1], from the '
         'low to the high end of its operation\'s range; light grey: an operation without one',
         f'Maps of {parts}')

@@ -14,7 +14,7 @@ import numpy as np
 from daas_jax.config.key import at_least, Key, one_of
 from daas_jax.errors import Diverged, Interrupted, Terminated
 from daas_jax.files import metrics as metrics_lib
-from daas_jax.runtime import checkpoint, disk, processes, signals
+from daas_jax.runtime import checkpoint, disk, kept, processes, signals
 
 KEYS = {
     'log.every_steps': Key(50, at_least(1), 'steps between two lines of metrics.jsonl'),
@@ -99,7 +99,7 @@ def run(job, workdir, config, progress, asked=signals.never):
       begin = lambda: checkpoint.told(0, job.init())
       start, state = begin()
       with _blaming(job, begin):
-        state = _steps(job, config, _Files.none(job, config), job.put(state), start, progress,
+        state = _steps(job, config, kept.Files.none(job, config), job.put(state), start, progress,
                        asked)
       return job.get(state), []
     return _run(job, workdir, config, progress, asked)
@@ -109,7 +109,7 @@ def run(job, workdir, config, progress, asked=signals.never):
 
 
 def _run(job, workdir, config, progress, asked):
-  path, windows = os.path.join(workdir, 'metrics.jsonl'), _Windows(job, workdir, config)
+  path, windows = os.path.join(workdir, 'metrics.jsonl'), kept.Windows(job, workdir, config)
   guarded = disk.guard(config.checkpoint.on_full_disk, progress.warn)
   checkpoints = checkpoint.Checkpoints(os.path.join(workdir, 'checkpoints'), config.checkpoint.keep)
   try:
@@ -117,9 +117,9 @@ def _run(job, workdir, config, progress, asked):
     start, state = begin()
     if start:
       progress.note(f'resuming from the checkpoint of step {start}')
-    with contextlib.closing(metrics_lib.MetricsFile(path, start)) as log, _history(
+    with contextlib.closing(metrics_lib.MetricsFile(path, start)) as log, kept.history(
         job, workdir, start) as history:
-      files = _Files(checkpoints, log, history, windows, guarded)
+      files = kept.Files(checkpoints, log, history, windows, guarded)
       if not start:
         _record(job, files, state, 0)
       with _blaming(job, begin):
@@ -150,92 +150,6 @@ def _blaming(job, begin):
         f"{error}. Repeated from step {start}, no device's gradient of theta was infinite or NaN: "
         "it began "
         'elsewhere in the step, or a device computes wrong now and then', error.step) from error
-
-
-def _history(job, workdir, start):
-  """A context with the `MetricsFile` of history.jsonl, or None where the job records nothing."""
-  if not job.record:
-    return contextlib.nullcontext()
-  # Before the first step the start is recorded anew: a line of step 0 is of a run that was killed
-  # at once.
-  return contextlib.closing(
-      metrics_lib.MetricsFile(os.path.join(workdir, 'history.jsonl'), start or -1))
-
-
-class _Windows:
-  """window.jsonl: the metrics of each step between the last line and a checkpoint that was saved
-  between two lines.
-
-  Without a workdir it is empty.
-  """
-
-  def __init__(self, job, workdir, config):
-    self._path = workdir and os.path.join(workdir, 'window.jsonl')
-    self._per_epoch, self._every = job.steps_per_epoch, config.log.every_steps
-
-  def line(self, done):
-    """The last step up to `done` with a line of metrics (0 with none)."""
-    return done - done % self._per_epoch % self._every
-
-  def at(self, done):
-    """The metrics of the steps from the last line to `done`; ValueError where some are not
-    there."""
-    if not self._path:
-      return []
-    rows = {
-        row.pop('step'): row for row in metrics_lib.read(self._path)
-    } if self.line(done) < done else {}
-    steps = range(self.line(done) + 1, done + 1)
-    if not all(step in rows for step in steps):
-      raise ValueError('window.jsonl lacks the metrics of its steps')
-    return [rows[step] for step in steps]
-
-  def keep(self, rows, done):
-    """Keeps the metrics of the steps since the last line; those of checkpoints before it stay."""
-    if rows and self._path:
-      with contextlib.closing(metrics_lib.MetricsFile(self._path, self.line(done))) as file:
-        for i, row in enumerate(rows):
-          file.write({'step': done - len(rows) + i + 1} | row)
-
-
-class _Nothing:
-  """The files of a process that keeps none: whatever they are asked to do, nothing happens."""
-  folder = path = None
-
-  def __getattr__(self, name):
-    return lambda *arguments: None
-
-
-class _Files(NamedTuple):
-  """What a run keeps in its workdir, and what it does where the disk is full
-  (`daas_jax.runtime.disk.guard`)."""
-  checkpoints: Any
-  log: Any
-  history: Any
-  windows: _Windows
-  guarded: Callable
-
-  @classmethod
-  def none(cls, job, config):
-    """Of a process that keeps nothing."""
-    return cls(_Nothing(), _Nothing(), None, _Windows(job, None, config),
-               lambda what, path: contextlib.nullcontext())
-
-  def flush(self):
-    """Writes the lines that a full disk kept back; raises where it still does."""
-    self.log.flush()
-    if self.history:
-      self.history.flush()
-
-  def save(self, step, state, window=()):
-    """Begins to save a checkpoint. It is only one with all the lines before it: a run that goes on
-    from it has them."""
-    with self.guarded('the checkpoint before', self.checkpoints.folder):
-      self.checkpoints.wait()
-    with self.guarded(f'the checkpoint of step {step}', self.checkpoints.folder):
-      self.flush()
-      self.windows.keep(window, step)
-      self.checkpoints.save(step, state)
 
 
 def _record(job, files, state, done):

@@ -4,7 +4,7 @@ import textwrap
 
 from daas_jax.augment.ops import OPS
 from daas_jax.config import installed
-from daas_jax.data import sources
+from daas_jax.data import tfds
 from daas_jax.methods import keys, registry
 from daas_jax.nets import registry as nets
 from daas_jax.nets.cells.primitives import PRIMITIVES
@@ -14,7 +14,7 @@ _DATA = {
     'embedded': 'Fashion-MNIST, 4,000 + 2,000 images in the package',
     'tfds:NAME':
         'any image classification set prepared for TFDS; `python -m daas_jax.prepare` prepares '
-        + ', '.join(sources.PREPARABLE),
+        + ', '.join(tfds.PREPARABLE),
     'arrays:FILE.npz': 'train_images, train_labels, test_images, test_labels',
     'scenes:NAME': 'scenes with boxes, composed of the images of one of those, for a detector',
     'tfds:coco/2017': 'photographs with boxes, for a detector',

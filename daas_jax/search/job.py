@@ -5,9 +5,9 @@ from typing import Any
 import jax
 
 from daas_jax.data import streaming
-from daas_jax.methods import problem as problem_lib, registry
+from daas_jax.methods import problem as problem_lib, registry, stability
 from daas_jax.runtime import loop, parallel
-from daas_jax.search import results, stability
+from daas_jax.search import results
 
 
 def batches_of(config: Any, data: Any, share: tuple[int, int] = (0, 1)) -> Any:
@@ -23,7 +23,7 @@ def of(config: Any, data: Any, genotype: Any = None, given: Any = None) -> loop.
 
   Args:
     config: a checked search config.
-    data: a `daas_jax.data.sources.Dataset`, or what the task of the network loads.
+    data: a `daas_jax.data.dataset.Dataset`, or what the task of the network loads.
     genotype: the `Genotype` that is held fixed, or None.
     given: the policy as `daas_jax.policies.given.find` gives it, or None: it is searched.
 

@@ -8,7 +8,6 @@ from daas_jax.files import metrics as metrics_lib
 from daas_jax.methods import problem as problem_lib, registry
 from daas_jax.nets import registry as nets
 from daas_jax.policies import registry as policies
-from daas_jax.types import SearchState
 
 
 def _parts(config):
@@ -17,14 +16,14 @@ def _parts(config):
       config).space
 
 
-def measures(state: SearchState, config: Any) -> dict[str, float]:
+def measures(state: Any, config: Any) -> dict[str, float]:
   """Numbers on the distributions that every epoch logs, such as entropies in nats."""
   space, policy, architectures = _parts(config)
   out = policy.measures(state.gamma, space) if space else {}
   return out | (architectures.measures(state.arch, config) if state.arch else {})
 
 
-def record(state: SearchState, config: Any) -> dict[str, Any]:
+def record(state: Any, config: Any) -> dict[str, Any]:
   """What history.jsonl keeps of a state: the distributions that are searched, in words and plain
   numbers.
 
@@ -37,7 +36,7 @@ def record(state: SearchState, config: Any) -> dict[str, Any]:
           'policy': policy.record(state.gamma, space) if space else {}}
 
 
-def write(workdir: str, state: SearchState, config: Any) -> str:
+def write(workdir: str, state: Any, config: Any) -> str:
   """Writes the architecture and policy.json into the workdir: each where it was searched.
 
   Args:

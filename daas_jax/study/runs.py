@@ -19,8 +19,7 @@ import sys
 import time
 import uuid
 
-import daas_jax
-from daas_jax.config import schema as config_lib
+from daas_jax.config import installed, schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
 from daas_jax.methods import registry
@@ -142,7 +141,7 @@ def claim(run, root):
 def _environment():
   """The run imports the package that this process runs, from wherever it was started, and what it
   prints is UTF-8."""
-  home = os.path.dirname(os.path.dirname(os.path.abspath(daas_jax.__file__)))
+  home = installed.parent()
   path = os.environ.get('PYTHONPATH')
   return os.environ | {'PYTHONPATH': home + (os.pathsep + path if path else ''),
                        'PYTHONIOENCODING': 'utf-8'}

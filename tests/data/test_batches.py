@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from daas_jax.data import batches, sources
+from daas_jax.data import batches, dataset
 from daas_jax.errors import BadInput
 
 
@@ -11,7 +11,7 @@ def _dataset(n=40):
   """Images whose pixels are their own number."""
   images = np.arange(n, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
   labels = np.arange(n, dtype=np.int32) % 2
-  return sources.assemble('numbers', images, labels, images[:5], labels[:5], ('even', 'odd'))
+  return dataset.assemble('numbers', images, labels, images[:5], labels[:5], ('even', 'odd'))
 
 
 def _numbers(images):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from daas_jax.data import evaluation, sources
+from daas_jax.data import dataset, evaluation
 
 
 class _Table:
@@ -20,7 +20,7 @@ class _Table:
 def data():
   images = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
   labels = np.array([0, 1, 0, 1, 0, 1, 0], np.int32)
-  return sources.assemble('seven', images, labels, images, labels, ('a', 'b'))._replace(mean=(0.0,), std=(1.0,))
+  return dataset.assemble('seven', images, labels, images, labels, ('a', 'b'))._replace(mean=(0.0,), std=(1.0,))
 
 
 def test_every_image_counts_once_whatever_the_batch(data):

@@ -7,7 +7,7 @@ from fake_sets import fake_imagenet, prepared
 from daas_jax import config as config_lib
 from daas_jax.prepare import command as prepare_command
 from daas_jax.benchmark import synthetic as made_up
-from daas_jax.data import labels, select, splits, streaming
+from daas_jax.data import dataset, labels, select, splits, streaming, tfds
 from daas_jax.errors import BadInput
 from test_splits import small_set
 
@@ -84,7 +84,7 @@ def test_images_without_a_class_are_the_same_line_in_memory_and_streamed(found, 
 def test_a_file_of_classes_that_was_kept_is_looked_through_too(tmp_path):
   """Runs of a version that took -1 for a class have left such files."""
   write(tmp_path, train=[0, 1, -1, 1], test=[0, 1, 0, 1])
-  builder, *keys = streaming.sources.prepared_tfds('tiny', str(tmp_path))
+  builder, *keys = tfds.prepared_tfds('tiny', str(tmp_path))
   labels.of(streaming.records.find('tfds:tiny', builder, 'train', *keys))
   assert (tmp_path / 'tiny' / '1.0.0' / 'daas_jax-labels-train.npz').exists()
   assert 'row 2 is the first' in line(from_config, 'tiny', tmp_path, True)
@@ -128,7 +128,7 @@ def test_a_set_made_by_hand_is_looked_through(split, wrong):
   data = data._replace(**{f'{split}_labels': own})
   for make in (lambda: splits.take(data, 3, 3, 0), lambda: splits.keep_classes(data, [0, 1])):
     assert f'holds {wrong}' in line(make)
-  assert 'row 1 is the first' in line(streaming.sources.assemble, *data[:6])
+  assert 'row 1 is the first' in line(dataset.assemble, *data[:6])
 
 
 def test_streamed_records_of_a_class_that_is_not_there(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from fake_sets import FILES, fake_cifar, fake_fashion, same_examples, sha
 
 from daas_jax.prepare import command
-from daas_jax.data import prepare, raw, sources
+from daas_jax.data import dataset, prepare, raw, sources
 from daas_jax.errors import BadInput
 
 DEBIAN = '/usr/share/datasets/fashion-mnist'
@@ -53,7 +53,7 @@ def test_embedded_remade_from_the_originals():
   lines = []
   path = prepare.prepare_embedded(DEBIAN, report=lines.append)  # a file that differs would be refused
   assert f'{path} is there already, byte for byte the same' in lines
-  assert sources.content_digest(*prepare.embedded_arrays(DEBIAN, report=silent)) == sources.EMBEDDED_SHA256
+  assert dataset.content_digest(*prepare.embedded_arrays(DEBIAN, report=silent)) == sources.EMBEDDED_SHA256
 
 
 def test_embedded_overwrites_nothing(tmp_path):

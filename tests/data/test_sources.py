@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fake_sets import prepared
-from daas_jax.data import sources
+from daas_jax.data import dataset, sources
 from daas_jax.errors import BadInput
 
 
@@ -41,7 +41,7 @@ def test_embedded_is_the_packaged_one():
   assert data.train_images.dtype == np.uint8 and data.train_labels.dtype == np.int32
   assert np.array_equal(np.bincount(data.train_labels), [400] * 10)
   assert np.array_equal(np.bincount(data.test_labels), [200] * 10)
-  assert sources.content_digest(*data[1:5]) == sources.EMBEDDED_SHA256
+  assert dataset.content_digest(*data[1:5]) == sources.EMBEDDED_SHA256
   assert data.class_names == sources.FASHION_CLASSES
   pixels = data.train_images.astype(np.float64) / 255
   assert data.mean == pytest.approx((pixels.mean(),), rel=1e-12)
@@ -116,7 +116,7 @@ def test_arrays_without_channels_or_names(tmp_path):
 def test_mean_std_against_exact_fractions():
   images = np.random.default_rng(3).integers(0, 256, (3, 700, 701, 2), np.uint8)  # more than one piece
   images[..., 1] = 7
-  mean, std = sources.mean_std(images)
+  mean, std = dataset.mean_std(images)
   values = [int(v) for v in images[..., 0].reshape(-1)[:]]
   exact = fractions.Fraction(sum(values), 255 * len(values))
   variance = fractions.Fraction(sum(v * v for v in values), 255**2 * len(values)) - exact**2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from daas_jax.data import sources, splits
+from daas_jax.data import dataset, sources, splits
 from daas_jax.errors import BadInput
 
 
@@ -11,7 +11,7 @@ def small_set(per_class=(6, 6, 6), test_per_class=(3, 3, 3)):
   train = rng.permutation(np.repeat(np.arange(len(per_class)), per_class))
   test = rng.permutation(np.repeat(np.arange(len(per_class)), test_per_class))
   images = lambda n, start: np.tile(np.arange(start, start + n, dtype=np.uint8)[:, None, None], (1, 2, 2))
-  return sources.assemble('small', images(len(train), 0), train, images(len(test), 100), test,
+  return dataset.assemble('small', images(len(train), 0), train, images(len(test), 100), test,
                           [f'c{i}' for i in range(len(per_class))])
 
 

@@ -248,7 +248,7 @@ def test_files_of_every_mode_become_the_channels_asked_for():
 
 def test_the_view_of_test_images_is_seven_eighths(photographs):
   data = select.from_config(_config('imagenet2012', photographs, side=28))
-  builder, *keys = streaming.sources.prepared_tfds('imagenet2012', photographs)
+  builder, *keys = tfds.prepared_tfds('imagenet2012', photographs)
   read = records.Reader(records.find('x', builder, 'validation', *keys))
   np.testing.assert_array_equal(data.test_images[2], decode.square(read(2)[0], 28, 32, 3))
   assert data.test_images.shape == (9, 28, 28, 3) and (data.mean, data.std) == streaming.IMAGENET_MOMENTS
@@ -327,7 +327,7 @@ def test_classes_that_cannot_be_kept_are_said(tmp_path, monkeypatch):
 # Which classes.
 
 def test_the_list_of_120_classes_is_chosen_again():
-  names = streaming.sources.find_tfds('imagenet2012')[0].info.features['label'].names
+  names = tfds.find_tfds('imagenet2012')[0].info.features['label'].names
   with open(os.path.join(classes.FOLDER, 'imagenet120.txt'), encoding='utf-8') as file:
     assert file.read() == classes.text('imagenet120', names)
   found = classes.read('imagenet120')
@@ -335,7 +335,7 @@ def test_the_list_of_120_classes_is_chosen_again():
 
 
 def test_a_list_of_classes_decides_whatever_the_seed(photographs, tmp_path):
-  names = streaming.sources.find_tfds('imagenet2012')[0].info.features['label'].names
+  names = tfds.find_tfds('imagenet2012')[0].info.features['label'].names
   path = tmp_path / 'two.txt'
   path.write_text(f'# two\n{names[500]}\n{names[3]}\n')
   for seed in (0, 1):

@@ -22,7 +22,7 @@ import test_study
 
 import daas_jax
 from daas_jax.errors import BadInput, Terminated
-from daas_jax.files import metrics, remote, storage
+from daas_jax.files import lease, metrics, remote, storage
 from daas_jax.methods import export
 from daas_jax.nets import kernels, registry as nets
 from daas_jax.nets.cells import genotype, space
@@ -138,8 +138,8 @@ class _Put(io.BytesIO):
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
-  monkeypatch.setattr(remote, 'PERIOD', 0.05)
-  monkeypatch.setattr(remote, 'SETTLE', 0.02)
+  monkeypatch.setattr(lease, 'PERIOD', 0.05)
+  monkeypatch.setattr(lease, 'SETTLE', 0.02)
   monkeypatch.setattr(remote, '_TRIES', (0.01, 0.01))
   Store.away = False
 
@@ -178,7 +178,7 @@ def straight(configs, tmp_path_factory):
 def begun(configs, tmp_path_factory):
   """{name: bytes} of a search in a store that was interrupted at its fifth line, of eight or so."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(remote, 'SETTLE', 0.02)
+    patch.setattr(lease, 'SETTLE', 0.02)
     _interrupt(patch, 5)
     assert _run(configs, 'search', 'store://b/begun') == 130
   return _inside('store://b/begun')
@@ -425,7 +425,7 @@ def test_a_lock_is_taken_over_where_its_run_is_gone(name, monkeypatch, capsys, f
 @pytest.mark.parametrize('freed', [False, True])
 def test_a_lock_that_is_not_renewed_is_waited_for(freed, monkeypatch, capsys, fault):
   """What a scheduler starts again elsewhere, or under the same number in a container, finds its own lock."""
-  monkeypatch.setattr(remote, 'LEASE', 3.0)
+  monkeypatch.setattr(lease, 'LEASE', 3.0)
   monkeypatch.setattr(Store, 'objects', {})
   begun = time.time()
   _put('store://b/wait', {'.lock': _lock(time=begun)})
@@ -447,7 +447,7 @@ def test_of_two_that_start_at_once_the_last_has_it(monkeypatch):
 
 
 def test_a_run_whose_lock_was_taken_over_ends_and_puts_nothing_more(monkeypatch, fault):
-  monkeypatch.setattr(remote, 'PERIOD', 1.0)  # the thread does not put its own lock meanwhile
+  monkeypatch.setattr(lease, 'PERIOD', 1.0)  # the thread does not put its own lock meanwhile
   with pytest.raises(BadInput, match='was taken over by process 7 on host other'):
     with workdir.opened('store://b/lost', CONFIG) as folder:
       storage.put('store://b/lost/.lock', io.BytesIO(_lock(host='other', pid=7)))

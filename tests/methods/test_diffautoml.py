@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from daas_jax import config as config_lib
-from daas_jax.data.sources import Dataset
+from daas_jax.data.dataset import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.estimators import dsnas
 from daas_jax.methods import diffautoml

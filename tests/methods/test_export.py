@@ -11,7 +11,7 @@ import pytest
 
 import daas_jax
 from daas_jax import config as config_lib
-from daas_jax.data.sources import Dataset
+from daas_jax.data.dataset import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.methods import export
 from daas_jax.nets.shuffle import layers, supernet as shuffle

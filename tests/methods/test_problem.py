@@ -7,7 +7,7 @@ import pytest
 
 from daas_jax import config as config_lib
 from daas_jax.augment import inputs
-from daas_jax.data import sources
+from daas_jax.data import dataset
 from daas_jax.errors import BadInput
 from daas_jax.gradcheck import point
 from daas_jax.methods import problem
@@ -21,7 +21,7 @@ def data():
   rng = np.random.default_rng(0)
   images = rng.integers(0, 256, (8, 8, 8, 3), np.uint8)
   labels = np.arange(8, dtype=np.int32) % 2
-  return sources.assemble('noise', images, labels, images, labels, ('a', 'b'))
+  return dataset.assemble('noise', images, labels, images, labels, ('a', 'b'))
 
 
 def _config():

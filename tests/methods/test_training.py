@@ -9,7 +9,7 @@ import pytest
 
 from daas_jax import config as config_lib
 from daas_jax.runtime import checkpoint
-from daas_jax.data import sources
+from daas_jax.data import dataset
 from daas_jax.methods import training
 
 
@@ -17,7 +17,7 @@ from daas_jax.methods import training
 def data():
   images = np.arange(7, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
   labels = np.array([0, 1, 0, 1, 0, 1, 0], np.int32)
-  return sources.assemble('seven', images, labels, images, labels, ('a', 'b'))._replace(mean=(0.0,), std=(1.0,))
+  return dataset.assemble('seven', images, labels, images, labels, ('a', 'b'))._replace(mean=(0.0,), std=(1.0,))
 
 
 def test_keep_best_takes_the_first_of_the_best():

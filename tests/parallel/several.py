@@ -15,7 +15,7 @@ import numpy as np
 
 from daas_jax import config as config_lib
 from daas_jax.methods import ddas, registry
-from daas_jax.methods.optimizers import update
+from daas_jax.estimators.unrolled import update
 from daas_jax.nets import devices
 from daas_jax.policies import given as given_lib
 from daas_jax.search import command as search, job as job_lib

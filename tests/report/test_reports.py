@@ -20,7 +20,7 @@ from daas_jax.search import results
 from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import categorical
-from daas_jax.report import figures, runs as runs_lib, sections, sheet, timing
+from daas_jax.report import figures, policy_figures, runs as runs_lib, sections, sheet, timing
 from daas_jax.types import SearchState
 
 EPOCHS, PER_EPOCH = 3, 10
@@ -351,9 +351,9 @@ def test_other_searches_fit_the_figures(reported):
   run = runs_lib.load(str(reported), 'run')
   names = tuple(f'op {i}' for i in range(52))
   wide = runs_lib.Policy(np.arange(3), np.arange(3), names, np.full((3, 1, 52), 1 / 52), None, None)
-  assert figures.policy_areas(run._replace(policy=wide)).startswith(b'\x89PNG')
-  assert [title for title, _ in figures.policy_parts(wide)] == ['probability']
-  assert figures.policy_maps(wide).startswith(b'\x89PNG')
+  assert policy_figures.policy_areas(run._replace(policy=wide)).startswith(b'\x89PNG')
+  assert [title for title, _ in policy_figures.policy_parts(wide)] == ['probability']
+  assert policy_figures.policy_maps(wide).startswith(b'\x89PNG')
   edges = tuple((source, target) for target in range(2, 6) for source in (0, target - 1))
   fixed = runs_lib.Architecture(np.arange(2), np.arange(2), ('cell',), edges, tuple('abcdefghijkl'),
                                 np.zeros((2, 1, 8, 12)), None)

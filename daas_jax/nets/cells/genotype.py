@@ -95,8 +95,8 @@ def derive(alpha, beta, primitives):
     ValueError: wrong shapes, or a logit that is not a number.
     BadInput: no operation other than 'none'.
   """
-  alpha, beta = np.asarray(alpha,
-                           np.float64), None if beta is None else np.asarray(beta, np.float64)
+  alpha = np.asarray(alpha, np.float64)
+  beta = None if beta is None else np.asarray(beta, np.float64)
   if alpha.shape != (2, len(EDGES), len(primitives)) or (beta is not None
                                                          and beta.shape != (2, len(EDGES))):
     raise ValueError(
@@ -177,10 +177,8 @@ def _read_primitives(names, fail):
     fail(f'primitives is {_shown(names)}, not a list of operation names')
   for name in names:
     if not isinstance(name, str) or name not in PRIMITIVES:
-      fail(
-          f'unknown operation {_shown(name)} among the primitives; known are '
-          f'{", ".join(PRIMITIVES)}'
-      )
+      fail(f'unknown operation {_shown(name)} among the primitives; known are '
+           f'{", ".join(PRIMITIVES)}')
   if len(set(names)) < len(names):
     fail('primitives names an operation twice')
   return tuple(names)
@@ -288,11 +286,8 @@ def canonical(genotype):
     content = {'cells': [nodes(pairs) for pairs in genotype.cells]}
   else:
     content = {'normal': nodes(genotype.normal), 'reduce': nodes(genotype.reduce)}
-  return from_json({
-      'format': FORMAT,
-      'version': VERSION,
-      'primitives': genotype.primitives
-  } | content, 'the given genotype')
+  head = {'format': FORMAT, 'version': VERSION, 'primitives': genotype.primitives}
+  return from_json(head | content, 'the given genotype')
 
 
 def save(path, genotype):

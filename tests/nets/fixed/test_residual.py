@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from daas_jax import config as config_lib
-from daas_jax.data import sources
+from daas_jax.data import dataset
 from daas_jax.errors import BadInput
 from daas_jax.nets import count, kernels as k
 from daas_jax.nets.fixed import pyramidnet, residual, shake_shake
@@ -450,7 +450,7 @@ def test_convolution_and_its_gradients(size, stride, monkeypatch):
 def test_a_policy_search_has_weights_alone(name):
   rng = np.random.default_rng(0)
   pictures, labels = rng.integers(0, 256, (6, 8, 8, 1), np.uint8), np.arange(6, dtype=np.int32) % 2
-  data = sources.assemble('noise', pictures, labels, pictures, labels, ('a', 'b'))
+  data = dataset.assemble('noise', pictures, labels, pictures, labels, ('a', 'b'))
   config = config_lib.search_config()
   config.network.name, config.network.depth, config.network.width = name, 11 if name[0] == 'p' else 10, 1
   config_lib.check(config, 'search')

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from daas_jax import config as config_lib
-from daas_jax.data import sources, splits
-from daas_jax.methods import problem as problem_lib
+from daas_jax.data import dataset, splits
+from daas_jax.methods import problem as problem_lib, stability
 from daas_jax.policies.given import Given
-from daas_jax.search import stability
 from daas_jax.types import SearchState
 
 
@@ -17,7 +16,7 @@ from daas_jax.types import SearchState
 def data_fixture():
   rng = np.random.default_rng(0)
   images, labels = rng.integers(0, 256, (16, 8, 8, 1), np.uint8), np.arange(16, dtype=np.int32) % 2
-  return sources.assemble('noise', images, labels, images, labels, ('a', 'b'))
+  return dataset.assemble('noise', images, labels, images, labels, ('a', 'b'))
 
 
 def _config(method, **keys):

@@ -27,7 +27,7 @@ def measure(problem, config, data):
   Args:
     problem: a `daas_jax.types.Problem`.
     config: a checked search config; 'arch.eigenvalue_every' is used.
-    data: a `daas_jax.data.sources.Dataset`.
+    data: a `daas_jax.data.dataset.Dataset`.
   """
   every = config.arch.get('eigenvalue_every', 0) if 'arch' in config else 0
   if not every or getattr(problem, 'relaxed_loss', None) is None:
