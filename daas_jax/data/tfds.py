@@ -171,9 +171,10 @@ def _read_split(name, builder, split, found):
     if images is None:
       images = np.empty((found.count, *image.shape), np.uint8)
     if image.shape != images.shape[1:]:
-      raise BadInput(f'tfds:{name}: split {split} has images of several sizes ({dataset.shape(images)}, '
-                     f'{dataset.shape(image[None])}); set data.stream to True and data.side to a size, '
-                     'choose a set of one size, or resize it into an .npz file for arrays:FILE.npz')
+      raise BadInput(f'tfds:{name}: split {split} has images of several sizes '
+                     f'({dataset.shape(images)}, {dataset.shape(image[None])}); set data.stream to '
+                     'True and data.side to a size, choose a set of one size, or resize it into an '
+                     '.npz file for arrays:FILE.npz')
     images[i], labels[i] = image, label
   return (np.zeros((0, 1, 1, 1), np.uint8) if images is None else images), labels
 

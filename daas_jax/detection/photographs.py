@@ -58,7 +58,8 @@ def load(name, n_train, n_test, seed, val_fraction, side, most, data_dir=None):
   read = lambda split, n: _read(name, builder, split, n, seed, side, most, len(names))
   train, test = read('train', n_train), read(held_out, n_test)
   halves = splits.halves(np.zeros(len(train.labels), np.int32), seed, 1 - val_fraction)
-  return DetectionSet(f'tfds:{name}', train, halves, test, names, *dataset_lib.mean_std(train.images))
+  return DetectionSet(f'tfds:{name}', train, halves, test, names,
+                      *dataset_lib.mean_std(train.images))
 
 
 def _class_names(name, info):

@@ -3,16 +3,16 @@ and its mirror there.
 
 An object store has no append, no lock and no rename of a folder; a put of one object is whole or
 not there. So the run keeps the workdir in a temporary local folder, with all that a local workdir
-has, and a thread puts what has changed into the store every `lease.PERIOD` seconds and at the end. There
+has, and a thread puts what has changed into the store every `lease.PERIOD` seconds and at the end.
+There
 
   NAME             a file of the workdir, put anew as a whole where it has changed
   checkpoints/STEP.zip   a checkpoint: one object, so that it is whole or not there
   .lock            of the run that uses the workdir (`daas_jax.files.lease`)
 
 A checkpoint is put after the lines that were written before it: a run that is resumed elsewhere has
-them. What is lost with a machine is at most `lease.PERIOD` seconds and the checkpoint in them.
-
-A run whose lock (`daas_jax.files.lease`) was taken over ends and puts nothing more.
+them. What is lost with a machine is at most `lease.PERIOD` seconds and the checkpoint in them. A
+run whose lock was taken over ends and puts nothing more.
 """
 
 import contextlib
@@ -224,8 +224,8 @@ class Mirror:
     self.drop()
     if not left:
       raise BadInput(
-          f'the workdir {self.url} was taken over by {self._lease.lost}: this run has ended, and what it '
-          'did since was not kept')
+          f'the workdir {self.url} was taken over by {self._lease.lost}: this run has ended, and '
+          'what it did since was not kept')
 
   def _leave(self, tries=None):
     """Puts what is left and frees the workdir, in a minute of trying; False where another run has

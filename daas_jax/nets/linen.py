@@ -105,9 +105,13 @@ def register_network(name: str, make: Callable, about: str = '',
     smallest: least side of an image in pixels.
 
   Raises:
-    BadInput: the package has a network of that name.
+    BadInput: the package has a network of that name, or another network has such a key.
   """
   own = dict(keys or {})
+  for key in own:
+    others = [other for other in registry.having(key) if other != name]
+    if others:  # a config has one default, whichever network it names
+      raise BadInput(f'config key {key!r} is one of {others[0]} already: give it another name')
 
   def module(config, num_classes):
     return make(num_classes=num_classes, **_settings(config, own))

@@ -72,7 +72,7 @@ def phase_changes(run, scale):
 
 
 def mark_phases(axis, run, scale, text=True):
-  """A dotted line where a phase of the run begins, with its name where `text`; x in steps / scale."""
+  """A dotted line, with a name where `text`, at every phase of a run after its first."""
   for x, name in phase_changes(run, scale):
     axis.axvline(x, color='0.5', lw=1, ls=':')
     if text:

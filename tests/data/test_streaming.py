@@ -27,6 +27,7 @@ from daas_jax.data import (
     records,
     select,
     streaming,
+    tfds,
     workers,
 )
 from daas_jax.errors import BadInput
