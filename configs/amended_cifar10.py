@@ -14,19 +14,15 @@ def get_config(variant=''):
     raise ValueError(f"unknown variant {variant!r}: choose 's2', 'smoke' or 's2_smoke' (FILE.py:smoke)")
   config = search_config('amended_darts')
   config.preprocess.cutout = 16  # side of the square in pixels (Amended 4.1.2: as in training; DARTS code)
-
   config.network.channels = 36  # of the first cell, as in training (Amended 4.1.2)
   config.network.primitives = (  # candidate operations of an edge, O = 7 (Amended 4.1.3: 3.3e13 architectures)
       'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'dil_conv_3x3', 'dil_conv_5x5')
   config.network.edges = 'fixed'  # 8: from the node before and the first input (Amended 4.1.2)
-
   config.search.epochs = 100  # of D_train (Amended 4.1.1)
   config.search.batch = 96  # images of D_train and of D_val a step (Amended 4.1.1)
   config.search.auxiliary = 0.4  # weight of the head's loss (Amended 4.1.2: as in training; DARTS code)
   config.search.drop_path = 0.2  # at the end, from 0; Amended's dropout (4.1.2: as in training; DARTS code)
-
   config.arch.eigenvalue_every = 5  # epochs between two measurements of the dominant eigenvalue (choice)
-
   config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
   if variant.startswith('s2'):
     config.network.layers = 20  # cells (Amended 4.1.3)

@@ -1,4 +1,5 @@
-"""The DAAS search on CIFAR-10 (DAAS 5), each number with its source; ':smoke' after the file name tries it out."""
+"""The DAAS search on CIFAR-10 (DAAS 5): its numbers are the defaults of the keys, which have their sources
+(daas_jax/methods/daas.py, optimizers.py and keys.py). ':smoke' after the file name tries it out."""
 
 from daas_jax.config import search_config
 

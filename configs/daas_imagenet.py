@@ -18,14 +18,10 @@ def get_config(variant=''):
   config.data.stream = True  # read and decoded while the run goes on: it is too large for the memory
   config.data.workers = 8  # processes that decode; see the benchmark's case input
   config.data.side = 224  # pixels of the squares that photographs are cut to (DARTS code)
-
   config.preprocess.crop = 'resized'  # random box, resized (DARTS code)
   config.preprocess.padding = 0  # pixels; for crop = 'padded' alone
-
   config.network.stem = 'imagenet'  # three halvings: 224 becomes 28 (DARTS code)
-
   config.search.warmup_epochs = 30  # epochs of theta, alpha, beta without a policy (DAAS 5.1)
-
   if variant == 'smoke':
     _smoke(config)
   return config

@@ -14,12 +14,9 @@ def get_config(variant=''):
     raise ValueError(f"unknown variant {variant!r}: the only one is 'smoke' (FILE.py:smoke)")
   config = search_config()
   config.network.name = 'wrn_40_2'  # WRN-40-2, fixed (DADA)
-
   config.search.n_w = 1  # gradients in Eq. 14: of one fixed network (choice; DAAS 4.2 has 10 architectures)
-
   config.theta.lr = 0.05  # SGD, at the start, for this batch (DADA code: 0.4 for 512)
   config.theta.weight_decay = 2e-4  # L2 (DADA code)
-
   if variant == 'smoke':
     _smoke(config)
   return config

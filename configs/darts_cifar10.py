@@ -17,9 +17,7 @@ def get_config(variant=''):
   config = search_config('darts')
   config.policy.name = 'searched'  # of the training images: that of --search (joint)
 
-
   config.arch.eigenvalue_every = 5  # epochs between two measurements of the dominant eigenvalue (choice)
-
   config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
   if variant == 'epochs25':
     config.search.epochs = 25

@@ -14,16 +14,12 @@ def get_config(variant=''):
     raise ValueError(f"unknown variant {variant!r}: choose 'supernet', 'smoke' or 'supernet_smoke' (FILE.py:smoke)")
   config = search_config('ddas')
   config.data.n_train = 4000  # training images used: 2,000 to train on and 2,000 to validate (DDAS 4.2)
-
   config.network.name = 'wrn_40_2'  # WRN-40-2, fixed (DDAS 4.2)
-
   config.search.epochs = 20  # of D_train (DDAS 4.2)
   config.search.batch = 32  # images of D_train a step (DDAS 4.2)
   config.search.val_batches = 8  # times 32 images of D_val a step: 256 (DDAS 4.2)
-
   config.theta.lr_min = 0.0  # at the end, cosine between (Fast AutoAugment code)
   config.theta.weight_decay = 2e-4  # L2 (Fast AutoAugment code)
-
   if variant.startswith('supernet'):
     _supernet(config)
   if variant.endswith('smoke'):

@@ -31,23 +31,17 @@ def get_config(variant=''):
   config.data.val_fraction = 1500 / 4500  # share of them that is D_val (DDAS 4.4)
   config.data.side = 640  # pixels of the square that an image is fitted into (choice)
   config.data.objects = 100  # most objects of an image that are kept (choice)
-
   config.preprocess.padding = 0  # pixels around the image: no crop (Lin et al. 4.1)
-
   config.network.name = 'retinanet'  # RetinaNet, from nothing: no trained backbone (DDAS 4.4; choice)
   config.network.depth = 50  # layers of the backbone: ResNet-50 (DDAS 4.4)
   config.network.width = 64  # channels of the backbone's first stage; the pyramid has 256 (He et al.; Lin et al. 4)
-
   config.policy.candidates = candidates()  # (operation, strength) pairs (DDAS 4.4: of [46]; levels: choice)
-
   config.search.epochs = 30  # of D_train (DDAS 4.4)
   config.search.batch = 16  # images of D_train a step: 4 on each of 4 GPUs (DDAS 4.4)
-
   config.theta.lr = 0.01  # SGD, at the start, for 16 images (Lin et al. 4.1)
   config.theta.lr_min = 0.0  # at the end, cosine between (choice; Lin et al. divide by 10 twice)
   config.theta.weight_decay = 1e-4  # L2 (Lin et al. 4.1)
   config.theta.clip = 10.0  # largest gradient norm (choice)
-
   if variant == 'smoke':
     _smoke(config)
   return config

@@ -23,22 +23,17 @@ def get_config(variant=''):
   config.data.workers = 8  # processes that decode; see the benchmark's case input
   config.data.side = 224  # pixels of the squares that photographs are cut to (choice, as He et al. 2016)
   config.data.val_fraction = 1200 / 7200  # share of them that is D_val: 1,200 images (DDAS 4.3; see above)
-
   config.preprocess.crop = 'resized'  # random box, resized (Fast AutoAugment code)
   config.preprocess.padding = 0  # pixels; for crop = 'padded' alone
-
   config.network.name = 'resnet_18_imagenet'  # ResNet-18, fixed; stem of stride 2 and pooling: 224 to 56 (DDAS 4.3)
   config.network.stem = 'imagenet'  # for the supernet alone
-
   config.search.epochs = 40  # of D_train (DDAS 4.3)
   config.search.batch = 32  # images of D_train a step (DDAS 4.3)
   config.search.val_batches = 2  # times 32 images of D_val a step: 64 (DDAS 4.3)
   config.search.n_policies = 2  # policies a step, L^ (DDAS 4.3)
-
   config.theta.lr = 0.0125  # SGD, at the start, for this batch (choice: He et al. 2016 have 0.1 for 256)
   config.theta.lr_min = 0.0  # at the end, cosine between (choice, as on CIFAR-10)
   config.theta.weight_decay = 1e-4  # L2 (choice; He et al. 2016)
-
   if variant == 'smoke':
     _smoke(config)
   return config

@@ -16,7 +16,6 @@ def get_config(variant=''):
   config.search.epochs = 300  # both phases (choice)
   config.search.tuning_epochs = 150  # alpha fixed (choice)
   config.search.batch = 128  # images of D_train a step, and as many of D_val (Fast AutoAugment code)
-
   config.theta.lr = 0.1  # SGD, at the start, for this batch (Fast AutoAugment code; the paper's 0.5 is ImageNet's)
   config.theta.weight_decay = 2e-4  # L2 at the start of its search (Fast AutoAugment code)
   config.arch.optimizer = 'adam'  # (DSNAS code; the paper's SGD hardly moves alpha)
@@ -26,7 +25,6 @@ def get_config(variant=''):
   config.gamma.lr = 1e-3  # (choice)
   config.gamma.weight_decay = 0.0  # L2 (choice)
   config.hyper.searched = ('lr', 'weight_decay')  # both (DiffAutoML 4.3.1)
-
   config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
   if variant == 'fixed':
     config.network.name = 'wrn_40_2'  # (DiffAutoML, Table 2)

@@ -18,16 +18,12 @@ def get_config(variant=''):
   config.data.workers = 8  # processes that decode; see the benchmark's case input
   config.data.side = 224  # pixels of the squares that photographs are cut to (choice, as He et al. 2016)
   config.data.val_fraction = 0.05  # share of the training images that is D_val, which theta never sees (choice)
-
   config.preprocess.crop = 'resized'  # random box of the image (SPOS code)
   config.preprocess.padding = 0  # pixels around the image; not for 'resized'
-
   config.network.size = 'imagenet'  # 20 blocks: 4 ** 20 paths (DiffAutoML 4.1; widths of SPOS)
-
   config.search.epochs = 240  # both phases (SPOS: 300,000 steps of 1,024 images; the paper gives none)
   config.search.tuning_epochs = 100  # alpha fixed (choice: the paper's Fig. 2 has no numbers)
   config.search.batch = 1024  # images of D_train a step, and as many of D_val (SPOS code)
-
   config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
   config.checkpoint.every_steps = 1000  # steps between two checkpoints, besides those at the end of an epoch (choice)
   if variant == 'ops4':

@@ -18,7 +18,6 @@ def get_config():
   config.arch.lr = 0.01
   config.gamma.lr = 0.02
   config.log.every_steps = 20
-
   config.policy.ops = ('Rotate', 'Solarize', 'Brightness', 'Cutout')  # (4 (1 + 3)) ** 2 = 256 policies
   config.policy.levels = 3
   config.lab.step = 62               # of 248: one of the two epochs of warm-up

@@ -14,7 +14,6 @@ def get_config(variant=''):
     raise ValueError(f"unknown variant {variant!r}: choose 'epochs25' or 'smoke' (FILE.py:smoke)")
   config = search_config('joint_faa')
   config.gamma.lr = 1e-3  # Adam, of z, p and mu (Faster AutoAugment code)
-
   config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
   if variant == 'epochs25':
     config.search.epochs = 25

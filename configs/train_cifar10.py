@@ -1,4 +1,5 @@
-"""Training on CIFAR-10 what the search found (DAAS 5), each number with its source; ':smoke' tries it out."""
+"""Training on CIFAR-10 what the search found (DAAS 5): what is not said here is the default of its key, with its source
+(daas_jax/train/keys.py). ':smoke' after the file name tries it out."""
 
 from daas_jax.config import train_config
 
@@ -9,7 +10,6 @@ def get_config(variant=''):
     raise ValueError(f"unknown variant {variant!r}: the only one is 'smoke' (FILE.py:smoke)")
   config = train_config()
   config.preprocess.cutout = 16  # side of the square in pixels (DARTS code)
-
   if variant == 'smoke':
     _smoke(config)
   return config

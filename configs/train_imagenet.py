@@ -17,14 +17,11 @@ def get_config(variant=''):
   config.data.workers = 8  # processes that decode; see the benchmark's case input
   config.data.side = 224  # pixels of the squares that photographs are cut to (DARTS code)
   config.data.val_fraction = 0.02  # share of the training set that chooses the epoch (choice; DARTS has none)
-
   config.preprocess.crop = 'resized'  # random box, resized (DARTS code)
   config.preprocess.padding = 0  # pixels; for crop = 'padded' alone
-
   config.network.layers = 14  # cells (DAAS 5)
   config.network.channels = 48  # of the first cell (DAAS 5)
   config.network.stem = 'imagenet'  # three halvings: 224 becomes 28 (DARTS code)
-
   config.train.epochs = 250  # (DAAS 5)
   config.train.batch = 1024  # images a step (DAAS 5)
   config.train.lr = 0.5  # at the start (DAAS 5.1)
@@ -32,7 +29,6 @@ def get_config(variant=''):
   config.train.weight_decay = 3e-5  # L2 (DARTS code)
   config.train.drop_path = 0.0  # probability; 0: none (DARTS code)
   config.train.label_smoothing = 0.1  # of the training targets (DARTS code)
-
   config.log.every_steps = 100  # steps between two lines of metrics.jsonl (DARTS code)
   if variant == 'smoke':
     _smoke(config)

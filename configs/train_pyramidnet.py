@@ -15,7 +15,6 @@ def get_config(variant=''):
 
   config.genotype = 'none'  # a fixed network has none
   config.network.name = 'pyramidnet_272'  # PyramidNet-272, alpha 200, ShakeDrop (DAAS Table 5)
-
   config.train.epochs = 1800  # (DAAS 5.2)
   config.train.batch = 64  # images a step (Fast AutoAugment code)
   config.train.lr = 0.05  # at the highest (Fast AutoAugment code)
@@ -24,7 +23,6 @@ def get_config(variant=''):
   config.train.weight_decay = 5e-5  # L2 (Fast AutoAugment code)
   config.train.auxiliary = 0.0  # a fixed network has no auxiliary head
   config.train.drop_path = 0.0  # a fixed network has no drop-path
-
   if variant == 'smoke':
     _smoke(config)
   return config

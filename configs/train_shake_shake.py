@@ -17,7 +17,6 @@ def get_config(variant='2x32d'):
 
   config.genotype = 'none'  # a fixed network has none
   config.network.name = f'shake_shake_26_{size}'  # Shake-Shake 26 2x32d, 2x96d or 2x112d (DAAS Table 5)
-
   config.train.epochs = 1800  # (DAAS 5.2)
   config.train.batch = 128  # images a step (Fast AutoAugment code)
   config.train.lr = 0.01  # at the highest (Fast AutoAugment code)
@@ -26,7 +25,6 @@ def get_config(variant='2x32d'):
   config.train.weight_decay = 2e-3 if size == '2x112d' else 1e-3  # L2 (Fast AutoAugment code)
   config.train.auxiliary = 0.0  # a fixed network has no auxiliary head
   config.train.drop_path = 0.0  # a fixed network has no drop-path
-
   if variant == 'smoke':
     _smoke(config)
   return config

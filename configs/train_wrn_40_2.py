@@ -15,7 +15,6 @@ def get_config(variant=''):
 
   config.genotype = 'none'  # a fixed network has none
   config.network.name = 'wrn_40_2'  # WRN-40-2 (DAAS Table 5)
-
   config.train.epochs = 200  # (DAAS 5.2)
   config.train.batch = 128  # images a step (Fast AutoAugment code)
   config.train.lr = 0.1  # at the highest (Fast AutoAugment code)
@@ -24,7 +23,6 @@ def get_config(variant=''):
   config.train.weight_decay = 2e-4  # L2 (Fast AutoAugment code)
   config.train.auxiliary = 0.0  # a fixed network has no auxiliary head
   config.train.drop_path = 0.0  # a fixed network has no drop-path
-
   if variant == 'smoke':
     _smoke(config)
   return config

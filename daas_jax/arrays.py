@@ -5,6 +5,7 @@ So the package also runs where `jax_numpy_rank_promotion` is 'raise' and `jax_nu
 is 'strict'.
 """
 
+from collections.abc import Iterator
 import contextlib
 
 import chex
@@ -58,7 +59,7 @@ def _check_floating(dtype):
 
 
 @contextlib.contextmanager
-def foreign():
+def foreign() -> Iterator[None]:
   """The promotion that JAX has by default, for calls of other libraries, which count on it; a
   decorator as well.
 

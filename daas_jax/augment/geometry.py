@@ -49,27 +49,32 @@ def rotate90(image: chex.Array) -> chex.Array:
   return dm_pix.resize_with_crop_or_pad(dm_pix.rot90(image), image.shape[0], image.shape[1])
 
 
-def shear_x_source(y, x, slope, height, width):
+def shear_x_source(y: chex.Array, x: chex.Array, slope: chex.Numeric, height: int,
+                   width: int) -> tuple[chex.Array, chex.Array]:
   del height, width
   return y, x + slope * y
 
 
-def shear_y_source(y, x, slope, height, width):
+def shear_y_source(y: chex.Array, x: chex.Array, slope: chex.Numeric, height: int,
+                   width: int) -> tuple[chex.Array, chex.Array]:
   del height, width
   return y + slope * x, x
 
 
-def translate_x_source(y, x, fraction, height, width):
+def translate_x_source(y: chex.Array, x: chex.Array, fraction: chex.Numeric, height: int,
+                       width: int) -> tuple[chex.Array, chex.Array]:
   del height
   return y, x + fraction * width
 
 
-def translate_y_source(y, x, fraction, height, width):
+def translate_y_source(y: chex.Array, x: chex.Array, fraction: chex.Numeric, height: int,
+                       width: int) -> tuple[chex.Array, chex.Array]:
   del width
   return y + fraction * height, x
 
 
-def rotate_source(y, x, degrees, height, width):
+def rotate_source(y: chex.Array, x: chex.Array, degrees: chex.Numeric, height: int,
+                  width: int) -> tuple[chex.Array, chex.Array]:
   angle = degrees * (np.pi / 180)
   cos, sin = jnp.cos(angle), jnp.sin(angle)
   middle_y, middle_x = height / 2, width / 2
@@ -81,7 +86,8 @@ def rotate_source(y, x, degrees, height, width):
 # two together.
 
 
-def rotate90_source(y, x, magnitude, height, width):
+def rotate90_source(y: chex.Array, x: chex.Array, magnitude: chex.Numeric, height: int,
+                    width: int) -> tuple[chex.Array, chex.Array]:
   del magnitude
   turned_y, turned_x = y + _kept_from(width, height), x + _kept_from(height, width)
   return turned_x, width - turned_y
@@ -93,12 +99,14 @@ def _kept_from(before, after):
   return before // 2 - after // 2 if before > after else -((after - before) // 2)
 
 
-def horizontal_flip_source(y, x, magnitude, height, width):
+def horizontal_flip_source(y: chex.Array, x: chex.Array, magnitude: chex.Numeric, height: int,
+                           width: int) -> tuple[chex.Array, chex.Array]:
   del magnitude, height
   return y, width - x
 
 
-def vertical_flip_source(y, x, magnitude, height, width):
+def vertical_flip_source(y: chex.Array, x: chex.Array, magnitude: chex.Numeric, height: int,
+                         width: int) -> tuple[chex.Array, chex.Array]:
   del magnitude, width
   return height - y, x
 
@@ -109,7 +117,7 @@ def _warp(image, source, magnitude):
   return _bilinear(image, *source(*centres(image), magnitude, *image.shape[:2]))
 
 
-def centres(image):
+def centres(image: chex.Array) -> tuple[chex.Array, chex.Array]:
   """Coordinates of the pixel centres, as Pillow counts them (0.5, 1.5, ...): y [H, 1] and x [1,
   W]."""
   height, width, _ = image.shape
@@ -145,7 +153,7 @@ def _bilinear(image, y, x):
   return jnp.where(inside[..., None], unit(upper + weight_y * (lower - upper)), 0)
 
 
-def unit(values):
+def unit(values: chex.Array) -> chex.Array:
   """Clips to [0, 1]; unlike jnp.clip it keeps the whole derivative where a value is exactly 0 or
   1."""
   return jnp.where(values < 0, 0, jnp.where(values > 1, 1, values))

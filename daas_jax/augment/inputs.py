@@ -1,6 +1,9 @@
 """The images that a network is trained and validated on: crop and flip, a policy, normalisation,
 Cutout."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 
 from daas_jax.augment import apply, preprocess
@@ -17,7 +20,7 @@ KEYS = {
 """Of what comes before and after a policy."""
 
 
-def standard_preprocessing(images, key, config):
+def standard_preprocessing(images: jax.Array, key: jax.Array, config: Any) -> jax.Array:
   """Random crop (or resized crop) and horizontal flip of images float [B, H, W, C], as
   `config.preprocess` says."""
   key_crop, key_flip = jax.random.split(key)
@@ -28,7 +31,7 @@ def standard_preprocessing(images, key, config):
   return preprocess.random_flip(images, key_flip) if config.flip else images
 
 
-def make_input(config, data, augment, standard=True):
+def make_input(config: Any, data: Any, augment: Callable, standard: bool = True) -> Callable:
   """(images uint8, policy, key) -> preprocessed, augmented, normalised images.
 
   Args:
@@ -49,7 +52,7 @@ def make_input(config, data, augment, standard=True):
   return train_input
 
 
-def given_input(config, data, augment, standard):
+def given_input(config: Any, data: Any, augment: Callable, standard: bool) -> Callable:
   """(images uint8, progress, key) -> images under a policy that is given: `make_input`.
 
   Args:
@@ -61,7 +64,7 @@ def given_input(config, data, augment, standard):
                     standard)
 
 
-def mixture_input(config, data, space):
+def mixture_input(config: Any, data: Any, space: Any) -> Callable:
   """(images uint8, `straight_through.Weights`, key) -> the images of `train_input`, differentiable
   in the weights."""
   return make_input(
@@ -69,6 +72,6 @@ def mixture_input(config, data, space):
       lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
 
 
-def val_input(data):
+def val_input(data: Any) -> Callable:
   """images uint8 -> the network's input in validation: normalised."""
   return lambda images: preprocess.normalise(preprocess.to_float(images), data.mean, data.std)

@@ -5,6 +5,9 @@ rows. What it gives operations that were not drawn is the loss's choice: see `mi
 gradient is `exact.expected_loss_gradient` over all O^E architectures.
 """
 
+from collections.abc import Callable
+
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -14,7 +17,7 @@ from daas_jax.estimators import dsnas as dsnas_lib, gumbel, score
 RULES = ('all', 'sampled', 'ones')
 
 
-def mixture(outputs, weights, rule):
+def mixture(outputs: jax.Array, weights: jax.Array, rule: str) -> jax.Array:
   """sum_o weights_o * outputs_o of one edge, with a rule for the gradient of operations of weight
   0.
 
@@ -35,17 +38,18 @@ def mixture(outputs, weights, rule):
   return jnp.sum(w * jnp.where(drawn, outputs, others), 0)
 
 
-def log_prob(alpha, Z):
+def log_prob(alpha: jax.Array, Z: jax.Array) -> jax.Array:
   """log p(Z; alpha) = sum_e log softmax(alpha_e)[o_e], for one-hot rows Z [E, O]: []."""
   return jnp.sum(jax.nn.log_softmax(alpha) * lax.stop_gradient(Z))
 
 
-def sample(key, alpha):
+def sample(key: chex.PRNGKey, alpha: jax.Array) -> jax.Array:
   """Z [E, O], one-hot rows drawn from softmax(alpha), constants."""
   return jax.nn.one_hot(jax.random.categorical(key, alpha), alpha.shape[-1], dtype=alpha.dtype)
 
 
-def straight_through(loss, key, alpha, tau):
+def straight_through(loss: Callable, key: chex.PRNGKey, alpha: jax.Array,
+                     tau: chex.Numeric) -> jax.Array:
   """The straight-through Gumbel estimator (DAAS Eq. 7, 9): dL/dZ at the hard sample, pulled back as
   if it were soft.
 
@@ -60,7 +64,8 @@ def straight_through(loss, key, alpha, tau):
   return jax.grad(lambda alpha: loss(gumbel.one_hot(key, alpha, tau)))(alpha)
 
 
-def score_function(loss, key, alpha, n=1, baseline=score.no_baseline):
+def score_function(loss: Callable, key: chex.PRNGKey, alpha: jax.Array, n: int = 1,
+                   baseline: Callable = score.no_baseline) -> jax.Array:
   """mean over n draws of (L - b) grad log p(Z): unbiased, needs no derivative of the loss.
 
   Args:
@@ -74,7 +79,7 @@ def score_function(loss, key, alpha, n=1, baseline=score.no_baseline):
   return score.score_gradient(log_prob, alpha, Z, (values - baseline(values))[0] / n)
 
 
-def dsnas(loss, key, alpha):
+def dsnas(loss: Callable, key: chex.PRNGKey, alpha: jax.Array) -> jax.Array:
   """DSNAS: sum_e dL/dZ_e^s * grad log p(Z_e), s the operation drawn on edge e (DiffAutoML Eq. 5).
 
   The limit of small temperature of the SNAS gradient; dL/dZ_e^s stands in for the effect of

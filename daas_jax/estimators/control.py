@@ -13,8 +13,10 @@ to the score function:
 al., LAX.)
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -26,12 +28,12 @@ class Past(NamedTuple):
   moment: jax.Array
 
 
-def init(features):
+def init(features: int) -> Past:
   """Nothing seen yet: `Past` of zeros for D = `features`."""
   return Past(jnp.zeros((features, features)), jnp.zeros(features))
 
 
-def update(past, phi, s, decay=0.99):
+def update(past: Past, phi: jax.Array, s: jax.Array, decay: chex.Numeric = 0.99) -> Past:
   """Adds a step's alignments.
 
   Args:
@@ -47,7 +49,7 @@ def update(past, phi, s, decay=0.99):
               decay * past.moment + jnp.einsum('nmd,nm->d', phi, s))
 
 
-def coefficients(past, ridge=1.0):
+def coefficients(past: Past, ridge: chex.Numeric = 1.0) -> jax.Array:
   """w [D], the ridge regression of s on phi; zeros before the first update.
 
   Args:
@@ -58,7 +60,7 @@ def coefficients(past, ridge=1.0):
                           past.moment)
 
 
-def add_expectation(gradient, expected_control, gamma, xi):
+def add_expectation(gradient: Any, expected_control: Callable, gamma: Any, xi: chex.Numeric) -> Any:
   """gradient - xi * grad_gamma E[h]: what the samples' remainder left out.
 
   Args:

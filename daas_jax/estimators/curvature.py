@@ -5,6 +5,10 @@ Each is a forward-mode derivative of a gradient: about the cost of two gradients
 difference, no step to choose.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -12,7 +16,7 @@ import jax.numpy as jnp
 from daas_jax import trees
 
 
-def hessian_vector(loss, theta, v):
+def hessian_vector(loss: Callable, theta: Any, v: Any) -> Any:
   """H v for H = d2 loss / d theta2.
 
   Args:
@@ -22,7 +26,7 @@ def hessian_vector(loss, theta, v):
   return jax.jvp(jax.grad(loss), (theta,), (v,))[1]
 
 
-def mixed_product(loss, theta, alpha, v):
+def mixed_product(loss: Callable, theta: Any, alpha: Any, v: Any) -> Any:
   """(d2 loss / d alpha d theta) v, a pytree like alpha.
 
   Args:
@@ -35,7 +39,8 @@ def mixed_product(loss, theta, alpha, v):
   return jax.jvp(lambda theta: jax.grad(loss, (0, 1))(theta, alpha)[1], (theta,), (v,))[1]
 
 
-def amended_gradient(val_loss, train_loss, theta, alpha, eta, has_aux=False):
+def amended_gradient(val_loss: Callable, train_loss: Callable, theta: Any, alpha: Any,
+                     eta: chex.Numeric, has_aux: bool = False) -> tuple[Any, Any, Any]:
   """g1 + g2' of Amended-DARTS: the architecture gradient with an amended second-order term, all at
   the current theta.
 
@@ -62,7 +67,8 @@ def amended_gradient(val_loss, train_loss, theta, alpha, eta, has_aux=False):
   return jax.tree.map(jnp.add, g1, g2), g2, value
 
 
-def second_order_gradient(val_loss, train_loss, theta, alpha, xi, has_aux=False):
+def second_order_gradient(val_loss: Callable, train_loss: Callable, theta: Any, alpha: Any,
+                          xi: chex.Numeric, has_aux: bool = False) -> tuple[Any, Any, Any]:
   """d L_val(theta', alpha) / d alpha at theta' = theta - xi grad_theta L_train(theta, alpha),
   exactly (DARTS Eq. 7).
 
@@ -81,7 +87,8 @@ def second_order_gradient(val_loss, train_loss, theta, alpha, xi, has_aux=False)
   return jax.tree.map(jnp.add, g1, g2), g2, value
 
 
-def dominant_eigenvalue(loss, theta, v, iterations=20):
+def dominant_eigenvalue(loss: Callable, theta: Any, v: Any,
+                        iterations: int = 20) -> tuple[jax.Array, Any]:
   """The eigenvalue of largest magnitude of d2 loss / d theta2, by power iteration on exact
   products.
 

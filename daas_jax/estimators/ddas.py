@@ -5,13 +5,17 @@ P(D_l) = p_tp P(phi_l) is the probability of the batch augmented with candidate 
 that of the clean one; how parameters give P(D_l) is the caller's function.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import chex
 import jax
 import jax.numpy as jnp
 
 from daas_jax.estimators import unrolled
 
 
-def drawn_weights(p, p_tp):
+def drawn_weights(p: jax.Array, p_tp: chex.Numeric) -> jax.Array:
   """w_l = p_tp P(phi_l) / Z with Z = sum_l P(phi_l), of drawn policies: [L] (DDAS Eq. 12).
 
   Args:
@@ -21,7 +25,7 @@ def drawn_weights(p, p_tp):
   return p_tp * p / jnp.sum(p)
 
 
-def expected_gradient(weights, gradients):
+def expected_gradient(weights: jax.Array, gradients: Any) -> Any:
   """sum_l w_l g_l over the clean batch and the augmented ones, the gradient of Eq. 5-6.
 
   Args:
@@ -31,7 +35,7 @@ def expected_gradient(weights, gradients):
   return jax.tree.map(lambda g: jnp.tensordot(weights, g, 1), gradients)
 
 
-def differences(dots):
+def differences(dots: jax.Array) -> jax.Array:
   """a_l = g_val . (g_0 - g_l): [L] (DDAS Eq. 9), from dots [1 + L], g_val . g_0 first and then
   g_val . g_l."""
   return dots[0] - dots[1:]
@@ -41,7 +45,7 @@ def _with_clean(g_0, gradients):
   return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), g_0, gradients)
 
 
-def theta_prime(theta, g_0, gradients, weights, eta):
+def theta_prime(theta: Any, g_0: Any, gradients: Any, weights: jax.Array, eta: chex.Numeric) -> Any:
   """theta - eta * (sum_l w_l g_l + (1 - sum_l w_l) g_0): DDAS Eq. 5-6, and Eq. 12 where policies
   are drawn.
 
@@ -55,12 +59,13 @@ def theta_prime(theta, g_0, gradients, weights, eta):
   return unrolled.inner_step(theta, expected_gradient(weights, _with_clean(g_0, gradients)), eta)
 
 
-def alignments(g_val, g_0, gradients):
+def alignments(g_val: Any, g_0: Any, gradients: Any) -> jax.Array:
   """g_val . (g_0 - g_l) for every l: [L] (DDAS Eq. 9); arguments as of `theta_prime`."""
   return differences(unrolled.alignments(g_val, _with_clean(g_0, gradients)))
 
 
-def gradient(probability, gamma, candidates, a, eta, Z=1.0, normalise=False):
+def gradient(probability: Callable, gamma: Any, candidates: Any, a: jax.Array, eta: chex.Numeric,
+             Z: chex.Numeric = 1.0, normalise: bool = False) -> Any:
   """The gradient of L_val(theta') with respect to gamma (DDAS Eq. 10-11, 13-14, 16-17).
 
   Args:

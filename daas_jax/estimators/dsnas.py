@@ -6,6 +6,7 @@ alpha [B, N] are the logits of B independent one-hot variables Z_b: one choice o
 
 from typing import Any, NamedTuple
 
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -25,12 +26,12 @@ class Budget(NamedTuple):
   limit: Any = None
 
   @property
-  def left(self):
+  def left(self) -> int | None:
     """What the choices may cost together, None: anything."""
     return None if self.limit is None else self.limit - self.rest
 
 
-def gradient(alpha, choice, g_gate):
+def gradient(alpha: jax.Array, choice: jax.Array, g_gate: jax.Array) -> jax.Array:
   """Eq. 5 for one draw: grad_alpha log p(Z_b) * dL/dZ_b^s, block by block.
 
   Its mean over draws is the gradient of E[L] exactly where L is linear in every Z_b, such as for a
@@ -49,7 +50,7 @@ def gradient(alpha, choice, g_gate):
   return (one_hot - jax.nn.softmax(alpha)) * g_gate[:, None]
 
 
-def decided(alpha, margin):
+def decided(alpha: jax.Array, margin: chex.Numeric) -> jax.Array:
   """Blocks whose two likeliest choices differ by `margin` or more in probability: bool [B] (DSNAS's
   early stop).
 
@@ -59,19 +60,20 @@ def decided(alpha, margin):
   return (best[:, 0] - best[:, 1] >= margin) & (margin > 0)
 
 
-def sample(key, alpha, fixed):
+def sample(key: chex.PRNGKey, alpha: jax.Array, fixed: jax.Array) -> jax.Array:
   """A path: int32 [B]. A block that is `fixed` (bool [B]) has its likeliest choice, another draws
   from softmax."""
   drawn = jax.random.categorical(key, alpha)
   return jnp.where(fixed, jnp.argmax(alpha, -1), drawn).astype(jnp.int32)
 
 
-def cost(costs, path):
+def cost(costs: jax.Array, path: jax.Array) -> jax.Array:
   """sum_b costs[b, path_b] of a path int [B] and costs [B, N]: []."""
   return jnp.sum(jnp.take_along_axis(costs, path[:, None], 1))
 
 
-def sample_within(key, alpha, fixed, costs, budget, otherwise, tries=100):
+def sample_within(key: chex.PRNGKey, alpha: jax.Array, fixed: jax.Array, costs: jax.Array,
+                  budget: chex.Numeric, otherwise: jax.Array, tries: int = 100) -> jax.Array:
   """`sample` given that the path costs at most `budget`, by rejection (Eq. 1).
 
   The gradient of `gradient` is that of the distribution without a budget: its mean over these draws
@@ -96,19 +98,20 @@ def sample_within(key, alpha, fixed, costs, budget, otherwise, tries=100):
   return jnp.where(too_much(path), otherwise, path).astype(jnp.int32)
 
 
-def expected_cost(alpha, costs):
+def expected_cost(alpha: jax.Array, costs: chex.Array) -> jax.Array:
   """E[cost] = sum_b softmax(alpha_b) . costs_b: [], the exact mean over paths, differentiable in
   alpha."""
   return jnp.sum(jax.nn.softmax(alpha) * jnp.asarray(costs, alpha.dtype))
 
 
-def penalty(alpha, budget):
+def penalty(alpha: jax.Array, budget: Budget) -> jax.Array:
   """max(0, E[c] / C - 1) of a `Budget`, c what a path costs as a whole: [], 0 within it (Eq. 1 as a
   penalty)."""
   return jax.nn.relu(expected_cost(alpha, budget.costs) - budget.left) / budget.limit
 
 
-def likeliest_path(alpha, costs=None, budget=None):
+def likeliest_path(alpha: chex.Array, costs: chex.Array | None = None,
+                   budget: int | None = None) -> np.ndarray:
   """The path of the largest probability, among those within a budget where there is one. Numpy,
   exact.
 

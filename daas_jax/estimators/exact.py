@@ -6,6 +6,10 @@ tests, not for a search. Any loss that JAX can differentiate will do; an inner s
 transformation.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -14,7 +18,8 @@ from daas_jax import trees
 from daas_jax.estimators import score, unrolled
 
 
-def through_inner_steps(outer, gradient, optimizer, theta, x, steps=1, opt_state=None):
+def through_inner_steps(outer: Callable, gradient: Callable, optimizer: Any, theta: Any, x: Any,
+                        steps: int = 1, opt_state: Any = None) -> tuple[Any, Any]:
   """d outer(theta_T(x), x) / dx, where theta_T is theta after T inner steps that depend on x.
 
   Args:
@@ -38,7 +43,8 @@ def through_inner_steps(outer, gradient, optimizer, theta, x, steps=1, opt_state
   return jax.grad(unrolled_loss, has_aux=True)(x)
 
 
-def expected_gradient(loss, theta, weights, xs, chunk=1):
+def expected_gradient(loss: Callable, theta: Any, weights: jax.Array, xs: Any,
+                      chunk: int = 1) -> Any:
   """sum_x weights(x) * grad_theta loss(theta, x), with memory for `chunk` elements at a time,
   backward too.
 
@@ -73,8 +79,9 @@ def expected_gradient(loss, theta, weights, xs, chunk=1):
   return lax.scan(add, jax.tree.map(jnp.zeros_like, theta), operands)[0]
 
 
-def policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, optimizer, steps=1,
-                    opt_state=None, chunk=1):
+def policy_gradient(val_loss: Callable, train_loss: Callable, log_prob: Callable, theta: Any,
+                    gamma: Any, policies: Any, optimizer: Any, steps: int = 1,
+                    opt_state: Any = None, chunk: int = 1) -> tuple[Any, Any]:
   """grad_gamma L_val(theta'(gamma)) by automatic differentiation THROUGH the inner steps, the
   expectation enumerated.
 
@@ -103,7 +110,9 @@ def policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, opti
                              steps, opt_state)
 
 
-def enumerated_policy_gradient(val_loss, train_loss, log_prob, theta, gamma, policies, xi):
+def enumerated_policy_gradient(val_loss: Callable, train_loss: Callable, log_prob: Callable,
+                               theta: Any, gamma: Any, policies: Any,
+                               xi: chex.Numeric) -> tuple[Any, Any]:
   """DAAS Eq. 10-13 with the expectation over policies enumerated: one plain SGD step, no second
   derivative.
 
@@ -117,7 +126,8 @@ def enumerated_policy_gradient(val_loss, train_loss, log_prob, theta, gamma, pol
   return score.score_gradient(log_prob, gamma, policies, -xi * p * s), theta_prime
 
 
-def hyper_gradient(val_loss, train_loss, theta, hyper, optimizer, steps=1, opt_state=None):
+def hyper_gradient(val_loss: Callable, train_loss: Callable, theta: Any, hyper: Any, optimizer: Any,
+                   steps: int = 1, opt_state: Any = None) -> tuple[Any, Any]:
   """d L_val(theta_T(hyper)) / d hyper for hyper-parameters of the loss or of the optimizer
   (DiffAutoML Eq. 6-7).
 
@@ -137,7 +147,8 @@ def hyper_gradient(val_loss, train_loss, theta, hyper, optimizer, steps=1, opt_s
                              theta, hyper, steps, opt_state)
 
 
-def arch_gradient(val_loss, train_loss, theta, alpha, optimizer, steps=1, opt_state=None):
+def arch_gradient(val_loss: Callable, train_loss: Callable, theta: Any, alpha: Any, optimizer: Any,
+                  steps: int = 1, opt_state: Any = None) -> tuple[Any, Any]:
   """d L_val(theta_T(alpha), alpha) / d alpha, DARTS's true second-order gradient (its Eq. 6, no
   finite difference).
 
@@ -153,7 +164,8 @@ def arch_gradient(val_loss, train_loss, theta, alpha, optimizer, steps=1, opt_st
                              opt_state)
 
 
-def expected_loss_gradient(loss, log_prob, alpha, xs):
+def expected_loss_gradient(loss: Callable, log_prob: Callable, alpha: Any,
+                           xs: Any) -> tuple[Any, jax.Array]:
   """grad_alpha sum_x p(x; alpha) loss(x): the exact gradient of an expected loss, all x enumerated.
 
   Args:

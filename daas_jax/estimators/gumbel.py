@@ -1,17 +1,18 @@
 """Straight-through Gumbel samples: hard forward, soft backward (DAAS Eq. 7-8), and the schedule of
 tau."""
 
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
 
 
-def straight_through(hard, soft):
+def straight_through(hard: jax.Array, soft: jax.Array) -> jax.Array:
   """The value of `hard`, exactly, with the gradient of `soft`; two arrays of one shape."""
   return hard + (soft - lax.stop_gradient(soft))
 
 
-def one_hot(key, logits, tau):
+def one_hot(key: chex.PRNGKey, logits: jax.Array, tau: chex.Numeric) -> jax.Array:
   """A sample of a categorical distribution as a straight-through one-hot vector (DAAS Eq. 7).
 
   Args:
@@ -28,7 +29,7 @@ def one_hot(key, logits, tau):
   return straight_through(hard, jax.nn.softmax(noisy / tau))
 
 
-def bernoulli(key, logits, tau):
+def bernoulli(key: chex.PRNGKey, logits: jax.Array, tau: chex.Numeric) -> jax.Array:
   """A straight-through sample of Bernoulli(sigmoid(logits)): 0 or 1, with the gradient of
   sigmoid((logits + g) / tau).
 
@@ -41,7 +42,7 @@ def bernoulli(key, logits, tau):
   return straight_through((noisy > 0).astype(logits.dtype), jax.nn.sigmoid(noisy / tau))
 
 
-def top_k(key, logits, tau, k=2):
+def top_k(key: chex.PRNGKey, logits: jax.Array, tau: chex.Numeric, k: int = 2) -> jax.Array:
   """k draws without replacement as a straight-through k-hot vector (Gumbel top-k, DAAS Eq. 8).
 
   Args:
@@ -59,7 +60,8 @@ def top_k(key, logits, tau, k=2):
   return straight_through(hard, jax.nn.softmax(noisy / tau))
 
 
-def linear_tau(step, total_steps, start=10.0, end=0.1):
+def linear_tau(step: chex.Numeric, total_steps: chex.Numeric, start: float = 10.0,
+               end: float = 0.1) -> jax.Array:
   """Temperature at `step` of `total_steps`: linear from start to end (GDAS's schedule), clipped
   outside."""
   fraction = jnp.clip(step / jnp.maximum(total_steps - 1, 1), 0.0, 1.0)

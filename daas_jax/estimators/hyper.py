@@ -6,23 +6,27 @@ L_val(theta'(eta)), theta being held independent of eta. The settings are positi
 their logarithms.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from daas_jax.estimators.unrolled import update
 
 
-def init(values):
+def init(values: Mapping[str, float]) -> dict[str, jax.Array]:
   """eta, {name: log value [] float32}, of {name: value > 0}."""
   return {name: jnp.log(jnp.float32(value)) for name, value in values.items()}
 
 
-def values(eta):
+def values(eta: dict[str, jax.Array]) -> dict[str, jax.Array]:
   """{name: value > 0} of eta."""
   return jax.tree.map(jnp.exp, eta)
 
 
-def step(make, eta, gradient, opt_state, theta):
+def step(make: Callable, eta: dict[str, jax.Array], gradient: Any, opt_state: Any,
+         theta: Any) -> tuple[Any, Any, Callable]:
   """One step of an optimizer, and the way back through it (Eq. 6).
 
   Args:

@@ -7,6 +7,7 @@ in which each row says at which point it is evaluated, whether its gradient is k
 and with which weight it enters a sum. A loop runs the rows.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -49,13 +50,14 @@ class Results(NamedTuple):
   total: Any
 
 
-def linear(theta, coefficients, registers):
+def linear(theta: Any, coefficients: jax.Array, registers: Any) -> Any:
   """theta + sum_r coefficients[r] * register_r."""
   return jax.tree.map(lambda t, r: t + jnp.tensordot(coefficients.astype(r.dtype), r, 1), theta,
                       registers)
 
 
-def run(gradient, theta, passes, count=None, point=linear, unroll=False):
+def run(gradient: Callable, theta: Any, passes: Passes, count: Any = None, point: Callable = linear,
+        unroll: bool = False) -> Results:
   """Runs the first `count` rows of a table of passes, one after the other.
 
   Args:

@@ -9,12 +9,16 @@ which do not depend on theta, cancel, and the plain score function is left
 (`tests/estimators/test_relax.py` shows it). Here f is the alignment itself, so c stays.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
 
 
-def conditional(key, log_p, b):
+def conditional(key: chex.PRNGKey, log_p: jax.Array, b: chex.Numeric) -> jax.Array:
   """z ~ p(z | argmax z = b) for z = log p + Gumbel noise, differentiable in log_p.
 
   Args:
@@ -29,7 +33,8 @@ def conditional(key, log_p, b):
   return jnp.where(jnp.arange(log_p.shape[0]) == b, z_b, others)
 
 
-def gradient(key, log_p, gamma, b, f, surrogate):
+def gradient(key: chex.PRNGKey, log_p: Callable, gamma: Any, b: chex.Numeric, f: chex.Numeric,
+             surrogate: Callable) -> Any:
   """One draw of RELAX.
 
   Args:

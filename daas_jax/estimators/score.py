@@ -1,11 +1,15 @@
 """The score-function (REINFORCE) estimator: sum of f(x) * grad log p(x) over samples, and its
 baselines."""
 
+from collections.abc import Callable
+from typing import Any
+
+import chex
 import jax
 import jax.numpy as jnp
 
 
-def score_gradient(log_prob, gamma, samples, coefficients):
+def score_gradient(log_prob: Callable, gamma: Any, samples: Any, coefficients: jax.Array) -> Any:
   """sum_n c_n * grad_gamma log p(x_n; gamma), by one backward pass through the vmapped
   log-probability.
 
@@ -24,12 +28,12 @@ def score_gradient(log_prob, gamma, samples, coefficients):
   return jax.grad(surrogate)(gamma)
 
 
-def no_baseline(s):
+def no_baseline(s: jax.Array) -> jax.Array:
   """0 for every sample."""
   return jnp.zeros_like(s)
 
 
-def leave_one_out(s):
+def leave_one_out(s: jax.Array) -> jax.Array:
   """The mean of the other rows, for every sample.
 
   Args:
@@ -51,7 +55,7 @@ def leave_one_out(s):
   return (jnp.sum(s, 1, keepdims=True) - s) / max(m - 1, 1)
 
 
-def step_mean(s):
+def step_mean(s: jax.Array) -> jax.Array:
   """The mean of all alignments of the step, for every sample.
 
   A sample's own alignment is part of it, so the expectation shrinks by (n - 1) / n for n
@@ -62,7 +66,8 @@ def step_mean(s):
   return jnp.full_like(s, jnp.mean(s))
 
 
-def update_moving_average(average, count, s, decay=0.9):
+def update_moving_average(average: chex.Numeric, count: chex.Numeric, s: jax.Array,
+                          decay: float = 0.9) -> tuple[jax.Array, chex.Numeric]:
   """The exponential moving average of past alignments, with Adam's correction of the start.
 
   Args:
@@ -78,6 +83,7 @@ def update_moving_average(average, count, s, decay=0.9):
   return decay * average + (1 - decay) * jnp.mean(s), count + 1
 
 
-def moving_average_value(average, count, decay=0.9):
+def moving_average_value(average: chex.Numeric, count: chex.Numeric,
+                         decay: float = 0.9) -> jax.Array:
   """The corrected average that `update_moving_average` keeps, 0 before the first update."""
   return jnp.where(count > 0, average / jnp.maximum(1 - decay**count, 1e-12), 0.0)

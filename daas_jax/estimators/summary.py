@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import chex
 import numpy as np
 
 
@@ -15,7 +16,7 @@ class Summary(NamedTuple):
   cosine_p95: float
 
 
-def summarise(draws, exact):
+def summarise(draws: chex.Array, exact: chex.Array) -> Summary:
   """Bias, variance and cosines of an estimator, in units of the exact gradient.
 
   Args:
@@ -44,7 +45,7 @@ def summarise(draws, exact):
                  *(float(q) for q in np.percentile(cosines, (5, 95))))
 
 
-def z_scores(draws, exact):
+def z_scores(draws: chex.Array, exact: chex.Array) -> np.ndarray:
   """(mean - exact) / standard error, coordinate by coordinate: [d]; 0 where a coordinate is exact
   in all draws.
 

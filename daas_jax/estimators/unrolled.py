@@ -4,8 +4,10 @@
 Everything takes and returns arrays; a loss is any function of (theta, ...) and a policy any pytree.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ from daas_jax.arrays import foreign
 from daas_jax.estimators import score
 
 
-def inner_step(theta, gradient, xi):
+def inner_step(theta: Any, gradient: Any, xi: chex.Numeric) -> Any:
   """theta' = theta - xi * gradient: one step of plain SGD (DAAS Eq. 10); writes no optimizer
   state."""
   return trees.axpy(-xi, gradient, theta)
@@ -36,7 +38,8 @@ def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: An
     return optax.apply_updates(parameters, updates), opt_state
 
 
-def unroll(theta, gradient, optimizer, steps=1, opt_state=None):
+def unroll(theta: Any, gradient: Callable, optimizer: optax.GradientTransformation, steps: int = 1,
+           opt_state: Any = None) -> Any:
   """theta after inner steps of any optax transformation (SGD, momentum, Adam, ...), differentiable
   through them.
 
@@ -68,7 +71,7 @@ def unroll(theta, gradient, optimizer, steps=1, opt_state=None):
   return lax.scan(jax.checkpoint(step), start, length=steps)[0][0]
 
 
-def alignments(g_val, train_gradients):
+def alignments(g_val: Any, train_gradients: Any) -> jax.Array:
   """s_j = <g_val, g_j> (the inner products of DAAS Eq. 13).
 
   Args:
@@ -84,7 +87,7 @@ def alignments(g_val, train_gradients):
   return jnp.stack(rows) if rows else jnp.zeros(0)
 
 
-def finite_difference(f, theta, v, r=0.01):
+def finite_difference(f: Callable, theta: Any, v: Any, r: float = 0.01) -> Any:
   """df(theta + eps v)/d eps at 0, as (f(theta + eps v) - f(theta - eps v)) / (2 eps), eps = r / |v|
   (DARTS, DADA).
 
@@ -100,7 +103,8 @@ def finite_difference(f, theta, v, r=0.01):
   return jax.tree.map(lambda a, b: (a - b) / (2 * eps), plus, minus)
 
 
-def policy_gradient(log_prob, gamma, policies, s, b, xi):
+def policy_gradient(log_prob: Callable, gamma: Any, policies: Any, s: jax.Array, b: jax.Array,
+                    xi: chex.Numeric) -> Any:
   """DAAS Eq. 13: -xi * mean_ij (s_ij - b_ij) * grad_gamma log p(Gamma_ij).
 
   Args:

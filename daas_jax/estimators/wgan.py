@@ -1,11 +1,13 @@
 """Wasserstein distance by a critic with gradient penalty, WGAN-GP (Gulrajani et al. 2017, Eq. 3 and
 Alg. 1)."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 
-def critic_loss(real, fake):
+def critic_loss(real: jax.Array, fake: jax.Array) -> jax.Array:
   """E[D(fake)] - E[D(real)], []: what the critic minimises; minus the distance that it estimates.
 
   Args:
@@ -14,7 +16,7 @@ def critic_loss(real, fake):
   return jnp.mean(fake) - jnp.mean(real)
 
 
-def interpolate(eps, real, fake):
+def interpolate(eps: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Array:
   """x_hat = eps x + (1 - eps) x', one eps an image.
 
   Args:
@@ -25,7 +27,7 @@ def interpolate(eps, real, fake):
   return eps * real + (1 - eps) * fake
 
 
-def gradient_penalty(critic, x_hat, weight=10.0):
+def gradient_penalty(critic: Callable, x_hat: jax.Array, weight: float = 10.0) -> jax.Array:
   """weight * E[(||grad D(x_hat)||_2 - 1)^2], []; differentiable in what `critic` is made of.
 
   The norm is over the whole image, all axes but the first. (The public Faster AutoAugment code has

@@ -50,12 +50,12 @@ class Fixed(NamedTuple):
   standard_preprocessing: bool = True
 
 
-def identity():
+def identity() -> Callable:
   """The augmenter that changes nothing."""
   return contract.of(lambda key, images: images)
 
 
-def trivial_augment():
+def trivial_augment() -> Callable:
   """TrivialAugment (arXiv:2103.10158): one operation for each image, its strength one of 31 levels.
 
   Both uniform, from `RAND_AUGMENT_OPS` and 0, 1/30, ..., 1. See the top of this file for the
@@ -68,7 +68,7 @@ def trivial_augment():
   return contract.of(augment)
 
 
-def rand_augment(n=2, m=9):
+def rand_augment(n: int = 2, m: float = 9) -> Callable:
   """RandAugment (arXiv:1909.13719): n operations for each image, all at one magnitude.
 
   Args:
@@ -93,7 +93,7 @@ def _random_operations(key, images, u):
   return apply_each(images, o, jnp.ones_like(o), strength, key_apply, ops=RAND_AUGMENT_OPS)
 
 
-def outward(o, u, upwards):
+def outward(o: jax.Array, u: jax.Array, upwards: jax.Array) -> jax.Array:
   """Strength in which 0 changes nothing, as the package's strength, which runs through an
   operation's range.
 

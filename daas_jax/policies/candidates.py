@@ -1,8 +1,9 @@
 """DDAS's candidates: an operation at one strength each (DDAS 3.1)."""
 
+from collections.abc import Iterable
 import math
 import reprlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -40,18 +41,18 @@ class Space(NamedTuple):
   K: int = 2
 
   @property
-  def ops(self):
+  def ops(self) -> tuple[str, ...]:
     """Names of the operations of the candidates, each once."""
     return tuple(dict.fromkeys(c.op for c in self.candidates))
 
-  def operations(self, phi):
+  def operations(self, phi: Any) -> tuple[Any, Any]:
     """(positions in `ops`, strengths) of candidates phi (int, any shape)."""
     o = np.array([self.ops.index(c.op) for c in self.candidates], np.int32)
     strength = np.array([c.strength for c in self.candidates], np.float32)
     return jnp.asarray(o)[phi], jnp.asarray(strength)[phi]
 
 
-def strength_of(op, level):
+def strength_of(op: str, level: int) -> float:
   """The strength of a published level in [0, 14] (see `LEVELS`).
 
   An operation with a sign has its identity at level 0. Solarize and Posterize cannot go beyond the
@@ -65,13 +66,13 @@ def strength_of(op, level):
   return math.ceil(4 * level / 14) / 4 if op == 'Posterize' else level / 10
 
 
-def published():
+def published() -> tuple[Candidate, ...]:
   """The 52 candidates of DDAS (public code): 8 operations without magnitude and 11 at 4 levels."""
   return tuple([Candidate(op, 0.0) for op in _WITHOUT]
                + [Candidate(op, strength_of(op, level)) for op in _WITH for level in LEVELS])
 
 
-def parse(names):
+def parse(names: Iterable[str]) -> tuple[Candidate, ...]:
   """The `Candidate`s of ('Rotate:0.6', 'Equalize', ...).
 
   Raises:
@@ -101,6 +102,6 @@ def parse(names):
   return tuple(out)
 
 
-def values(candidate):
+def values(candidate: Candidate) -> float | None:
   """The magnitude of a candidate in its operation's own unit, None where it has none."""
   return float(magnitude(candidate.op, candidate.strength)) if OPS[candidate.op].graded else None

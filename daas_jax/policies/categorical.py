@@ -53,7 +53,7 @@ def _table_shape(space):
   return {'policy': (n,) * space.K + (space.K,), 'slot': (space.K, n), 'op': (n,)}[space.share]
 
 
-def init(key, space, p0=0.5):
+def init(key: jax.Array, space: Space, p0: float = 0.5) -> dict[str, jax.Array]:
   """gamma at the start: pi and delta 1e-3 * normal, p such that sigmoid(p) = p0.
 
   Args:
@@ -83,12 +83,12 @@ def _of(table, o, space):
   return table[jnp.arange(space.K), o] if space.share == 'slot' else table[o]
 
 
-def rows(gamma, o, space):
+def rows(gamma: Any, o: jax.Array, space: Space) -> tuple[jax.Array, jax.Array]:
   """The logits of p [K] and of delta [K, M] that belong to the operations o [K]."""
   return _of(gamma['p'], o, space), _of(gamma['delta'], o, space)
 
 
-def sample(key, gamma, space):
+def sample(key: jax.Array, gamma: Any, space: Space) -> Policy:
   """Draws one policy: o_k ~ softmax(pi_k), y_k ~ Bernoulli(sigmoid(p)), m_k ~ softmax(delta) (DAAS
   Eq. 3).
 
@@ -107,7 +107,7 @@ def sample(key, gamma, space):
   return Policy(o.astype(jnp.int32), y.astype(jnp.int32), m.astype(jnp.int32))
 
 
-def log_prob(gamma, policy, space):
+def log_prob(gamma: Any, policy: Policy, space: Space) -> jax.Array:
   """log p(Gamma), DAAS Eq. 4, a scalar [].
 
   sum_k log softmax(pi_k)[o_k] + (1 - y_k) log(1 - p_k) + y_k (log p_k + log softmax(delta_k)[m_k]).
@@ -120,7 +120,7 @@ def log_prob(gamma, policy, space):
   return jnp.sum(log_pi + jnp.where(policy.y == 1, applied, jax.nn.log_sigmoid(-p)))
 
 
-def enumerate_policies(space):
+def enumerate_policies(space: Space) -> Policy:
   """Every event of the space once: a `Policy` of [n, K], n = (N (1 + M))^K; m = 0 where y = 0."""
   one = [(o, 0, 0) for o in range(len(space.ops))]
   one += [(o, 1, m) for o in range(len(space.ops)) for m in range(space.levels)]
@@ -128,7 +128,7 @@ def enumerate_policies(space):
   return Policy(*(jnp.asarray(rows[..., i]) for i in range(3)))
 
 
-def strength(m, space):
+def strength(m: Any, space: Space) -> Any:
   """Level m in [0, M) as strength in [0, 1], the unit of `daas_jax.augment.apply`: m / (M - 1)."""
   return policy_table.strength(m, space.levels)
 
@@ -137,7 +137,7 @@ def strength(m, space):
 # As a score function they have the expectation of Eq. 4's events, and less variance.
 
 
-def graded(space):
+def graded(space: Space) -> jax.Array:
   """Which operations of the space have a magnitude: float [N], 1 or 0."""
   return jnp.array([float(OPS[name].graded) for name in space.ops])
 
@@ -151,7 +151,7 @@ def _tables(gamma, space):
   return tuples, log_pi, p, delta
 
 
-def outcome_log_prob(gamma, policy, space):
+def outcome_log_prob(gamma: Any, policy: Policy, space: Space) -> jax.Array:
   """log of the probability of a policy's outcome, []: of all events (Eq. 4) with its effect.
 
   Args:
@@ -168,7 +168,7 @@ def outcome_log_prob(gamma, policy, space):
   return jax.nn.logsumexp(log_pi + jnp.sum(slot, -1), where=agrees)
 
 
-def features(policy, space):
+def features(policy: Policy, space: Space) -> jax.Array:
   """phi, the parts that a policy's effect is made of: ones and zeros [D], D = K (1 + N + N M).
 
   For each slot: whether an operation is applied; which; which at which level (0 for operations
@@ -182,12 +182,12 @@ def features(policy, space):
   return jnp.concatenate([applied, op, level], -1).reshape(-1)
 
 
-def n_features(space):
+def n_features(space: Space) -> int:
   """D, the length of `features`."""
   return space.K * (1 + len(space.ops) * (1 + space.levels))
 
 
-def expected_features(gamma, coefficients, space):
+def expected_features(gamma: Any, coefficients: jax.Array, space: Space) -> jax.Array:
   """E_Gamma[coefficients . features(Gamma)], [], over the N^K tuples; differentiable in gamma."""
   n, levels = len(space.ops), space.levels
   w = coefficients.reshape(space.K, -1)
@@ -202,13 +202,13 @@ def expected_features(gamma, coefficients, space):
 # --- what is left of it ---------------------------------------------------------------------------
 
 
-def entropy_pi(gamma):
+def entropy_pi(gamma: Any) -> jax.Array:
   """Entropy of softmax(pi_k), in nats: [K]; at most log N."""
   log_p = jax.nn.log_softmax(gamma['pi'])
   return -jnp.sum(jnp.exp(log_p) * log_p, -1)
 
 
-def marginals(gamma, space):
+def marginals(gamma: Any, space: Space) -> dict[str, np.ndarray]:
   """What is likely in each slot, whatever is drawn in the others: what a figure of gamma over time
   shows.
 
@@ -247,7 +247,7 @@ def marginals(gamma, space):
   }
 
 
-def table(gamma, space):
+def table(gamma: Any, space: Space) -> dict[str, np.ndarray]:
   """The full table of derived policies (DAAS 4.3), likeliest first.
 
   Args:

@@ -26,7 +26,7 @@ elsewhere.
 from collections.abc import Callable
 import functools
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax import lax
@@ -71,13 +71,13 @@ class Space(NamedTuple):
   bernoulli_temperature: float = 0.1
 
 
-def straight_through(name):
+def straight_through(name: str) -> bool:
   """Whether the derivative of operation `name` with respect to its magnitude is
   straight-through."""
   return not OPS[name].graded or name in _PIECEWISE_CONSTANT
 
 
-def check(space):
+def check(space: Space) -> None:
   """Refuses a space that is none.
 
   Raises:
@@ -97,7 +97,7 @@ def check(space):
       raise BadInput(f'the {name} of a relaxed policy must be above 0, not {getattr(space, name)}')
 
 
-def init(key, space):
+def init(key: jax.Array, space: Space) -> dict[str, jax.Array]:
   """The parameters at the start: {'z', 'p', 'mu'}, each [L, K, N] and uniform in [0, 1) (public
   code).
 
@@ -112,7 +112,7 @@ def init(key, space):
   }
 
 
-def project(gamma):
+def project(gamma: Any) -> Any:
   """gamma with mu clipped to [0, 1] and p to [0.001, 0.999]: call it after every optimizer step.
 
   The public code has no such step: it clamps p in the forward pass, where one that has left has no
@@ -128,12 +128,12 @@ def project(gamma):
 # --- application ----------------------------------------------------------------------------------
 
 
-def selection(gamma, space):
+def selection(gamma: Any, space: Space) -> jax.Array:
   """softmax(z / eta), [L, K, N] (Eq. 2-3)."""
   return jax.nn.softmax(gamma['z'] / space.selection_temperature)
 
 
-def relaxed_bernoulli(key, p, temperature):
+def relaxed_bernoulli(key: jax.Array, p: jax.Array, temperature: Any) -> jax.Array:
   """sigmoid((logit p + g) / temperature), g ~ Logistic(0, 1): in [0, 1], differentiable in p
   (Maddison et al. 2017).
 
@@ -149,7 +149,7 @@ def relaxed_bernoulli(key, p, temperature):
   return jnp.where(inside, jax.nn.sigmoid(noisy / temperature), (p >= 1).astype(p.dtype))
 
 
-def apply(gamma, space, images, key):
+def apply(gamma: Any, space: Space, images: jax.Array, key: jax.Array) -> jax.Array:
   """A relaxed policy on a batch; differentiable in gamma and images (see the top of this file).
 
   Every image draws a sub-policy of its own, with its signs and its relaxed Bernoulli variables.
@@ -208,7 +208,7 @@ def _on_image(name):
 # --- what is left of it ---------------------------------------------------------------------------
 
 
-def table_space(space):
+def table_space(space: Space) -> policy_table.Header:
   """The `Header` of `table`, for `policy_table.save`: magnitudes in 1001 levels, level = round(1000
   mu)."""
   return policy_table.Header(tuple(space.ops), space.K, _LEVELS)
@@ -222,7 +222,7 @@ def _numpy(gamma, space):
   return gamma, e / e.sum(-1, keepdims=True)
 
 
-def table(gamma, space):
+def table(gamma: Any, space: Space) -> dict[str, np.ndarray]:
   """The policies that training uses (Kashima et al., after Eq. 3), likeliest first, as
   `categorical.table` has them.
 
@@ -254,7 +254,7 @@ def table(gamma, space):
   }
 
 
-def marginals(gamma, space):
+def marginals(gamma: Any, space: Space) -> dict[str, np.ndarray]:
   """What is likely in each slot, as `categorical.marginals`: what a figure of gamma over time
   shows.
 
@@ -266,7 +266,7 @@ def marginals(gamma, space):
   return {'probability': q.mean(0), 'applied': gamma['p'].mean(0), 'strength': gamma['mu'].mean(0)}
 
 
-def measures(gamma, space):
+def measures(gamma: Any, space: Space) -> dict[str, float]:
   """{'entropy_z': nats, at most log N, 'p', 'mu'}: floats, means over sub-policies, slots and
   operations."""
   gamma, q = _numpy(gamma, space)

@@ -1,7 +1,7 @@
 """A sampled policy as straight-through weights: hard values, the gradient of relaxed samples (as in
 DADA, Eq. 3-6)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -17,7 +17,7 @@ class Weights(NamedTuple):
   m: jax.Array
 
 
-def sample(key, gamma, space, tau):
+def sample(key: jax.Array, gamma: Any, space: categorical.Space, tau: Any) -> Weights:
   """One policy of DAAS's distribution as `Weights`, with a gradient to gamma.
 
   p and delta are those of the operations drawn; that other operations would have had others is not

@@ -12,10 +12,11 @@ be read, and `load` passes over it and over every key it does not know. So a fil
 can be written by hand.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 import json
 import math
 import reprlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +44,7 @@ class Header(NamedTuple):
   levels: int
 
 
-def strength(m, levels):
+def strength(m: Any, levels: int) -> Any:
   """Level m in [0, M) as strength in [0, 1], the unit of `daas_jax.augment.apply`: m / (M - 1)."""
   return m / max(levels - 1, 1)
 
@@ -72,7 +73,7 @@ class PolicyTable(NamedTuple):
 # --- the file -------------------------------------------------------------------------------------
 
 
-def to_json(table, space):
+def to_json(table: Mapping[str, Any], space: Any) -> dict[str, Any]:
   """The content of policy.json.
 
   Args:
@@ -107,7 +108,7 @@ def _digits(x):
   return float(f'{x:.9g}')
 
 
-def save(path, table, space):
+def save(path: str, table: Mapping[str, Any], space: Any) -> None:
   """Writes policy.json, whole or not at all; the same table gives the same bytes.
 
   Args:
@@ -127,7 +128,7 @@ def save(path, table, space):
   atomic.write(path, '{' + ',\n '.join(lines) + '}\n')
 
 
-def load(path, ops=None):
+def load(path: str, ops: Iterable[str] | None = None) -> PolicyTable:
   """Reads policy.json; see `from_json`.
 
   Raises:
@@ -136,7 +137,7 @@ def load(path, ops=None):
   return from_json(read(path), path, ops)
 
 
-def from_json(content, path, ops=None):
+def from_json(content: Any, path: str, ops: Iterable[str] | None = None) -> PolicyTable:
   """The `PolicyTable` in a file's content.
 
   Args:
@@ -173,7 +174,7 @@ def from_json(content, path, ops=None):
                      np.array(strength, np.float64))
 
 
-def read(path):
+def read(path: str) -> Any:
   """The JSON content of a policy file, unchecked.
 
   Raises:
@@ -241,7 +242,7 @@ def _get(content, key, where):
   return content[key]
 
 
-def check_version(content, version, where):
+def check_version(content: Mapping[str, Any], version: int, where: str) -> None:
   """Refuses a file of another version than the one that is read."""
   found = content.get('version')
   if not _is_int(found) or found != version:
@@ -250,7 +251,7 @@ def check_version(content, version, where):
         'use the daas_jax that wrote it')
 
 
-def is_probability(x):
+def is_probability(x: Any) -> bool:
   """Whether a value out of a JSON file is a number from 0 to 1."""
   return _is_number(x) and 0 <= x <= 1
 
@@ -270,7 +271,7 @@ def _is_number(value):
 # --- its use --------------------------------------------------------------------------------------
 
 
-def augmenter(table):
+def augmenter(table: PolicyTable) -> Callable:
   """The policies as one function of images (DAAS 4.3, 5).
 
   Every call draws one policy by its probability and applies its operations in order, each to an
@@ -301,7 +302,7 @@ def augmenter(table):
   return contract.of(augment)
 
 
-def describe(table, space, top=10):
+def describe(table: Mapping[str, Any], space: Any, top: int = 10) -> str:
   """The likeliest policies as lines of aligned text.
 
   Args:

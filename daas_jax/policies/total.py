@@ -22,7 +22,7 @@ import itertools
 import json
 import math
 import reprlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ class Policy(NamedTuple):
   y: jax.Array
 
 
-def init(key, space, p_tp=0.35):
+def init(key: jax.Array, space: Space, p_tp: float = 0.35) -> dict[str, jax.Array]:
   """The parameters at the start: {'alpha_o': [N] zeros, 'alpha_tp': []} with sigmoid(alpha_tp) =
   p_tp (DDAS 4.2)."""
   del key
@@ -53,24 +53,25 @@ def init(key, space, p_tp=0.35):
   }
 
 
-def sample(key, space):
+def sample(key: jax.Array, space: Space) -> Policy:
   """One policy, uniform over the space whatever the parameters are (DDAS 3.5.1)."""
   phi = jax.random.randint(key, (space.K,), 0, len(space.candidates))
   return Policy(phi.astype(jnp.int32), jnp.int32(1))
 
 
-def log_prob(gamma, policy):
+def log_prob(gamma: Any, policy: Policy) -> jax.Array:
   """log P(phi) = sum_k log softmax(alpha_o)[phi_k], []: without the total probability (DDAS Eq.
   3)."""
   return jnp.sum(jax.nn.log_softmax(gamma['alpha_o'])[policy.phi])
 
 
-def total_probability(gamma):
+def total_probability(gamma: Any) -> jax.Array:
   """p_tp = sigmoid(alpha_tp), []."""
   return jax.nn.sigmoid(gamma['alpha_tp'])
 
 
-def augment(images, policy, key, space, boxes=None):
+def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space,
+            boxes: Any = None) -> Any:
   """Applies one policy to a batch: images float [B, H, W, C] -> the same; with boxes [B, N, 4] ->
   (images, boxes)."""
   o, strength = space.operations(policy.phi)
@@ -101,7 +102,7 @@ class Schedule(NamedTuple):
 # --- the file -------------------------------------------------------------------------------------
 
 
-def to_text(schedule):
+def to_text(schedule: Schedule) -> str:
   """The content of the file; the same schedule gives the same bytes."""
   digits = lambda x: float(f'{x:.9g}')
   candidates = []
@@ -120,7 +121,7 @@ def to_text(schedule):
           + rows('epochs', epochs) + '}\n')
 
 
-def save(path, schedule):
+def save(path: str, schedule: Schedule) -> None:
   """Writes the file, whole or not at all.
 
   Raises:
@@ -130,7 +131,7 @@ def save(path, schedule):
   atomic.write(path, to_text(schedule))
 
 
-def from_json(content, path):
+def from_json(content: Any, path: str) -> Schedule:
   """The `Schedule` in a file's content.
 
   Raises:
@@ -185,7 +186,7 @@ def _epoch(row, where, n):
 # --- its use --------------------------------------------------------------------------------------
 
 
-def smoothed(p_tp, width):
+def smoothed(p_tp: Any, width: int) -> np.ndarray:
   """p_tp [T] under a mean filter of odd width (DDAS 3.5.4); at both ends the mean of the epochs
   that there are.
 
@@ -198,7 +199,7 @@ def smoothed(p_tp, width):
   return sums(np.asarray(p_tp, np.float64)) / sums(np.ones(len(p_tp)))
 
 
-def augmenter(schedule, smoothing=1):
+def augmenter(schedule: Schedule, smoothing: int = 1) -> Callable:
   """The policies as one function of images and of the training's progress.
 
   Every call draws one policy from the epoch's p_o; each image gets it, all K candidates, with
@@ -229,7 +230,7 @@ def augmenter(schedule, smoothing=1):
   return contract.of(augment, scheduled=True)
 
 
-def table(schedule):
+def table(schedule: Schedule) -> policy_table.PolicyTable:
   """The last epoch's policies as a `policy_table.PolicyTable`, likeliest first: every tuple,
   applied with p_tp.
 

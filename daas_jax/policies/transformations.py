@@ -17,7 +17,7 @@ import functools
 import itertools
 import json
 import reprlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ class Space(NamedTuple):
   K: int = 2
 
   @property
-  def shape(self):
+  def shape(self) -> tuple[int, ...]:
     """(N,) * K: a transformation is an index into the flattened array of this shape."""
     return (len(self.ops),) * self.K
 
@@ -63,31 +63,31 @@ class Transformations(NamedTuple):
   probability: np.ndarray
 
 
-def init(key, space):
+def init(key: jax.Array, space: Space) -> jax.Array:
   """tau at the start: zeros [N ** K], the uniform distribution."""
   del key
   return jnp.zeros(len(space.ops)**space.K)
 
 
-def sample(key, tau, n, space):
+def sample(key: jax.Array, tau: jax.Array, n: int, space: Space) -> Drawn:
   """Draws a transformation and magnitudes for each of n images: `Drawn` (line 3 of Alg. 1)."""
   key_index, key_strength = jax.random.split(key)
   index = jax.random.categorical(key_index, tau, shape=(n,)).astype(jnp.int32)
   return Drawn(index, jax.random.uniform(key_strength, (n, space.K)))
 
 
-def probability(tau, drawn):
+def probability(tau: jax.Array, drawn: Drawn) -> jax.Array:
   """p_k(tau), the probability of each image's transformation: [B]."""
   return jax.nn.softmax(tau)[drawn.index]
 
 
-def augment(images, drawn, key, space):
+def augment(images: jax.Array, drawn: Drawn, key: jax.Array, space: Space) -> jax.Array:
   """Every image under its own transformation: float [B, H, W, C] in [0, 1] -> the same."""
   o = jnp.stack(jnp.unravel_index(drawn.index, space.shape), -1)
   return apply.apply_each(images, o, jnp.ones_like(o), drawn.strength, key, ops=space.ops)
 
 
-def marginals(probability, space):
+def marginals(probability: Any, space: Space) -> np.ndarray:
   """Probability of every operation in every place, [K, N], of [N ** K]."""
   table = np.asarray(probability, np.float64).reshape(space.shape)
   return np.stack([table.sum(tuple(j for j in range(space.K) if j != k)) for k in range(space.K)])
@@ -96,7 +96,7 @@ def marginals(probability, space):
 # --- the file -------------------------------------------------------------------------------------
 
 
-def to_text(found):
+def to_text(found: Transformations) -> str:
   """The content of the file; the same `Transformations` give the same bytes."""
   rows = ',\n'.join('  ' + json.dumps([float(f'{x:.6g}') for x in row], allow_nan=False)
                     for row in found.probability)
@@ -104,12 +104,12 @@ def to_text(found):
           % (json.dumps(FORMAT), VERSION, found.space.K, json.dumps(list(found.space.ops)), rows))
 
 
-def save(path, found):
+def save(path: str, found: Transformations) -> None:
   """Writes the file, whole or not at all."""
   atomic.write(path, to_text(found))
 
 
-def from_json(content, path):
+def from_json(content: Any, path: str) -> Transformations:
   """The `Transformations` in a file's content.
 
   Raises:
@@ -145,7 +145,7 @@ def from_json(content, path):
 # --- its use --------------------------------------------------------------------------------------
 
 
-def augmenter(found):
+def augmenter(found: Transformations) -> Callable:
   """The distributions as one function of images and of the training's progress, which chooses the
   epoch.
 
@@ -171,7 +171,7 @@ def augmenter(found):
   return contract.of(changed, scheduled=True)
 
 
-def table(found):
+def table(found: Transformations) -> policy_table.PolicyTable:
   """The last epoch's transformations as a `policy_table.PolicyTable`, likeliest first; strengths
   are their mean, 1/2."""
   space, p = found.space, found.probability[-1]
@@ -181,7 +181,7 @@ def table(found):
                                   np.full(o.shape, 0.5))
 
 
-def describe(found, top=10):
+def describe(found: Transformations, top: int = 10) -> str:
   """The likeliest transformations of the last epoch, as lines of aligned text."""
   likeliest = table(found)
   lines = [f'{"probability":13} operations, magnitudes uniform']
