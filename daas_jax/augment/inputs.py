@@ -69,7 +69,8 @@ def mixture_input(config: Any, data: Any, space: Any) -> Callable:
   in the weights."""
   return make_input(
       config, data,
-      lambda images, weights, key: apply.apply_mixture(images, *weights, key, ops=space.ops))
+      lambda images, weights, key: apply.apply_mixture(
+          images, weights.o, weights.y, weights.m, key, ops=space.ops))
 
 
 def val_input(data: Any) -> Callable:

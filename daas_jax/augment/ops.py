@@ -329,8 +329,8 @@ OPS: dict[str, Operation] = {
                   source=geometry.vertical_flip_source),
         Operation('Blur', 0., 1., _no_magnitude(blur), graded=False),
         Operation('Smooth', 0., 1., _no_magnitude(smooth), graded=False),
-    )
-}
+    )}
+"""{name: `Operation`} of every operation on images; DAAS's 15 come first."""
 
 DAAS_OPS: tuple[str, ...] = tuple(OPS)[:15]
 

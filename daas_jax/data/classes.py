@@ -22,7 +22,7 @@ def chosen(config, name, class_names):
   """The classes that a config's set is reduced to.
 
   Args:
-    config: its `data` room and `seed` are used.
+    config: its `data` group and `seed` are used.
     name: of the set, for messages.
     class_names: of the whole set.
 

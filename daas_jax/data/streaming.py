@@ -49,7 +49,7 @@ def load(config):
   """The streamed set of a config, reduced to the classes and numbers asked for.
 
   Args:
-    config: a checked search or training config: its room `data` and its seed are used.
+    config: a checked search or training config: its group `data` and its seed are used.
 
   Returns:
     A `daas_jax.data.dataset.Dataset` whose images are `daas_jax.data.images.Streamed`. Training
@@ -60,14 +60,14 @@ def load(config):
     BadInput: a set that is not prepared or not as array_record, classes or numbers that it has not,
       damaged records.
   """
-  name, data_dir, room = config.data.name, config.data.dir or None, config.data
-  if room.workers:
+  name, data_dir, group = config.data.name, config.data.dir or None, config.data
+  if group.workers:
     workers.require_grain()
   short_name = name.removeprefix('tfds:')
   builder, image_key, label_key = tfds_lib.prepared_tfds(short_name, data_dir)
   test = tfds_lib.find_test_split(short_name, builder, image_key, label_key)
   features = builder.info.features
-  side, own = _side(name, room.side, features[image_key].shape)
+  side, own = _side(name, group.side, features[image_key].shape)
   found = [records.find(name, builder, split, image_key, label_key) for split in ('train', test)]
   labels = [labels_lib.of(split) for split in found]
   names = tuple(features[label_key].names)
@@ -76,7 +76,7 @@ def load(config):
                            for split, all_of in zip(found, labels)))
   names = names if kept is None else tuple(names[c] for c in kept)
   taken = [splits.balanced(name, names, split, new, n, config.seed)
-           for split, new, n in zip(('train', 'test'), new_labels, (room.n_train, room.n_test))]
+           for split, new, n in zip(('train', 'test'), new_labels, (group.n_train, group.n_test))]
   parts = []
   for split, all_of, row, new, few, shorter in zip(
       found, labels, rows, new_labels, taken, (side, side if own else round(side * _TEST_VIEW))):
@@ -85,7 +85,7 @@ def load(config):
           f'{split.name} has no image of the classes asked for: choose others with data.class_list '
           'or seed'
       )
-    parts += [images_lib.Streamed(split, row[few], all_of, side, shorter, room.workers), new[few]]
+    parts += [images_lib.Streamed(split, row[few], all_of, side, shorter, group.workers), new[few]]
   return dataset_lib.Dataset(name, *parts, names, *_moments(name, parts[0]))
 
 

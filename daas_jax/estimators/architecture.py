@@ -29,6 +29,7 @@ def mixture(outputs: jax.Array, weights: jax.Array, rule: str) -> jax.Array:
       if their output were all ones (GDAS's code adds the bare weights of the others to the sampled
       output).
   """
+  chex.assert_shape(weights, outputs.shape[:1])
   shape = (-1,) + (1,) * (outputs.ndim - 1)
   w = weights.reshape(shape)
   drawn = lax.stop_gradient(w) != 0
@@ -40,11 +41,14 @@ def mixture(outputs: jax.Array, weights: jax.Array, rule: str) -> jax.Array:
 
 def log_prob(alpha: jax.Array, Z: jax.Array) -> jax.Array:
   """log p(Z; alpha) = sum_e log softmax(alpha_e)[o_e], for one-hot rows Z [E, O]: []."""
+  chex.assert_rank(alpha, 2)
+  chex.assert_equal_shape([alpha, Z])
   return jnp.sum(jax.nn.log_softmax(alpha) * lax.stop_gradient(Z))
 
 
 def sample(key: chex.PRNGKey, alpha: jax.Array) -> jax.Array:
   """Z [E, O], one-hot rows drawn from softmax(alpha), constants."""
+  chex.assert_rank(alpha, 2)
   return jax.nn.one_hot(jax.random.categorical(key, alpha), alpha.shape[-1], dtype=alpha.dtype)
 
 

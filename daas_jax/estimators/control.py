@@ -43,6 +43,8 @@ def update(past: Past, phi: jax.Array, s: jax.Array, decay: chex.Numeric = 0.99)
       add to all its alignments says nothing of its policies.
     decay: in (0, 1], weight of a step after the next: steps to forget in are 1 / (1 - decay).
   """
+  chex.assert_shape(phi, (*s.shape, len(past.moment)))
+  chex.assert_rank(s, 2)
   phi = phi - jnp.mean(phi, 1, keepdims=True)
   s = s - jnp.mean(s, 1, keepdims=True)
   return Past(decay * past.gram + jnp.einsum('nmd,nme->de', phi, phi),

@@ -22,6 +22,7 @@ def drawn_weights(p: jax.Array, p_tp: chex.Numeric) -> jax.Array:
     p: [L], P(phi_l).
     p_tp: [], total probability.
   """
+  chex.assert_rank([p, p_tp], [1, 0])
   return p_tp * p / jnp.sum(p)
 
 
@@ -32,12 +33,15 @@ def expected_gradient(weights: jax.Array, gradients: Any) -> Any:
     weights: [1 + L], the clean batch's first.
     gradients: a pytree with a leading axis [1 + L].
   """
+  chex.assert_rank(weights, 1)
+  chex.assert_tree_shape_prefix(gradients, weights.shape)
   return jax.tree.map(lambda g: jnp.tensordot(weights, g, 1), gradients)
 
 
 def differences(dots: jax.Array) -> jax.Array:
   """a_l = g_val . (g_0 - g_l): [L] (DDAS Eq. 9), from dots [1 + L], g_val . g_0 first and then
   g_val . g_l."""
+  chex.assert_rank(dots, 1)
   return dots[0] - dots[1:]
 
 
@@ -55,6 +59,7 @@ def theta_prime(theta: Any, g_0: Any, gradients: Any, weights: jax.Array, eta: c
     weights: [L], P(D_l), or P(D_l) / Z over drawn policies.
     eta: learning rate.
   """
+  chex.assert_rank(weights, 1)
   weights = jnp.concatenate([1 - jnp.sum(weights, keepdims=True), weights])
   return unrolled.inner_step(theta, expected_gradient(weights, _with_clean(g_0, gradients)), eta)
 
@@ -82,6 +87,8 @@ def gradient(probability: Callable, gamma: Any, candidates: Any, a: jax.Array, e
   Returns:
     A pytree like gamma: eta / (Z Z_g) * sum_l a_l * dP(D_l) / dgamma.
   """
+  chex.assert_rank(a, 1)
+  chex.assert_tree_shape_prefix(candidates, a.shape)
   Z_g = jnp.sum(jnp.abs(a)) if normalise else 1.0
   # policies that change nothing align at 0: no gradient, not NaN
   scale = eta / Z / jnp.where(Z_g == 0, 1.0, Z_g)

@@ -26,7 +26,7 @@ class Budget(NamedTuple):
   limit: Any = None
 
   @property
-  def left(self) -> int | None:
+  def left(self) -> Any:
     """What the choices may cost together, None: anything."""
     return None if self.limit is None else self.limit - self.rest
 
@@ -46,6 +46,8 @@ def gradient(alpha: jax.Array, choice: jax.Array, g_gate: jax.Array) -> jax.Arra
   Returns:
     [B, N]; (one_hot(s) - softmax(alpha_b)) * g_gate_b.
   """
+  chex.assert_rank(alpha, 2)
+  chex.assert_shape([choice, g_gate], alpha.shape[:1])
   one_hot = jax.nn.one_hot(choice, alpha.shape[-1], dtype=alpha.dtype)
   return (one_hot - jax.nn.softmax(alpha)) * g_gate[:, None]
 
@@ -56,6 +58,7 @@ def decided(alpha: jax.Array, margin: chex.Numeric) -> jax.Array:
 
   A margin of 0 means never.
   """
+  chex.assert_rank(alpha, 2)
   best = lax.top_k(jax.nn.softmax(alpha), 2)[0]
   return (best[:, 0] - best[:, 1] >= margin) & (margin > 0)
 
@@ -63,12 +66,16 @@ def decided(alpha: jax.Array, margin: chex.Numeric) -> jax.Array:
 def sample(key: chex.PRNGKey, alpha: jax.Array, fixed: jax.Array) -> jax.Array:
   """A path: int32 [B]. A block that is `fixed` (bool [B]) has its likeliest choice, another draws
   from softmax."""
+  chex.assert_rank(alpha, 2)
+  chex.assert_shape(fixed, alpha.shape[:1])
   drawn = jax.random.categorical(key, alpha)
   return jnp.where(fixed, jnp.argmax(alpha, -1), drawn).astype(jnp.int32)
 
 
 def cost(costs: jax.Array, path: jax.Array) -> jax.Array:
   """sum_b costs[b, path_b] of a path int [B] and costs [B, N]: []."""
+  chex.assert_rank(costs, 2)
+  chex.assert_shape(path, costs.shape[:1])
   return jnp.sum(jnp.take_along_axis(costs, path[:, None], 1))
 
 
@@ -91,6 +98,8 @@ def sample_within(key: chex.PRNGKey, alpha: jax.Array, fixed: jax.Array, costs: 
   Returns:
     int32 [B].
   """
+  chex.assert_shape(costs, alpha.shape)
+  chex.assert_shape(otherwise, alpha.shape[:1])
   draw = lambda i: sample(jax.random.fold_in(key, i), alpha, fixed)
   too_much = lambda path: cost(costs, path) > budget
   path = lax.while_loop(lambda x: too_much(x[1]) & (x[0] < tries), lambda x: (x[0] + 1, draw(x[0])),
@@ -101,6 +110,7 @@ def sample_within(key: chex.PRNGKey, alpha: jax.Array, fixed: jax.Array, costs: 
 def expected_cost(alpha: jax.Array, costs: chex.Array) -> jax.Array:
   """E[cost] = sum_b softmax(alpha_b) . costs_b: [], the exact mean over paths, differentiable in
   alpha."""
+  chex.assert_equal_shape([alpha, costs])
   return jnp.sum(jax.nn.softmax(alpha) * jnp.asarray(costs, alpha.dtype))
 
 
@@ -127,10 +137,12 @@ def likeliest_path(alpha: chex.Array, costs: chex.Array | None = None,
     ValueError: no path is within the budget.
   """
   alpha = np.asarray(alpha, np.float64)
+  chex.assert_rank(alpha, 2)
   if budget is None:
     return np.argmax(alpha, -1).astype(np.int32)
   log_p = alpha - np.logaddexp.reduce(alpha, -1, keepdims=True)
   costs = np.asarray(costs, np.int64)
+  chex.assert_equal_shape([alpha, costs])
   # What the blocks to come cost at least.
   least = np.append(np.cumsum(costs.min(-1)[::-1])[::-1], 0)
   # Of the beginnings of paths, those of which no other is both cheaper and likelier: (cost, log p),

@@ -60,6 +60,8 @@ def expected_gradient(loss: Callable, theta: Any, weights: jax.Array, xs: Any,
     A pytree like theta, differentiable in theta and weights; the backward pass computes every chunk
     again.
   """
+  chex.assert_rank(weights, 1)
+  chex.assert_tree_shape_prefix(xs, weights.shape)
   padding = -weights.shape[0] % chunk
   fill = lambda a: jnp.concatenate([a, jnp.repeat(a[:1], padding, 0)]).reshape(
       -1, chunk, *a.shape[1:])

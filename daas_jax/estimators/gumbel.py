@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 def straight_through(hard: jax.Array, soft: jax.Array) -> jax.Array:
   """The value of `hard`, exactly, with the gradient of `soft`; two arrays of one shape."""
+  chex.assert_equal_shape([hard, soft])
   return hard + (soft - lax.stop_gradient(soft))
 
 
@@ -54,6 +55,7 @@ def top_k(key: chex.PRNGKey, logits: jax.Array, tau: chex.Numeric, k: int = 2) -
   Returns:
     [N]: forward k ones at the largest log p + g, backward softmax((log p + g) / tau).
   """
+  chex.assert_rank(logits, 1)
   noisy = jax.nn.log_softmax(logits) + jax.random.gumbel(key, logits.shape, logits.dtype)
   chosen = lax.top_k(noisy, k)[1]
   hard = jnp.zeros_like(logits).at[chosen].set(1)

@@ -10,6 +10,7 @@ and with which weight it enters a sum. A loop runs the rows.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import chex
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -77,6 +78,8 @@ def run(gradient: Callable, theta: Any, passes: Passes, count: Any = None, point
       Not
     differentiable in reverse mode (a loop of traced length).
   """
+  chex.assert_rank([passes.point, passes.store, passes.weight], [2, 1, 1])
+  chex.assert_tree_shape_prefix(passes, passes.point.shape[:1])
   n_passes, n_registers = passes.point.shape
   count = n_passes if count is None else count
   row = lambda p: jax.tree.map(lambda a: a[p], passes)

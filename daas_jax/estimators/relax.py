@@ -26,6 +26,7 @@ def conditional(key: chex.PRNGKey, log_p: jax.Array, b: chex.Numeric) -> jax.Arr
     log_p: [n], normalised log-probabilities.
     b: int [], the largest coordinate.
   """
+  chex.assert_rank([log_p, b], [1, 0])
   v = jax.random.uniform(key, log_p.shape, log_p.dtype, jnp.finfo(log_p.dtype).tiny, 1.0)
   log_v = jnp.log(v)
   z_b = -jnp.log(-log_v[b])
@@ -48,6 +49,7 @@ def gradient(key: chex.PRNGKey, log_p: Callable, gamma: Any, b: chex.Numeric, f:
   Returns:
     A pytree like gamma.
   """
+  chex.assert_rank([b, f], 0)
   key_z, key_tilde = jax.random.split(key)
   # The noise that made b the sample, drawn after the fact: z(gamma) = log p(gamma) + noise is then
   # reparametrised.

@@ -22,6 +22,9 @@ def score_gradient(log_prob: Callable, gamma: Any, samples: Any, coefficients: j
   Returns:
     A pytree like gamma.
   """
+  chex.assert_rank(coefficients, 1)
+  chex.assert_tree_shape_prefix(samples, coefficients.shape)
+
   def surrogate(gamma):
     return jnp.vdot(jax.lax.stop_gradient(coefficients),
                     jax.vmap(log_prob, (None, 0))(gamma, samples))
@@ -48,6 +51,7 @@ def leave_one_out(s: jax.Array) -> jax.Array:
       by a term of
     order xi.
   """
+  chex.assert_rank(s, 2)
   n, m = s.shape
   if n > 1:
     rows = jnp.mean(s, 1)
@@ -80,10 +84,12 @@ def update_moving_average(average: chex.Numeric, count: chex.Numeric, s: jax.Arr
     (new average, new count). The baseline of a step is `average / (1 - decay ** count)` from before
     its own update, so it does not depend on the step's samples; 0 for count = 0.
   """
+  chex.assert_rank([average, count], 0)
   return decay * average + (1 - decay) * jnp.mean(s), count + 1
 
 
 def moving_average_value(average: chex.Numeric, count: chex.Numeric,
                          decay: float = 0.9) -> jax.Array:
   """The corrected average that `update_moving_average` keeps, 0 before the first update."""
+  chex.assert_rank([average, count], 0)
   return jnp.where(count > 0, average / jnp.maximum(1 - decay**count, 1e-12), 0.0)

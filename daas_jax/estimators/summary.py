@@ -33,6 +33,8 @@ def summarise(draws: chex.Array, exact: chex.Array) -> Summary:
         mean, 5th and 95th percentile; a draw that is zero counts as 0.
   """
   draws, exact = np.asarray(draws, np.float64), np.asarray(exact, np.float64)
+  chex.assert_shape(draws, (None, *exact.shape))
+  chex.assert_rank(exact, 1)
   if not np.any(exact):
     raise ValueError('the exact gradient is zero: there is nothing to compare with')
   square, mean = exact @ exact, draws.mean(0)
@@ -53,6 +55,8 @@ def z_scores(draws: chex.Array, exact: chex.Array) -> np.ndarray:
   6e-7 each).
   """
   draws, exact = np.asarray(draws, np.float64), np.asarray(exact, np.float64)
+  chex.assert_shape(draws, (None, *exact.shape))
+  chex.assert_rank(exact, 1)
   error = draws.std(0, ddof=1) / np.sqrt(len(draws))
   off = draws.mean(0) - exact
   scale = np.finfo(np.float64).eps * 1e3 * max(np.abs(exact).max(), 1e-300)

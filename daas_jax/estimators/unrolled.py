@@ -119,6 +119,9 @@ def policy_gradient(log_prob: Callable, gamma: Any, policies: Any, s: jax.Array,
   Returns:
     A pytree like gamma. (The paper writes sums over i and j; means differ by a constant.)
   """
+  chex.assert_rank(s, 2)
+  chex.assert_equal_shape([s, b])
+  chex.assert_tree_shape_prefix(policies, s.shape)
   coefficients = (-xi / s.size) * (s - b)
   flat = jax.tree.map(lambda a: a.reshape(s.size, *a.shape[2:]), policies)
   return score.score_gradient(log_prob, gamma, flat, coefficients.reshape(-1))

@@ -3,6 +3,7 @@ Alg. 1)."""
 
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -23,6 +24,8 @@ def interpolate(eps: jax.Array, real: jax.Array, fake: jax.Array) -> jax.Array:
     eps: [B], in [0, 1].
     real, fake: x and x', [B, ...].
   """
+  chex.assert_equal_shape([real, fake])
+  chex.assert_shape(eps, real.shape[:1])
   eps = jnp.reshape(eps, eps.shape + (1,) * (real.ndim - 1)).astype(real.dtype)
   return eps * real + (1 - eps) * fake
 

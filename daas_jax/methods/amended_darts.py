@@ -15,8 +15,8 @@ The training batch is augmented by a policy that is given and not searched: DART
 policy is the second half of the joint-search paper's baseline.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -143,7 +143,7 @@ def _keys(second_term, eta):
   }
 
 
-def check(flat):
+def check(flat: Mapping[str, Any]) -> None:
   """Refuses an architecture that is held fixed: nothing would be searched."""
   if flat['network.genotype']:
     raise BadInput(
@@ -152,7 +152,8 @@ def check(flat):
   stopping.check(flat)
 
 
-def from_config(config, problem, steps_per_epoch, devices, axis):
+def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,
+                axis: str | None) -> Method:
   """The search as a config says; see `daas_jax.methods.registry.Row`."""
   del devices
   registry.one_sample(config, axis)

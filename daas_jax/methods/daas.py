@@ -15,7 +15,7 @@ All gradients of a step are taken at the same theta, alpha, beta, gamma. During 
 left out and nothing is applied to the images of step 4 (standard preprocessing only).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import functools
 from typing import Any, NamedTuple
 
@@ -72,7 +72,7 @@ class Row(NamedTuple):
   val: jax.Array
 
 
-def schedule(n_arch, n_aug, n_w, xi, weight):
+def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any) -> passes.Passes:
   """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_arch + n_w + n_arch
   (n_aug + 1) rows.
 
@@ -86,7 +86,7 @@ def schedule(n_arch, n_aug, n_w, xi, weight):
     xi: [] step of the inner update.
     weight: [] factor of each of the n_w gradients in the sum of Eq. 14.
   """
-  rows = [dict(z=i, val=1) for i in range(n_arch)]
+  rows: list[dict[str, Any]] = [dict(z=i, val=1) for i in range(n_arch)]
   rows += [dict(z=n_arch + i, policy=n_arch * n_aug, weight=1.0) for i in range(n_w)]
   for i in range(n_arch):
     rows += [dict(z=i, policy=i * n_aug + j, store=j) for j in range(n_aug)]
@@ -316,7 +316,7 @@ KEYS = {
 }
 
 
-def check(flat):
+def check(flat: Mapping[str, Any]) -> None:
   """Refuses settings of Eq. 13 that would leave nothing of it, or learn nothing."""
   if flat['search.warmup_epochs'] > flat['search.epochs']:
     raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at "
@@ -332,7 +332,8 @@ def check(flat):
   stopping.check(flat)
 
 
-def from_config(config, problem, steps_per_epoch, devices, axis):
+def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,
+                axis: str | None) -> Method:
   """DAAS as a config says; see `daas_jax.methods.registry.Row`."""
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
   registry.shared_by(devices, search, 'n_arch', 'n_w')

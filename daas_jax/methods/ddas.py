@@ -62,7 +62,7 @@ class Row(NamedTuple):
   val: jax.Array
 
 
-def schedule(n_policies, val_batches, weights):
+def schedule(n_policies: int, val_batches: int, weights: jax.Array) -> passes.Passes:
   """The gradient passes of a step on one device, as a table (`daas_jax.estimators.passes`): 1 +
   n_policies + val_batches rows, n_policies being that device's share.
 
@@ -215,7 +215,8 @@ KEYS = {
 }
 
 
-def from_config(config, problem, steps_per_epoch, devices, axis):
+def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,
+                axis: str | None) -> Method:
   """DDAS as a config says; see `daas_jax.methods.registry.Row`."""
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
   registry.shared_by(devices, search, 'n_policies')

@@ -25,7 +25,7 @@ trains theta. In the tuning phase the path is fixed and alpha with it; theta goe
 ends the search is ready to be used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -72,7 +72,8 @@ class Settings(NamedTuple):
   path: Any = None
 
 
-def hardness(tau, drawn, losses, which):
+def hardness(tau: jax.Array, drawn: transformations.Drawn, losses: jax.Array,
+             which: str) -> jax.Array:
   """What tau minimises, []: its gradient is that of Eq. 2 ('eq2'), or of -E[L_k] over T_k ~ tau
   ('score').
 
@@ -249,7 +250,7 @@ KEYS = {
 }
 
 
-def check(flat):
+def check(flat: Mapping[str, Any]) -> None:
   """Refuses a tuning phase that leaves no search."""
   searched = nets.networks()[flat['network.name']].searched == BLOCKS
   if flat['search.tuning_epochs'] > flat['search.epochs'] - searched:
@@ -258,7 +259,8 @@ def check(flat):
         f"search.epochs ({flat['search.epochs']}): the path is searched in the epochs before it")
 
 
-def from_config(config, problem, steps_per_epoch, devices, axis):
+def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,
+                axis: str | None) -> Method:
   """DiffAutoML as a config says; see `daas_jax.methods.registry.Row`."""
   del devices
   registry.one_sample(config, axis)

@@ -13,7 +13,7 @@ so that what it says of an image does not depend on the images beside it: each i
 moment over `search.moment_batches` batches of clean training images, taken with the final weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import io
 import json
 import os
@@ -30,6 +30,7 @@ from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
 from daas_jax.nets import count, kernels as kernel_sets, registry as nets
 from daas_jax.nets.fixed import residual
+from daas_jax.types import SearchState
 
 FORMAT = 'daas_jax.network'
 VERSION = 1
@@ -51,7 +52,7 @@ class Ready(NamedTuple):
   class_names: tuple
 
 
-def moments(net, params, batches, key):
+def moments(net: Any, params: Any, batches: Iterable[Any], key: jax.Array) -> Any:
   """Moments of every normalisation, means over batches of the batch's: 'batch_stats' of the
   network.
 
@@ -83,7 +84,7 @@ def moments(net, params, batches, key):
   return jax.tree.map(lambda a: a / n, sums)
 
 
-def write(folder, state, config, data, batches):
+def write(folder: str, state: SearchState, config: Any, data: Any, batches: Callable) -> str:
   """Writes network.json, network.npz and results.json of a search that is over; returns a summary,
   as text.
 
@@ -96,6 +97,7 @@ def write(folder, state, config, data, batches):
       that is called.
   """
   row = nets.of(config).export
+  assert row is not None, config.network.name  # a method that exports has no other networks
   description = row.describe(config, state.arch)
   net = row.build(description, len(data.class_names), kernel_sets.choose(config.network.kernels))
   params, batches = row.parameters(state.theta, description), batches()
@@ -213,7 +215,7 @@ def _arrays(path, shapes):
   } | empty, sep='/')
 
 
-def load(workdir):
+def load(workdir: str) -> Ready:
   """The network that a search ended with: `Ready`, that is (apply, params, class_names).
 
   Args:
@@ -227,8 +229,9 @@ def load(workdir):
   _check(content, path)
   names, shape = tuple(content['class_names']), tuple(content['image_shape'])
   description = content['network']
-  net = nets.networks()[description['name']].export.build(description, len(names),
-                                                          kernel_sets.choose())
+  row = nets.networks()[description['name']].export
+  assert row is not None, description['name']  # `_check` has seen it
+  net = row.build(description, len(names), kernel_sets.choose())
   shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))
   params = _arrays(os.path.join(os.path.expanduser(workdir), 'network.npz'), shapes)
 

@@ -15,8 +15,8 @@ norm of the penalty is over the whole image (`daas_jax.estimators.wgan`), which 
 public code. The validation images are only looked at, for their accuracy.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +77,9 @@ def _cross_entropy(logits, labels):
   return jnp.mean(cross_entropies(logits, labels))
 
 
-def critic_loss(problem, settings, theta, real, labels, fake, eps, key):
+def critic_loss(problem: CriticProblem, settings: Settings, theta: Any, real: jax.Array,
+                labels: jax.Array, fake: jax.Array, eps: jax.Array,
+                key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
   """(loss [], {metric: scalar}) of the first part of a step; differentiable in theta.
 
   Args:
@@ -99,7 +101,9 @@ def critic_loss(problem, settings, theta, real, labels, fake, eps, key):
       'train_accuracy': accuracy(logits, labels)}
 
 
-def policy_loss(problem, settings, gamma, theta, images, labels, key_augment, key):
+def policy_loss(problem: CriticProblem, settings: Settings, gamma: Any, theta: Any,
+                images: jax.Array, labels: jax.Array, key_augment: jax.Array,
+                key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
   """(loss [], {metric: scalar}) of the second part of a step; differentiable in gamma.
 
   Args:
@@ -175,7 +179,7 @@ def make(problem: CriticProblem, settings: Settings) -> Method:
 # --- as a method of the table ---------------------------------------------------------------------
 
 
-def two_heads(outputs):
+def two_heads(outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
   """(D [B], logits [B, n]) of a classifier's outputs [B, n + 1]: a classifier of one class more is
   a critic.
 
@@ -185,7 +189,8 @@ def two_heads(outputs):
   return outputs[:, -1], outputs[:, :-1]
 
 
-def critic_problem(config, data, split=False, saw=None):
+def critic_problem(config: Any, data: Any, split: bool = False,
+                   saw: Callable | None = None) -> CriticProblem:
   """Builds the `CriticProblem` of a config: the network has one output more, the critic's value.
 
   Args:
@@ -224,7 +229,7 @@ KEYS = {
 }
 
 
-def check(flat):
+def check(flat: Mapping[str, Any]) -> None:
   """Refuses a batch that has no halves."""
   if flat['search.batch'] % 2:
     raise BadInput(
@@ -233,7 +238,8 @@ def check(flat):
     )
 
 
-def from_config(config, problem, steps_per_epoch, devices, axis):
+def from_config(config: Any, problem: CriticProblem, steps_per_epoch: int, devices: int,
+                axis: str | None) -> Method:
   """Faster AutoAugment as a config says; see `daas_jax.methods.registry.Row`."""
   del steps_per_epoch, devices
   registry.one_sample(config, axis)

@@ -16,7 +16,7 @@ network already knows.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -118,7 +118,8 @@ KEYS = {
 }
 
 
-def from_config(config, problem, steps_per_epoch, devices, axis):
+def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,
+                axis: str | None) -> Method:
   """The joint search as a config says; see `daas_jax.methods.registry.Row`."""
   del devices
   registry.one_sample(config, axis)

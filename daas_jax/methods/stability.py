@@ -6,18 +6,22 @@ eigenvalue grows before a DARTS search ends in skip_connects. Amended-DARTS is a
 not be stopped.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
 
 from daas_jax.data import batches, splits
 from daas_jax.estimators import curvature
+from daas_jax.types import Problem
 
 WINDOW = 5
 """Measurements whose mean is compared with that of the same number before them (RobustDARTS: k =
 5)."""
 
 
-def measure(problem, config, data):
+def measure(problem: Problem, config: Any, data: Any) -> Callable:
   """Builds the measurement of the dominant eigenvalue: (state, epoch) -> {'dominant_eigenvalue':
   float}, {} in epochs that are not its turn.
 
@@ -54,7 +58,7 @@ def measure(problem, config, data):
   return measured
 
 
-def rule(config):
+def rule(config: Any) -> Callable | None:
   """The `loop.Job.stop` of a search config: rows of metrics.jsonl -> why the search ends after
   them, or None."""
   if 'arch' not in config or 'stop_skip' not in config.arch:

@@ -1,5 +1,6 @@
 """Training a network from scratch under a policy (DAAS 5): the pure step, and the evaluation."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -59,7 +60,7 @@ def optimizer(config: Any, total_steps: int) -> tuple[Any, Any]:
                          clip=train.clip), lr
 
 
-def init_state(net, tx, key, image_shape, ema=0.0):
+def init_state(net: Any, tx: Any, key: jax.Array, image_shape: tuple, ema: float = 0.0) -> Any:
   """A fresh `TrainState` for images of shape (H, W, C); with an average of the weights where `ema`
   is not 0."""
   key_net, key_run = jax.random.split(key)
@@ -74,7 +75,7 @@ def init_state(net, tx, key, image_shape, ema=0.0):
   return trees.strongly_typed(TrainState(jnp.int32(0), key_run, variables, opt, average, best))
 
 
-def averaged(average, variables, step, decay):
+def averaged(average: Any, variables: Any, step: Any, decay: float) -> Any:
   """One step of the moving average of the weights, running averages of the normalisations included.
 
   average += (1 - d) * (variables - average) with d = min(decay, (1 + step) / (10 + step)): the
@@ -93,12 +94,13 @@ def averaged(average, variables, step, decay):
                                                                       (10 + step)))
 
 
-def chosen_variables(state):
+def chosen_variables(state: Any) -> Any:
   """What is evaluated and kept: the averaged variables where there are any."""
   return state.average or state.variables
 
 
-def make_step(config, net, tx, lr, train_input, total_steps):
+def make_step(config: Any, net: Any, tx: Any, lr: Callable, train_input: Callable,
+              total_steps: int) -> Callable:
   """The training step (TrainState, (images, labels)) -> (TrainState, metrics), one pure function.
 
   Loss: cross-entropy plus `train.auxiliary` times that of the auxiliary head; drop-path grows
@@ -138,7 +140,7 @@ def make_step(config, net, tx, lr, train_input, total_steps):
   return step
 
 
-def keep_best(state, accuracy, epoch):
+def keep_best(state: Any, accuracy: Any, epoch: Any) -> Any:
   """`state` with `best` replaced where this epoch's validation accuracy is higher (the earlier one
   wins a tie)."""
   better = jnp.float32(accuracy) > state.best['accuracy']

@@ -1,6 +1,8 @@
 """How much a network computes, read off the program that it is."""
 
+from collections.abc import Mapping
 import math
+from typing import Any
 
 import jax
 from jax.extend import core
@@ -10,7 +12,7 @@ AUXILIARY = 'auxiliary'
 """Every variable of an auxiliary head is called so."""
 
 
-def parameters(params, auxiliary=False):
+def parameters(params: Mapping[str, Any], auxiliary: bool = False) -> int:
   """Number of weights.
 
   Args:
@@ -24,7 +26,7 @@ def parameters(params, auxiliary=False):
   return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(counted))
 
 
-def multiply_adds(net, image_shape):
+def multiply_adds(net: Any, image_shape: tuple) -> int:
   """Multiply-adds of all convolutions and linear layers for one image: what the DARTS paper calls
   FLOPs.
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from daas_jax.arrays import wide
 
 
-def pad(x, p, value=0.0):
+def pad(x: jax.Array, p: int, value: float = 0.0) -> jax.Array:
   return jnp.pad(x, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=value)
 
 
-def views(x, k, stride, dilation, value=0.0):
+def views(x: jax.Array, k: int, stride: int, dilation: int, value: float = 0.0) -> list[jax.Array]:
   """The k * k shifted views of x padded by `value`: a list of [B, ceil(H/stride), ceil(W/stride),
   C]."""
   h, w = x.shape[1:3]
@@ -27,7 +27,7 @@ def views(x, k, stride, dilation, value=0.0):
   return [view(a * dilation, b * dilation) for a in range(k) for b in range(k)]
 
 
-def dilate(g, stride, h, w):
+def dilate(g: jax.Array, stride: int, h: int, w: int) -> jax.Array:
   """Puts g [B, ceil(h/stride), ...] back on the h x w grid it was taken from, zeros in between."""
   if stride == 1:
     return g
@@ -41,7 +41,7 @@ def dilate(g, stride, h, w):
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def depthwise_plain(x, w, stride=1, dilation=1):
+def depthwise_plain(x: jax.Array, w: jax.Array, stride: int = 1, dilation: int = 1) -> jax.Array:
   """Depthwise convolution, zero padding dilation * (k // 2).
 
   Args:
@@ -60,7 +60,7 @@ def depthwise_plain(x, w, stride=1, dilation=1):
   return functools.reduce(lax.add, [lax.mul(tap, spread(i)) for i, tap in enumerate(taps)])
 
 
-def depthwise_xla(x, w, stride=1, dilation=1):
+def depthwise_xla(x: jax.Array, w: jax.Array, stride: int = 1, dilation: int = 1) -> jax.Array:
   """`depthwise_plain` as the one grouped convolution that it is; its multiply-adds can be read off
   it."""
   p = dilation * (w.shape[0] // 2)
@@ -70,7 +70,7 @@ def depthwise_xla(x, w, stride=1, dilation=1):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def depthwise(x, w, stride=1, dilation=1):
+def depthwise(x: jax.Array, w: jax.Array, stride: int = 1, dilation: int = 1) -> jax.Array:
   """`depthwise_plain` with a backward pass of two fused loops, one for x and one for w."""
   return depthwise_plain(x, w, stride, dilation)
 

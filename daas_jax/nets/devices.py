@@ -10,6 +10,9 @@ enter inner products and updates as they are.
   shared  whole -> used by every device for its own rows; backwards: the sum over the devices
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 from jax import lax
 from jax.custom_derivatives import linear_call
@@ -18,14 +21,14 @@ import jax.numpy as jnp
 AXIS = 'devices'
 
 
-def own_rows(x, axis=0):
+def own_rows(x: jax.Array, axis: int = 0) -> jax.Array:
   """This device's rows of an array [..., B, ...], B at `axis` a multiple of the number of
   devices."""
   b = x.shape[axis] // lax.axis_size(AXIS)
   return lax.dynamic_slice_in_dim(x, lax.axis_index(AXIS) * b, b, axis)
 
 
-def all_rows(x):
+def all_rows(x: jax.Array) -> jax.Array:
   """All devices' rows of an array [b, ...], one after the other: [N b, ...]."""
   return lax.all_gather(x, AXIS, tiled=True)
 
@@ -46,22 +49,22 @@ def _linear(forward, transpose, tree):
   return jax.tree.map(leaf, tree)
 
 
-def shared(tree):
+def shared(tree: Any) -> Any:
   """A pytree as it is; its gradient is summed over the devices."""
   return _linear(lambda x: x, lambda g: lax.psum(g, AXIS), tree)
 
 
-def rows(tree):
+def rows(tree: Any) -> Any:
   """This device's rows of a pytree of arrays [B, ...]."""
   return _linear(own_rows, all_rows, tree)
 
 
-def whole(tree):
+def whole(tree: Any) -> Any:
   """The whole batch [B, ...] of a pytree of every device's rows [B / N, ...]."""
   return _linear(all_rows, own_rows, tree)
 
 
-def watched(tree, saw):
+def watched(tree: Any, saw: Callable) -> Any:
   """A pytree as it is; where a gradient that comes back for it is not finite, calls saw(number of
   the device)."""
   def look(g):
@@ -71,7 +74,7 @@ def watched(tree, saw):
   return _linear(lambda x: x, look, tree)
 
 
-def split(network):
+def split(network: Callable) -> Callable:
   """A network that every device runs on its rows of the batch.
 
   Args:

@@ -34,13 +34,13 @@ BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def max_pool_plain(x, stride=1):
+def max_pool_plain(x: jax.Array, stride: int = 1) -> jax.Array:
   """3 x 3 maximum, padding 1: [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), C]."""
   return functools.reduce(lax.max, views(x, 3, stride, 1, -jnp.inf))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def max_pool(x, stride=1):
+def max_pool(x: jax.Array, stride: int = 1) -> jax.Array:
   """`max_pool_plain`; the gradient goes to the first maximum of a window, as in PyTorch."""
   return max_pool_plain(x, stride)
 
@@ -70,14 +70,14 @@ def _window_counts(h, w, stride, dtype):
   return functools.reduce(lax.add, views(jnp.ones((1, h, w, 1), dtype), 3, stride, 1))
 
 
-def avg_pool_plain(x, stride=1):
+def avg_pool_plain(x: jax.Array, stride: int = 1) -> jax.Array:
   """3 x 3 mean over the pixels inside the image, padding 1."""
   return functools.reduce(lax.add, views(x, 3, stride, 1)) / _window_counts(
-      *x.shape[1:3], stride, x.dtype)
+      x.shape[1], x.shape[2], stride, x.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def avg_pool(x, stride=1):
+def avg_pool(x: jax.Array, stride: int = 1) -> jax.Array:
   """`avg_pool_plain` with a backward pass that is one 3 x 3 sum."""
   return avg_pool_plain(x, stride)
 
@@ -97,14 +97,14 @@ avg_pool.defvjp(lambda x, stride: (avg_pool_plain(x, stride), x), _avg_pool_bwd)
 # collective forward, one backward.
 
 
-def batch_norm_plain(x, split=False):
+def batch_norm_plain(x: jax.Array, split: bool = False) -> jax.Array:
   """(x - mean) / sqrt(variance + 1e-5) over [B, H, W] of each channel: [B, H, W, C] -> the same
   shape."""
   return _batch_norm_fwd(x, split)[0]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def batch_norm(x, split=False):
+def batch_norm(x: jax.Array, split: bool = False) -> jax.Array:
   """`batch_norm_plain` with the closed-form backward pass."""
   return batch_norm_plain(x, split)
 
@@ -142,13 +142,13 @@ def _batch_norm_bwd(split, residuals, g):
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
 
 
-def pointwise_plain(x, w):
+def pointwise_plain(x: jax.Array, w: jax.Array) -> jax.Array:
   """1 x 1 convolution: x [B, H, W, C], w [C, D] -> [B, H, W, D]."""
   return jnp.einsum('bhwc,cd->bhwd', x, w)
 
 
 @jax.custom_vjp
-def pointwise(x, w):
+def pointwise(x: jax.Array, w: jax.Array) -> jax.Array:
   """`pointwise_plain`, whose gradient of w is a product an image, then their sum.
 
   One product over all pixels makes XLA write a transposed copy of the whole of x or g first, with
@@ -168,7 +168,8 @@ def _pointwise_bwd(residuals, g):
 pointwise.defvjp(lambda x, w: (pointwise_plain(x, w), (x, w)), _pointwise_bwd)
 
 
-def conv3x3(x, w, stride=1, pointwise=pointwise_plain):
+def conv3x3(x: jax.Array, w: jax.Array, stride: int = 1,
+            pointwise: Callable = pointwise_plain) -> jax.Array:
   """Dense 3 x 3 convolution, padding 1, as one product with the 9 shifted views side by side.
 
   Args:
@@ -187,7 +188,7 @@ def conv3x3(x, w, stride=1, pointwise=pointwise_plain):
       -1, w.shape[-1]))
 
 
-def conv_plain(x, w, stride=1):
+def conv_plain(x: jax.Array, w: jax.Array, stride: int = 1) -> jax.Array:
   """Dense k x k convolution, padding k // 2, by XLA: the one for many channels (see `conv3x3` for
   few).
 
@@ -207,7 +208,7 @@ def conv_plain(x, w, stride=1):
 _SMALL_IMAGE = 64  # pixels up to which XLA's gradient of the kernel is the faster one on CPU
 
 
-def conv(x, w, stride=1):
+def conv(x: jax.Array, w: jax.Array, stride: int = 1) -> jax.Array:
   """`conv_plain`, whose gradient of w is another one where that is faster: 3 x 3, stride 1 and
   larger images."""
   plain = len(w) != 3 or stride != 1 or x.shape[1] * x.shape[2] <= _SMALL_IMAGE
@@ -243,7 +244,8 @@ def _conv_bwd(residuals, g):
 _conv.defvjp(lambda x, w: (conv_plain(x, w), (x, w)), _conv_bwd)
 
 
-def factorized_reduce(x, w, stride=2, pointwise=pointwise_plain):
+def factorized_reduce(x: jax.Array, w: jax.Array, stride: int = 2,
+                      pointwise: Callable = pointwise_plain) -> jax.Array:
   """ReLU, then two 1 x 1 convolutions of stride 2 (or 1), the second shifted by one pixel, side by
   side (no BN).
 
@@ -262,7 +264,7 @@ def factorized_reduce(x, w, stride=2, pointwise=pointwise_plain):
   return jnp.concatenate([pointwise(v, part) for v, part in zip(parts, w, strict=True)], -1)
 
 
-def draw_weights(key, shapes):
+def draw_weights(key: jax.Array, shapes: dict[str, tuple]) -> dict[str, jax.Array]:
   """Initial weights U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's default for convolutions and
   linear layers.
 
@@ -337,7 +339,7 @@ KEYS = {
 BY_BACKEND = {'cpu': 'fast', 'gpu': 'xla', 'tpu': 'xla'}
 
 
-def choose(name='auto'):
+def choose(name: str = 'auto') -> str:
   """The name of a kernel set: `name` itself, or where that is 'auto' the one of the default
   backend."""
   return BY_BACKEND.get(jax.default_backend(), 'xla') if name == 'auto' else name

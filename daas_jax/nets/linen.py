@@ -43,11 +43,11 @@ class InSearch(NamedTuple):
   """
   module: Any
 
-  def init(self, key, z, images, noise=None):
+  def init(self, key: jax.Array, z: Any, images: jax.Array, noise: Any = None) -> Any:
     del z, noise
     return _init(self.module, key, images)
 
-  def apply(self, variables, z, images, key=None):
+  def apply(self, variables: Any, z: Any, images: jax.Array, key: jax.Array | None = None) -> Any:
     del z
     rest = jax.eval_shape(lambda: _init(self.module, jax.random.key(0), images))
     # constants of the program: XLA drops the parameters, which are not used
@@ -69,11 +69,12 @@ class InTraining(NamedTuple):
   module: Any
   takes_noise: bool = True
 
-  def init(self, key, images, train=False):
+  def init(self, key: jax.Array, images: jax.Array, train: bool = False) -> Any:
     del train
     return _init(self.module, key, images)
 
-  def apply(self, variables, images, train, drop_path=0.0, mutable=False, rngs=None):
+  def apply(self, variables: Any, images: jax.Array, train: bool, drop_path: Any = 0.0,
+            mutable: Any = False, rngs: Any = None) -> Any:
     del drop_path
     out = self.module.apply(variables, images, **_mode(self.module, train), mutable=mutable,
                             rngs=_rngs(rngs['drop_path']) if rngs else None)

@@ -5,7 +5,7 @@ Knows nothing of operations: what a slot computes is a `Rule`.
 """
 
 import functools
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import jax
 from jax import lax
@@ -39,7 +39,8 @@ def _add(rows, index, x):
   return rows.at[index].add(x, mode='promise_in_bounds')
 
 
-def accumulate_plain(rule, inputs, nodes, params, plan):
+def accumulate_plain(rule: Rule, inputs: jax.Array, nodes: jax.Array, params: Any,
+                     plan: Any) -> jax.Array:
   """Adds to the nodes of a cell, slot by slot: nodes[target] += rule.apply(what the slot reads, its
   params).
 
@@ -63,7 +64,8 @@ def accumulate_plain(rule, inputs, nodes, params, plan):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def accumulate(rule, inputs, nodes, params, plan):
+def accumulate(rule: Rule, inputs: jax.Array, nodes: jax.Array, params: Any,
+               plan: Any) -> jax.Array:
   """`accumulate_plain` with a backward pass of its own: the same scan backwards, of the rule's
   pullbacks.
 

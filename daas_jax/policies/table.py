@@ -92,12 +92,12 @@ def to_json(table: Mapping[str, Any], space: Any) -> dict[str, Any]:
       'K': space.K,
       'levels': space.levels,
       'policies': [
-          _row(*row, space) for row in zip(*(table[key] for key in ('o', 'probability', 'p', 'm')))
+          _row(space, *row) for row in zip(*(table[key] for key in ('o', 'probability', 'p', 'm')))
       ]
   }
 
 
-def _row(o, probability, p, m, space):
+def _row(space, o, probability, p, m):
   names = [space.ops[i] for i in o]
   values = [magnitude(name, strength(int(level), space.levels)) for name, level in zip(names, m)]
   return {'ops': names, 'probability': _digits(probability), 'p': [_digits(x) for x in p],

@@ -60,7 +60,7 @@ class Run(NamedTuple):
     name: what the report calls it.
     folder: absolute path.
     kind: 'search' or 'train'.
-    config: {'room.key': value} of config.json.
+    config: {'group.key': value} of config.json.
     metrics: rows of metrics.jsonl.
     architecture, policy: over time, None where history.jsonl has none.
     genotype, table, results: of genotype.json, policy.json and results.json, None where there is no
@@ -248,10 +248,10 @@ def _form(values):
   return names, [None if a is None else a.shape for a in arrays]
 
 
-def _read(row, room, read):
-  """read(row[room]): None where there is nothing to read, False where it is not what belongs
+def _read(row, group, read):
+  """read(row[group]): None where there is nothing to read, False where it is not what belongs
   there."""
-  content = row.get(room)
+  content = row.get(group)
   if content == {} or content is None:
     return None
   try:

@@ -196,8 +196,8 @@ def _cells(report, run):
   report.figure(
       'cells', graph.cells(run.genotype),
       f'The {"derived cells" if run.kind == "search" else "trained cells"}, from genotype.json. A '
-      'node is the sum of the two operations that end in it; an operation\'s input is the node above '
-      'its dot',
+      'node is the sum of the two operations that end in it; an operation\'s input is the node '
+      'above its dot',
       words)
   report.add(page.folded('The same as text', page.preformatted(words)))
 

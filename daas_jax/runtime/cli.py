@@ -49,14 +49,14 @@ def _override(argument):
 def _refuse_words(arguments, schema):
   """What is wrong with the words alone is said before absl sees them: its messages do not help, or
   are tracebacks."""
-  rooms = {name.rsplit('.', 1)[0] for name in schema if '.' in name}
+  groups = {name.rsplit('.', 1)[0] for name in schema if '.' in name}
   for argument in arguments:
     match = _override(argument)
     if match and match[1] not in schema:
       inside = [k for k in schema if k.startswith(f'{match[1]}.')]
       raise BadInput(
           f'{match[1]!r} is a group of config keys: set one of them, such as --config.{inside[0]}='
-          if match[1] in rooms else config_lib.unknown_key(match[1], schema))
+          if match[1] in groups else config_lib.unknown_key(match[1], schema))
   files = sum(re.match(r'--?config(=|$)', argument) is not None for argument in arguments)
   if files > 1:
     raise BadInput('--config is given twice: give one config file')
@@ -149,7 +149,7 @@ def parse(kind, arguments, define=lambda values: None):
     raise BadInput(
         config_lib.wrong_type(wrong[1], wrong[2], schema) if wrong else config_file.one_line(error)
     ) from error
-  except KeyError as error:  # an override in a room that the config file's config has not
+  except KeyError as error:  # an override in a group that the config file's config has not
     raise BadInput(f'the config file sets no {error.args[0]}: start its config from '
                    f'daas_jax.config.{kind}_config()') from error
   except (flags.Error, AttributeError, TypeError, ValueError) as error:
@@ -188,8 +188,8 @@ def run(kind, main, arguments=None, define=lambda values: None):
 
   Args:
     kind: 'search', 'train' or 'gradcheck'.
-    main: options -> anything; of a search or a training (options, asked), with `asked` of
-      `signals.termination`.
+    main: options -> anything; of a search or a training (options, should_stop), with `should_stop`
+      of `signals.termination`.
     arguments: the words after the command's name; None for those of the process.
     define: as `parse` takes it.
 
@@ -201,24 +201,24 @@ def run(kind, main, arguments=None, define=lambda values: None):
   """
   progress.any_encoding()
   arguments = sys.argv[1:] if arguments is None else arguments
-  with signals.termination() if kind in _RESUMED else contextlib.nullcontext() as asked:
-    return _run(kind, main, arguments, define, asked)
+  with signals.termination() if kind in _RESUMED else contextlib.nullcontext() as should_stop:
+    return _run(kind, main, arguments, define, should_stop)
 
 
-def _run(kind, main, arguments, define, asked):
+def _run(kind, main, arguments, define, should_stop):
   try:
     with _quiet():
       options = parse(kind, arguments, define)
       if options.help:
         print(f'python -m daas_jax.{kind}\n' + options.main_module_help() + options.get_help()
-              + (_STATUSES if asked else ''))
+              + (_STATUSES if should_stop else ''))
         return 0
       if options.compilation_cache != 'off':
         storage.require_utf8(options.compilation_cache, '--compilation_cache')
         jax.config.update('jax_compilation_cache_dir', os.path.expanduser(
             options.compilation_cache))
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
-      main(options, asked) if asked else main(options)
+      main(options, should_stop) if should_stop else main(options)
       return 0
   except (Diverged, Interrupted, Terminated) as error:
     # Of several processes each comes here, at the same step.

@@ -64,7 +64,7 @@ class Job(NamedTuple):
   get: Callable = lambda state: state
 
 
-def run(job, workdir, config, progress, asked=signals.never):
+def run(job, workdir, config, progress, should_stop=signals.never):
   """Runs a job to its end, from the newest checkpoint in the workdir if there is one.
 
   Metric lines come every `log.every_steps` steps and at the end of an epoch, each the mean over the
@@ -78,9 +78,9 @@ def run(job, workdir, config, progress, asked=signals.never):
     workdir: absolute path; metrics.jsonl, history.jsonl (where the job records) and checkpoints/
       are kept there. None in a process that follows the first one of several: it keeps nothing, and
       is told what the first one restores.
-    config: its `log` and `checkpoint` rooms are used.
+    config: its `log` and `checkpoint` groups are used.
     progress: a `daas_jax.runtime.progress` reporter.
-    asked: step -> whether the run is to end after that step
+    should_stop: step -> whether the run is to end after that step
       (`daas_jax.runtime.signals.termination`).
 
   Returns:
@@ -100,15 +100,15 @@ def run(job, workdir, config, progress, asked=signals.never):
       start, state = begin()
       with _blaming(job, begin):
         state = _steps(job, config, kept.Files.none(job, config), job.put(state), start, progress,
-                       asked)
+                       should_stop)
       return job.get(state), []
-    return _run(job, workdir, config, progress, asked)
+    return _run(job, workdir, config, progress, should_stop)
   finally:
     if hasattr(job.batches, 'close'):  # of a streamed set: its worker processes end
       job.batches.close()
 
 
-def _run(job, workdir, config, progress, asked):
+def _run(job, workdir, config, progress, should_stop):
   path, windows = os.path.join(workdir, 'metrics.jsonl'), kept.Windows(job, workdir, config)
   guarded = disk.guard(config.checkpoint.on_full_disk, progress.warn)
   checkpoints = checkpoint.Checkpoints(os.path.join(workdir, 'checkpoints'), config.checkpoint.keep)
@@ -123,7 +123,7 @@ def _run(job, workdir, config, progress, asked):
       if not start:
         _record(job, files, state, 0)
       with _blaming(job, begin):
-        state = _steps(job, config, files, job.put(state), start, progress, asked)
+        state = _steps(job, config, files, job.put(state), start, progress, should_stop)
       files.flush()  # whatever on_full_disk says: the results are made of these lines
   finally:
     with guarded('a checkpoint', checkpoints.folder):
@@ -158,13 +158,13 @@ def _record(job, files, state, done):
       files.history.write({'step': done, 'epoch': done // job.steps_per_epoch} | job.record(state))
 
 
-def _steps(job, config, files, state, start, progress, asked):
+def _steps(job, config, files, state, start, progress, should_stop):
   checkpoints, log = files.checkpoints, files.log
   window, first, since, saved = files.windows.at(start), start, time.perf_counter(), start
   progress.begin(start, job)
   if start and _stopped(job, log, progress):
     return state
-  if start < job.total_steps and (end := asked(start)):
+  if start < job.total_steps and (end := should_stop(start)):
     raise _ended(start, files, end)
   for step in range(start, job.total_steps):
     state, metrics = job.step(state, job.batches(step))
@@ -172,7 +172,7 @@ def _steps(job, config, files, state, start, progress, asked):
     jax.block_until_ready(window[-1:])
     window.append(metrics)
     done, epoch = step + 1, step // job.steps_per_epoch
-    last_of_epoch, end = done % job.steps_per_epoch == 0, asked(done)
+    last_of_epoch, end = done % job.steps_per_epoch == 0, should_stop(done)
     if files.windows.line(done) == done:
       row = {
           'step': done,

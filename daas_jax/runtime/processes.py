@@ -127,9 +127,9 @@ def agreed(word):
   return bool(same(np.int32(word)))
 
 
-def asked(alone):
-  """`asked` as `daas_jax.runtime.signals.termination` gives it, of all processes: told to one, said
-  to all at the same step.
+def should_stop(alone):
+  """`should_stop` as `daas_jax.runtime.signals.termination` gives it, of all processes: told to
+  one, said to all at the same step.
 
   Args:
     alone: that of this process, which heard what came before it joined.

@@ -18,7 +18,7 @@ request; a later one is impatience."""
 
 
 def never(step):
-  """An `asked` of a run that nobody asks to end."""
+  """A `should_stop` of a run that nobody asks to end."""
   del step
   return False
 
@@ -65,9 +65,9 @@ def termination():
   """Hears SIGTERM and Ctrl-C while it is open; a second one kills, whatever the process does.
 
   Yields:
-    asked: step -> False, or the signal's number where the run is to end after that step. Called
-      once a step, in order and in every process, so that a version for several processes can agree
-      on a step in it (`jax.experimental.multihost_utils.reached_preemption_sync_point`).
+    should_stop: step -> False, or the signal's number where the run is to end after that step.
+      Called once a step, in order and in every process, so that a version for several processes can
+      agree on a step in it (`jax.experimental.multihost_utils.reached_preemption_sync_point`).
       Not in the main thread, where Python hears no signals, and on native Windows: `never`.
   """
   if threading.current_thread() is not threading.main_thread() or os.name != 'posix':

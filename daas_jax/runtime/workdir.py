@@ -226,9 +226,9 @@ def _other_keys(path, config_json):
 
 def _what(config):
   """A config, as JSON gives it, without what `_HOW` lists."""
-  for room, key in _HOW:
-    if isinstance(config, dict) and isinstance(config.get(room), dict):
-      config[room].pop(key, None)
+  for group, key in _HOW:
+    if isinstance(config, dict) and isinstance(config.get(group), dict):
+      config[group].pop(key, None)
   return config
 
 

@@ -46,14 +46,14 @@ def _finish(folder, state, config, data):
   return summary + (f'\n\n{said}' if said else '')
 
 
-def main(options: Any, asked: Any = signals.never) -> str | None:
+def main(options: Any, should_stop: Any = signals.never) -> str | None:
   """Searches as the options say; returns the summary that it prints, or None where it only
   lists."""
   if options.list:
     print(catalogue.text())
     return None
   processes.join(options)
-  asked = processes.asked(asked)
+  should_stop = processes.should_stop(should_stop)
   config, space = options.config, nets.of(options.config).space
   held = config.network.get('genotype')
   genotype = space.find(held, options.search) if held and space else None
@@ -62,7 +62,7 @@ def main(options: Any, asked: Any = signals.never) -> str | None:
   job = job_lib.of(config, data, genotype, given)
   if not processes.first():
     with progress.silent() as reporter:
-      loop.run(job, None, config, reporter, asked)
+      loop.run(job, None, config, reporter, should_stop)
     processes.finished()
     return None
   with workdir.opened(options.workdir,
@@ -75,7 +75,7 @@ def main(options: Any, asked: Any = signals.never) -> str | None:
         f'{job.images_per_step - config.search.batch} images; compiling the step takes up to a '
         'minute'
     )
-    state, _ = loop.run(job, folder, config, reporter, asked)
+    state, _ = loop.run(job, folder, config, reporter, should_stop)
     summary = _finish(folder, state, config, data)
     found = ''.join(f'{file}, ' for file in FOUND if os.path.exists(os.path.join(folder, file)))
     reporter.note(f'\n{summary}\n\nwritten: {found}metrics.jsonl, history.jsonl, checkpoints/ in '

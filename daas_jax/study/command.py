@@ -11,7 +11,7 @@ from daas_jax.config import arguments
 from daas_jax.errors import BadInput
 from daas_jax.files import storage
 from daas_jax.runtime import cli, progress, signals, workdir
-from daas_jax.study import plan, runs, workers as crew_lib
+from daas_jax.study import plan, runs, workers as workers_lib
 
 
 def _parser():
@@ -50,7 +50,7 @@ def _list(study, options):
   root = os.path.abspath(os.path.expanduser(options.workdir)) if options.workdir else 'WORKDIR'
   if options.workdir:
     workdir.holds(root, study.text)
-  states = crew_lib.states(study, root)
+  states = workers_lib.states(study, root)
   for run in study.runs:
     print(
         f'{states[run.folder]:8} {run.folder}: '
@@ -67,13 +67,13 @@ def _run(options):
     _list(study, options)
     return 0
   root = workdir.opened_by_several(options.workdir, study.text)
-  crew = crew_lib.Crew(study, root, options.workers, options.compilation_cache,
+  workers = workers_lib.Workers(study, root, options.workers, options.compilation_cache,
                        lambda line: print(line, flush=True))
-  crew.work()
-  if crew.interrupted is not None:
-    raise _Terminated if crew.interrupted in runs.TERMINATED else KeyboardInterrupt
-  print(f'\n{crew.write()}\nwritten: table.md, table.json in {root}')
-  return 1 if crew.failures else 0
+  workers.work()
+  if workers.interrupted is not None:
+    raise _Terminated if workers.interrupted in runs.TERMINATED else KeyboardInterrupt
+  print(f'\n{workers.write()}\nwritten: table.md, table.json in {root}')
+  return 1 if workers.failures else 0
 
 
 class _Terminated(KeyboardInterrupt):

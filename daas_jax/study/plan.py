@@ -257,10 +257,10 @@ def resolved(run, loaded):
   for key, value in run.set.items():
     if key not in schema:
       raise BadInput(config_lib.unknown_key(key, schema))
-    *rooms, leaf = key.split('.')
+    *groups, leaf = key.split('.')
     node = config
-    for room in rooms:
-      node = node[room]
+    for group in groups:
+      node = node[group]
     with node.ignore_type():
       node[leaf] = value
   config_lib.check(config, run.kind)

@@ -21,7 +21,7 @@ def clock(seconds):
   return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'
 
 
-class Crew:
+class Workers:
   """Runs what is left of a study.
 
   A run that failed is a failure of the command that saw it fail: it is not tried again by it, nor

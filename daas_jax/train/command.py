@@ -59,7 +59,7 @@ def size_text(config, genotype):
                    + [f'multiply-adds of one image      {count.multiply_adds(net, shape):>14,}'])
 
 
-def main(options, asked=signals.never):
+def main(options, should_stop=signals.never):
   """Trains as the options say; returns what it writes to results.json, or None where it only
   counts."""
   config = options.config
@@ -106,7 +106,7 @@ def main(options, asked=signals.never):
         f'{nets.of(config).title(config)} on {data.name}, policy {config.policy}: {total} steps of '
         f'{config.train.batch} '
         'images')
-    state, _ = loop.run(job, folder, config, reporter, asked)
+    state, _ = loop.run(job, folder, config, reporter, should_stop)
     result = _result(config, state, evaluate, data)
     if without is not None:
       result['test_accuracy_of_the_search'] = without

@@ -164,7 +164,7 @@ def test_sigterm_while_it_is_full_says_so(full, saved, action, straight, tmp_pat
   folder, reporter = tmp_path / 'run', test_loop.Silent()
   folder.mkdir(exist_ok=True)
   with pytest.raises(OSError if action == 'stop' else Terminated) as info:
-    loop.run(job(full, saved, 10), str(folder), settings(action), reporter, asked=lambda step: step == 11)
+    loop.run(job(full, saved, 10), str(folder), settings(action), reporter, should_stop=lambda step: step == 11)
   full.free()
   if action == 'stop':
     assert info.value.errno in (errno.ENOSPC, errno.EFBIG)

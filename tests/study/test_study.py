@@ -24,7 +24,7 @@ from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.study import plan, runs as runs_lib, statistics, table
 from daas_jax.config import installed
-from daas_jax.study import workers as crew_lib
+from daas_jax.study import workers as workers_lib
 
 STUDIES = sorted(path.stem for path in (ROOT / 'configs' / 'studies').glob('*.py'))
 DEFINE = {'search': search.define_flags, 'train': train.define_flags}
@@ -492,13 +492,13 @@ def test_runs_are_told_to_end_once(tmp_path, folder):
     poll = staticmethod(lambda: None)
     def terminate(self):
       self.told += 1
-  crew = crew_lib.Crew(load('mix'), tmp_path, 2, 'off')
+  workers = workers_lib.Workers(load('mix'), tmp_path, 2, 'off')
   runs = [Run(), Run(), Run()]
-  crew._started(runs[0])
-  crew._started(runs[1])
-  crew._halt()
-  crew._started(runs[2])  # begun in the same moment
-  crew._halt()
+  workers._started(runs[0])
+  workers._started(runs[1])
+  workers._halt()
+  workers._started(runs[2])  # begun in the same moment
+  workers._halt()
   assert [run.told for run in runs] == [1, 1, 1]
 
 

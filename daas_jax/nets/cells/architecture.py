@@ -1,7 +1,8 @@
 """The distribution over architectures: alpha [2, E, O], beta [2, E] (DAAS 3.2, Eq. 7-8); dense
 mixtures (DARTS)."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ CELL_TYPES = ('normal', 'reduce')
 """Names of the rows of alpha and beta."""
 
 
-def init(key, primitives):
+def init(key: jax.Array, primitives: Sequence[str]) -> dict[str, jax.Array]:
   """alpha [2, E, O] and beta [2, E] at the start: 1e-3 * normal."""
   key_alpha, key_beta = jax.random.split(key)
   edges = len(cells.EDGES)
@@ -37,12 +38,12 @@ class DenseSpace(NamedTuple):
   cells: tuple = CELL_TYPES
 
 
-def own_cells(layers):
+def own_cells(layers: int) -> tuple[str, ...]:
   """Names of the cells of a network in which each has an alpha of its own (Amended-DARTS's S2)."""
   return tuple(f'cell {layer}' for layer in range(layers))
 
 
-def init_dense(key, space):
+def init_dense(key: jax.Array, space: DenseSpace) -> dict[str, jax.Array]:
   """{'alpha': [C, E, O]} of a `DenseSpace` at the start: 1e-3 * normal (DARTS)."""
   return {
       'alpha': 1e-3 * jax.random.normal(key,
@@ -50,7 +51,7 @@ def init_dense(key, space):
   }
 
 
-def derive(arch, space):
+def derive(arch: Any, space: DenseSpace) -> Any:
   """The most probable architecture of a search: `genotype.derive`, or its operations alone where
   edges are fixed.
 
@@ -67,7 +68,7 @@ def derive(arch, space):
   return genotype_lib.derive(arch['alpha'], arch.get('beta'), space.primitives)
 
 
-def mixture(arch):
+def mixture(arch: Any) -> dict[str, jax.Array]:
   """The z of DARTS's continuous relaxation (Eq. 5 of the joint-search paper): every operation,
   every edge.
 
@@ -86,7 +87,7 @@ def mixture(arch):
   return {'A': a, 'B': 2 * jnp.concatenate(shares, -1)}
 
 
-def sample(key, arch, tau):
+def sample(key: jax.Array, arch: Any, tau: Any) -> dict[str, jax.Array]:
   """One straight-through architecture z (DAAS Eq. 7-8).
 
   Args:
@@ -109,7 +110,7 @@ def sample(key, arch, tau):
   return {'A': gumbel.one_hot(key_a, arch['alpha'], tau), 'B': jnp.stack(rows)}
 
 
-def fixed(genotype, primitives):
+def fixed(genotype: Any, primitives: Sequence[str]) -> dict[str, jax.Array]:
   """The z of one `Genotype`: {'A': [2, E, O] one-hot per edge, 'B': [2, E] two-hot per node}, as
   `sample` gives.
 
@@ -145,7 +146,7 @@ def _entropy(logits):
   return -jnp.sum(jnp.exp(log_p) * log_p, -1)
 
 
-def entropies(arch):
+def entropies(arch: Any) -> dict[str, jax.Array]:
   """Mean entropies, in nats: {'entropy_alpha': of softmax(alpha) over all edges, 'entropy_beta': of
   softmax(beta) over all nodes, where there is a beta}; scalars []."""
   out = {'entropy_alpha': jnp.mean(_entropy(arch['alpha']))}
@@ -155,6 +156,6 @@ def entropies(arch):
   return out
 
 
-def mean_probabilities(arch):
+def mean_probabilities(arch: Any) -> jax.Array:
   """softmax(alpha) averaged over the edges: [C, O], a row a cell type."""
   return jnp.mean(jax.nn.softmax(arch['alpha']), 1)

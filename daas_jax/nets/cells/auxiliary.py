@@ -1,6 +1,9 @@
 """The auxiliary classifier of DARTS, which hangs on the second reduction in training
 (github.com/quark0/darts)."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import jax
 from jax import lax
 import jax.numpy as jnp
@@ -8,18 +11,18 @@ import jax.numpy as jnp
 from daas_jax.arrays import beside
 
 
-def shapes(channels, num_classes):
+def shapes(channels: int, num_classes: int) -> dict[str, tuple]:
   """Weights of the head on [B, H, W, channels]: {name: (shape, fan_in)}."""
   return {'conv1': ((channels, 128), channels), 'conv2': ((2, 2, 128, 768), 4 * 128),
           'kernel': ((768, num_classes), 768), 'bias': ((num_classes,), 768)}
 
 
-def normalised(stem):
+def normalised(stem: str) -> tuple[int, ...]:
   """Channels of its batch normalisations; DARTS left the second out of its ImageNet network."""
   return (128, 768) if stem == 'cifar' else (128,)
 
 
-def head(x, w, norms, pointwise):
+def head(x: jax.Array, w: Any, norms: Sequence[Callable], pointwise: Callable) -> jax.Array:
   """Logits of the head.
 
   Args:
@@ -40,7 +43,7 @@ def head(x, w, norms, pointwise):
   return features @ w['kernel'] + beside(w['bias'], features)
 
 
-def pool_2x2(x):
+def pool_2x2(x: jax.Array) -> jax.Array:
   """Means over the first and the last rows and columns: [B, H, W, C] -> [B, 2, 2, C], any H, W >=
   1.
 

@@ -6,8 +6,10 @@ every edge and is the definition; `single_path_cell` computes only the 8 sampled
 pairs and is what a search runs.
 """
 
+from collections.abc import Sequence
 import functools
 import operator
+from typing import Any
 
 import jax
 from jax import lax
@@ -34,17 +36,18 @@ _SLOTS = 2 * STEPS
 _SOURCE, _TARGET = (np.array(ends, np.int32) for ends in zip(*EDGES))
 
 
-def reduction_layers(layers):
+def reduction_layers(layers: int) -> tuple[int, int]:
   """Which cells halve the image: those at 1/3 and 2/3 of the depth."""
   return (layers // 3, 2 * layers // 3)
 
 
-def edge_stride(edge, reduction):
+def edge_stride(edge: int, reduction: bool) -> int:
   """2 for the edges of a reduction cell that leave one of its 2 inputs, else 1."""
   return 2 if reduction and EDGES[edge][0] < INPUTS else 1
 
 
-def weight_shapes(primitives, channels, reduction, edges=ALL_EDGES):
+def weight_shapes(primitives: Sequence[str], channels: int, reduction: bool,
+                  edges: Sequence[int] = ALL_EDGES) -> dict[str, tuple]:
   """Shapes of one cell's stacked operation weights.
 
   Args:
@@ -176,8 +179,10 @@ def _keys(key, edge):
   }
 
 
-def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', key=None,
-               edges=ALL_EDGES, keep=None):
+def dense_cell(s0: jax.Array, s1: jax.Array, weights: Any, A: jax.Array, B: jax.Array, *,
+               primitives: Sequence[str], reduction: bool, kernels: str = 'fast',
+               key: jax.Array | None = None, edges: Sequence[int] = ALL_EDGES,
+               keep: jax.Array | None = None) -> jax.Array:
   """The cell's definition: x_j = sum_i B_ij sum_o A^o_ij o(x_i), every operation computed.
 
   A slot an edge, in the order of their targets, so XLA compiles each operation once a stride and
@@ -224,7 +229,7 @@ def dense_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', 
   return jnp.concatenate(list(nodes[-STEPS:]), -1)
 
 
-def sampled_slots(A, B):
+def sampled_slots(A: jax.Array, B: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
   """The 8 sampled (edge, operation) pairs of one cell type.
 
   Args:
@@ -248,7 +253,9 @@ def sampled_slots(A, B):
 
 # cells of a shape: traced once
 @functools.partial(jax.jit, static_argnames=('primitives', 'reduction', 'kernels'))
-def single_path_cell(s0, s1, weights, A, B, *, primitives, reduction, kernels='fast', key=None):
+def single_path_cell(s0: jax.Array, s1: jax.Array, weights: Any, A: jax.Array, B: jax.Array, *,
+                     primitives: Sequence[str], reduction: bool, kernels: str = 'fast',
+                     key: jax.Array | None = None) -> jax.Array:
   """`dense_cell` at one-hot A and two-hot B, computing only the 8 sampled operations, forward and
   backward.
 

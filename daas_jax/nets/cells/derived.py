@@ -22,7 +22,7 @@ MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
 _BARE = ('max_pool_3x3', 'avg_pool_3x3')
 
 
-def keep_factors(key, probability, shape):
+def keep_factors(key: jax.Array, probability: Any, shape: tuple[int, ...]) -> jax.Array:
   """Drop-path: 0 with the given probability (which may be traced), else 1 / (1 - probability);
   float32 of `shape`."""
   keep = 1.0 - jnp.asarray(probability, jnp.float32)
@@ -34,7 +34,7 @@ def _per_image(x, factors):
   return x * factors.astype(x.dtype)[:, None, None, None]
 
 
-def drop_path(x, key, probability):
+def drop_path(x: jax.Array, key: jax.Array, probability: Any) -> jax.Array:
   """Zeroes whole images at random and scales the others so that the expectation stays (FractalNet,
   DARTS).
 
@@ -223,9 +223,10 @@ class DerivedNet(nn.Module):
     return logits
 
   @nn.compact
-  def __call__(self, images, train, drop_path=0.0):
+  def __call__(self, images: jax.Array, train: bool, drop_path: Any = 0.0) -> Any:
     genotype = self._checked_genotype()
-    keep, logits_auxiliary = [None] * self.layers, None
+    keep: Any = [None] * self.layers
+    logits_auxiliary = None
     if train and not (isinstance(drop_path, (int, float)) and drop_path == 0):
       # One draw for the whole network: a draw an operation would take XLA longer to compile than
       # the operation.

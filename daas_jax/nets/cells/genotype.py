@@ -1,8 +1,9 @@
 """Genotypes: the discrete architectures that a search ends with, derived, drawn, saved, loaded and
 described."""
 
+from collections.abc import Sequence
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,14 +46,14 @@ class NetworkGenotype(NamedTuple):
   primitives: tuple
 
 
-def cells_of(genotype):
+def cells_of(genotype: Any) -> list[tuple[str, tuple]]:
   """[(title, 8 pairs)] of the different cells of a `Genotype` or `NetworkGenotype`."""
   if isinstance(genotype, NetworkGenotype):
     return [(f'cell {i}', pairs) for i, pairs in enumerate(genotype.cells)]
   return [('normal cell', genotype.normal), ('reduction cell', genotype.reduce)]
 
 
-def pairs_of(genotype, layer, reduction):
+def pairs_of(genotype: Any, layer: int, reduction: bool) -> tuple:
   """The 8 pairs of the cell at one place of the network."""
   if isinstance(genotype, NetworkGenotype):
     return genotype.cells[layer]
@@ -75,7 +76,7 @@ def _edge_logits(alpha, columns):
   return log_p[..., columns].max(-1)
 
 
-def derive(alpha, beta, primitives):
+def derive(alpha: Any, beta: Any, primitives: Sequence[str]) -> Genotype:
   """The most probable architecture (DAAS 4.3, DARTS).
 
   Per node the 2 edges of largest softmax(beta) over the node's edges, and on each the operation of
@@ -120,7 +121,7 @@ def derive(alpha, beta, primitives):
   return Genotype(cell(alpha[0], beta[0]), cell(alpha[1], beta[1]), tuple(primitives))
 
 
-def derive_fixed(alpha, edges, primitives):
+def derive_fixed(alpha: Any, edges: Sequence[int], primitives: Sequence[str]) -> Any:
   """The most probable architecture where each node's two edges are fixed: their operations of
   largest alpha.
 
@@ -136,11 +137,11 @@ def derive_fixed(alpha, edges, primitives):
   columns = np.array(_candidates(primitives))
   best = columns[np.argmax(np.asarray(alpha)[:, :, columns], -1)]
   found = [tuple((primitives[o], EDGES[e][0]) for o, e in zip(row, edges)) for row in best]
-  return Genotype(*found, tuple(primitives)) if len(found) == 2 else NetworkGenotype(
+  return Genotype(found[0], found[1], tuple(primitives)) if len(found) == 2 else NetworkGenotype(
       tuple(found), tuple(primitives))
 
 
-def random_genotype(seed, primitives):
+def random_genotype(seed: int, primitives: Sequence[str]) -> Genotype:
   """A uniformly drawn architecture: 2 distinct sources a node, an operation each ('none' left out).
 
   Args:
@@ -213,7 +214,7 @@ def _read_cell(nodes, cell, primitives, fail):
   return tuple(pairs)
 
 
-def to_json(genotype):
+def to_json(genotype: Any) -> dict[str, Any]:
   """The genotype as plain dicts, lists, strings and integers; `from_json` is the inverse.
 
   Raises:
@@ -227,12 +228,12 @@ def to_json(genotype):
   return head | {'normal': cell(genotype.normal), 'reduce': cell(genotype.reduce)}
 
 
-def to_text(genotype):
+def to_text(genotype: Any) -> str:
   """The content of a genotype file: the same bytes for the same genotype."""
   return json.dumps(to_json(genotype), indent=2, sort_keys=True) + '\n'
 
 
-def from_json(content, source='genotype'):
+def from_json(content: Any, source: str = 'genotype') -> Any:
   """Reads what `to_json` made; the pairs of a node may come in either order.
 
   Args:
@@ -269,7 +270,7 @@ def from_json(content, source='genotype'):
   return Genotype(normal, reduce, primitives)
 
 
-def canonical(genotype):
+def canonical(genotype: Any) -> Any:
   """A genotype that anyone may have made, checked and with the pairs of each node in their one
   order, as read from a file.
 
@@ -290,7 +291,7 @@ def canonical(genotype):
   return from_json(head | content, 'the given genotype')
 
 
-def save(path, genotype):
+def save(path: str, genotype: Any) -> None:
   """Writes a genotype file: the same bytes for the same genotype, whole or not at all.
 
   Args:
@@ -306,7 +307,7 @@ def save(path, genotype):
     raise BadInput(f'{path} cannot be written ({e.strerror}); choose another path') from None
 
 
-def load(path, primitives=None):
+def load(path: str, primitives: Sequence[str] | None = None) -> Any:
   """Reads a genotype file.
 
   Args:
@@ -335,7 +336,7 @@ def load(path, primitives=None):
   return genotype
 
 
-def describe(genotype):
+def describe(genotype: Any) -> str:
   """Both cells as text, one line a node: 'node 2 = sep_conv_3x3(node 0) + skip_connect(node 1)'."""
   lines = []
   for title, pairs in cells_of(genotype):

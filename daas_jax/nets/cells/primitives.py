@@ -1,7 +1,7 @@
 """The candidate operations of a cell, as pure functions of (image, weights), in one table (DAAS
 3.2, DARTS)."""
 
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -103,7 +103,7 @@ PRIMITIVES = {
 }
 
 
-def some_primitives(v):
+def some_primitives(v: Any) -> str | None:
   """A tuple of cell operations of which one is not 'none'."""
   return all_of(PRIMITIVES)(v) or (None if set(v)
                                    - {'none'} else "must name an operation other than 'none'")

@@ -1,6 +1,9 @@
 """The supernet: every candidate architecture with shared weights theta (DAAS 3.2, DARTS's search
 network)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -121,7 +124,8 @@ class SuperNet(nn.Module):
                             keep=None if keep is None else keep[layer], **options)
 
   @nn.compact
-  def __call__(self, z, images, key=None, keep=None):
+  def __call__(self, z: Any, images: jax.Array, key: jax.Array | None = None,
+               keep: jax.Array | None = None) -> Any:
     s0, s1, halved = self._stem(self._compute(images))
     channels, logits_auxiliary = self.channels, None
     for layer in range(self.layers):
@@ -157,7 +161,7 @@ KEYS = k.KEYS | space_lib.keys(8, 16) | {
 }
 
 
-def make(config, num_classes, kernels, sampling):
+def make(config: Any, num_classes: int, kernels: str, sampling: str) -> SuperNet:
   """The supernet that a search config names."""
   group, space = config.network, space_lib.of(config)
   return SuperNet(num_classes, group.layers, group.channels, space.primitives, group.stem,
@@ -166,7 +170,7 @@ def make(config, num_classes, kernels, sampling):
                   auxiliary=config.search.get('auxiliary', 0) > 0)
 
 
-def losses(config, outputs):
+def losses(config: Any, outputs: Callable) -> dict[str, Callable]:
   """The losses of a `Problem`: L_val has no auxiliary head, L_train one and drop-path, where the
   config says so."""
   plain = outputs(auxiliary=False)

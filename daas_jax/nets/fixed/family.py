@@ -3,6 +3,7 @@ search."""
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from daas_jax.config.key import between, Key, MOST
@@ -73,11 +74,12 @@ class InSearch(NamedTuple):
   """
   net: Any
 
-  def init(self, key, z, images, noise=None):
+  def init(self, key: jax.Array, z: Any, images: jax.Array, noise: Any = None) -> Any:
     del z, noise
     return self.net.init(key, jnp.zeros(images.shape), False)
 
-  def apply(self, variables, z, images, key=None):
+  def apply(self, variables: Any, z: Any, images: jax.Array,
+            key: jax.Array | None = None) -> jax.Array:
     del z
     return self.net.apply(variables, images, True,
                           rngs=None if key is None else {'drop_path': key})[0]

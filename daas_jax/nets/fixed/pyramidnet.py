@@ -1,6 +1,8 @@
 """PyramidNet with ShakeDrop (Han et al. 2017; Yamada et al. 2019;
 github.com/dyhan0920/PyramidNet-PyTorch)."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,27 +15,27 @@ LAST_KEPT = 0.5  # p_L: probability that the last block is kept as it is
 _EXPANSION = 4  # of a bottleneck
 
 
-def widths(blocks, alpha):
+def widths(blocks: int, alpha: float) -> list[int]:
   """Channels of each bottleneck, which grow by alpha / blocks from 16 to 16 + alpha (Han et al.,
   Eq. 3).
 
   Rounded as in the published code, whose sum of floats this repeats: its numbers of weights rest on
   it.
   """
-  out, channels = [], 16
+  out, channels = [], 16.0
   for _ in range(blocks):
     channels += alpha / blocks
     out.append(round(channels))
   return out
 
 
-def kept(blocks):
+def kept(blocks: int) -> jax.Array:
   """Probability of each block to be kept, [blocks]: linear from 1 to `LAST_KEPT` (Yamada et al.,
   Eq. 5)."""
   return 1 - (1 - LAST_KEPT) * jnp.arange(1, blocks + 1).astype(jnp.float32) / blocks
 
 
-def shake_factors(key, blocks, batch):
+def shake_factors(key: jax.Array, blocks: int, batch: int) -> jax.Array:
   """Factors of ShakeDrop in training (Yamada et al., Eq. 6): b + a - b * a.
 
   b is 1 where a block is kept, one draw for the batch; a is uniform in [-1, 1] forward and in [0,
@@ -82,7 +84,8 @@ class PyramidNet(ResidualNet):
   takes_noise = True
 
   @nn.compact
-  def __call__(self, images, train, drop_path=0.0):
+  def __call__(self, images: jax.Array, train: bool,
+               drop_path: Any = 0.0) -> tuple[jax.Array, None]:
     del drop_path
     count = (self.depth - 2) // 9
     blocks = 3 * count

@@ -34,7 +34,7 @@ class Block(NamedTuple):
 
 
 @jax.custom_jvp
-def shake(x, forward, backward):
+def shake(x: jax.Array, forward: jax.Array, backward: jax.Array) -> jax.Array:
   """x [B, H, W, C] times `forward` ([B] or []), whose derivative is `backward` instead.
 
   The rule of Shake-Shake (Gastaldi 2017) and ShakeDrop (Yamada et al. 2019), in forward and reverse
@@ -53,7 +53,7 @@ def _shake_jvp(primals, tangents):
   return _scale(x, forward), _scale(tangents[0], backward)
 
 
-def draw_block(key, block, lead=()):
+def draw_block(key: jax.Array, block: Block, lead: tuple[int, ...] = ()) -> dict[str, jax.Array]:
   """Initial parameters of a block: kernels N(0, 2 / (k * k * D)) (He et al., by what goes out),
   scales 1, offsets 0.
 
@@ -184,7 +184,7 @@ class ResidualNet(nn.Module):
     return features @ w['kernel'] + beside(bias, features)
 
 
-def conv_block(c_in, c_out, norm=True, size=3, stride=1):
+def conv_block(c_in: int, c_out: int, norm: bool = True, size: int = 3, stride: int = 1) -> Block:
   """The `Block` of a size x size convolution with or without normalisation: a stem."""
   def apply(x, conv, norm, noise):
     del noise
@@ -194,6 +194,6 @@ def conv_block(c_in, c_out, norm=True, size=3, stride=1):
   return Block({'conv': (size, size, c_in, c_out)}, norms, apply)
 
 
-def norm_relu_block(channels):
+def norm_relu_block(channels: int) -> Block:
   """The `Block` of what ends a pre-activation network: batch normalisation and ReLU."""
   return Block({}, {'bn': channels}, lambda x, conv, norm, noise: jax.nn.relu(norm('bn', x)))

@@ -3,6 +3,8 @@
 The latter has the form of github.com/kuangliu/pytorch-cifar: a 3 x 3 stem, no pooling.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 
@@ -37,7 +39,8 @@ class ResNet(ResidualNet):
   """
 
   @nn.compact
-  def __call__(self, images, train, drop_path=0.0):
+  def __call__(self, images: jax.Array, train: bool,
+               drop_path: Any = 0.0) -> tuple[jax.Array, None]:
     del drop_path
     x = self._stem(images, train)
     for stage in range(4):

@@ -1,6 +1,8 @@
 """Shake-Shake networks (Gastaldi 2017, "S-S-I": arXiv 1705.07485;
 github.com/xgastaldi/shake-shake)."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 
@@ -9,7 +11,7 @@ from daas_jax.nets.fixed import family
 from daas_jax.nets.fixed.residual import Block, conv_block, ResidualNet, shake
 
 
-def mix(a, b, noise):
+def mix(a: jax.Array, b: jax.Array, noise: jax.Array | None) -> jax.Array:
   """alpha * a + (1 - alpha) * b, whose derivative takes beta for alpha.
 
   Args:
@@ -59,7 +61,8 @@ class ShakeShake(ResidualNet):
   takes_noise = True
 
   @nn.compact
-  def __call__(self, images, train, drop_path=0.0):
+  def __call__(self, images: jax.Array, train: bool,
+               drop_path: Any = 0.0) -> tuple[jax.Array, None]:
     del drop_path
     count = (self.depth - 2) // 6
     # One draw for the whole network, [stage, block, alpha or beta, image].

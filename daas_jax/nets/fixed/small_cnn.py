@@ -2,6 +2,7 @@
 checked."""
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -29,7 +30,7 @@ class SmallCNN(nn.Module):
   kernels: str = 'fast'
 
   @nn.compact
-  def __call__(self, z, images, key=None):
+  def __call__(self, z: Any, images: jax.Array, key: jax.Array | None = None) -> jax.Array:
     del z, key
     x, c, kernels = images, self.channels, k.KERNELS[self.kernels]
     uniform = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')

@@ -1,6 +1,8 @@
 """Wide residual networks (Zagoruyko and Komodakis 2016, Table 1;
 github.com/szagoruyko/wide-residual-networks)."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 
@@ -38,7 +40,8 @@ class WideResNet(ResidualNet):
   """
 
   @nn.compact
-  def __call__(self, images, train, drop_path=0.0):
+  def __call__(self, images: jax.Array, train: bool,
+               drop_path: Any = 0.0) -> tuple[jax.Array, None]:
     del drop_path
     x = self._blocks('stem', conv_block(images.shape[-1], 16, norm=False), images, train)
     for stage in range(3):

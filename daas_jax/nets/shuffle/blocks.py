@@ -5,7 +5,7 @@
 
 import json
 import reprlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
@@ -22,7 +22,7 @@ class Blocks(NamedTuple):
   choices: tuple
 
 
-def to_text(blocks):
+def to_text(blocks: Blocks) -> str:
   """The content of the file: the same bytes for the same path."""
   return json.dumps(
       {
@@ -33,12 +33,12 @@ def to_text(blocks):
       }, indent=2) + '\n'
 
 
-def save(path, blocks):
+def save(path: str, blocks: Blocks) -> None:
   """Writes the file, whole or not at all."""
   atomic.write(path, to_text(blocks))
 
 
-def from_json(content, source='blocks'):
+def from_json(content: Any, source: str = 'blocks') -> Blocks:
   """The `Blocks` in a file's content.
 
   Raises:
@@ -63,7 +63,7 @@ def from_json(content, source='blocks'):
   return Blocks(size, tuple(choices))
 
 
-def load(path):
+def load(path: str) -> Blocks:
   """Reads a blocks.json.
 
   Raises:
@@ -78,7 +78,7 @@ def load(path):
   return from_json(content, path)
 
 
-def describe(blocks):
+def describe(blocks: Blocks) -> str:
   """The choices stage by stage, as lines of aligned text."""
   lines, at = [], 0
   for i, (n, channels, _) in enumerate(layers.SIZES[blocks.size].stages):

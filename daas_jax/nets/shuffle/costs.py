@@ -2,7 +2,7 @@
 1's c(alpha))."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Costs(NamedTuple):
   choices: np.ndarray
   rest: int
 
-  def of(self, path):
+  def of(self, path: Any) -> int:
     """Cost of a path, positions int [blocks] in `layers.CHOICES`: int."""
     return int(self.choices[np.arange(len(self.choices)), np.asarray(path)].sum()) + self.rest
 
@@ -38,7 +38,7 @@ def _multiply_adds(layers, height, width):
   return total, height, width
 
 
-def multiply_adds(size, image_shape, num_classes):
+def multiply_adds(size: str, image_shape: tuple[int, int, int], num_classes: int) -> Costs:
   """`Costs` in multiply-adds of one image (what the papers call FLOPs).
 
   Args:
@@ -46,24 +46,24 @@ def multiply_adds(size, image_shape, num_classes):
     image_shape: (H, W, C).
     num_classes: of the classifier.
   """
-  size, (height, width, channels) = layers.SIZES[size], image_shape
-  rest, height, width = _multiply_adds(layers.stem(size, channels), height, width)
+  widths, (height, width, channels) = layers.SIZES[size], image_shape
+  rest, height, width = _multiply_adds(layers.stem(widths, channels), height, width)
   rows = []
-  for block in layers.blocks(size):
+  for block in layers.blocks(widths):
     row = [[_multiply_adds(branch, height, width)[0] for branch in layers.branches(block, name)]
            for name in layers.CHOICES]
     rows.append([sum(parts) for parts in row])
     height, width = _halved(height, block.stride), _halved(width, block.stride)
-  rest += _multiply_adds(layers.last(size), height, width)[0] + size.last * num_classes
+  rest += _multiply_adds(layers.last(widths), height, width)[0] + widths.last * num_classes
   return Costs(np.array(rows, np.int64), rest)
 
 
-def parameters(size, channels, num_classes):
+def parameters(size: str, channels: int, num_classes: int) -> Costs:
   """`Costs` in parameters: kernels, scales and offsets; arguments as of `multiply_adds`, channels
   of the images."""
-  size = layers.SIZES[size]
+  widths = layers.SIZES[size]
   rows = [[layers.n_weights(sum(layers.branches(block, name), ())) for name in layers.CHOICES]
-          for block in layers.blocks(size)]
-  rest = layers.n_weights(layers.stem(size, channels)
-                           + layers.last(size)) + size.last * num_classes
+          for block in layers.blocks(widths)]
+  rest = layers.n_weights(layers.stem(widths, channels)
+                           + layers.last(widths)) + widths.last * num_classes
   return Costs(np.array(rows, np.int64), rest)

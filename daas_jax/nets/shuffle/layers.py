@@ -1,5 +1,6 @@
 """What choice blocks are made of: sizes, the layers of a choice, its weights as a vector."""
 
+from collections.abc import Iterable, Sequence
 import math
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class Size(NamedTuple):
   last: int
 
   @property
-  def blocks(self):
+  def blocks(self) -> int:
     """Number of choice blocks."""
     return sum(n for n, _, _ in self.stages)
 
@@ -59,7 +60,7 @@ class Layer(NamedTuple):
   stride: int = 1
 
   @property
-  def shape(self):
+  def shape(self) -> tuple[int, ...]:
     """Of the kernel, as `daas_jax.nets.kernels` takes it."""
     return {'conv': (3, 3, self.c_in, self.c_out), 'depthwise': (self.size, self.size, self.c_in),
             'pointwise': (self.c_in, self.c_out)}[self.kind]
@@ -74,7 +75,7 @@ class Block(NamedTuple):
   first: bool
 
 
-def blocks(size):
+def blocks(size: Size) -> list[Block]:
   """The `Block`s of a `Size`, in order."""
   out, c = [], size.stem[0]
   for n, channels, stride in size.stages:
@@ -83,27 +84,26 @@ def blocks(size):
   return out
 
 
-def stem(size, channels):
+def stem(size: Size, channels: int) -> tuple[Layer, ...]:
   """The layers before the blocks, for images of so many channels."""
   return (Layer('conv', 3, channels, *size.stem),)
 
 
-def last(size):
+def last(size: Size) -> tuple[Layer, ...]:
   """The layers behind the blocks."""
   return (Layer('pointwise', 1, size.stages[-1][1], size.last),)
 
 
-def branches(block, choice):
+def branches(block: Block, choice: str) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
   """(main, side): the layers of a `Block` of a choice, tuples of `Layer`; side is () but in the
   first of a stage."""
   c = block.c_in if block.first else block.c_in // 2
   mid, out, size = block.c_out // 2, block.c_out - c, _KERNEL[choice]
   if choice == 'xception':
-    main = (Layer('depthwise', 3,
-                  c, c, block.stride), Layer('pointwise', 1, c, mid), Layer(
-                      'depthwise',
-                      3, mid, mid), Layer('pointwise', 1, mid, mid), Layer(
-                          'depthwise', 3, mid, mid), Layer('pointwise', 1, mid, out))
+    main: tuple[Layer, ...] = (
+        Layer('depthwise', 3, c, c, block.stride), Layer('pointwise', 1, c, mid),
+        Layer('depthwise', 3, mid, mid), Layer('pointwise', 1, mid, mid),
+        Layer('depthwise', 3, mid, mid), Layer('pointwise', 1, mid, out))
   else:
     main = (Layer('pointwise', 1, c, mid), Layer('depthwise', size, mid, mid, block.stride),
             Layer('pointwise', 1, mid, out))
@@ -114,17 +114,17 @@ def branches(block, choice):
 # --- weights as a vector --------------------------------------------------------------------------
 
 
-def n_weights(layers):
+def n_weights(layers: Iterable[Layer]) -> int:
   """Parameters of some layers: kernels, scales and offsets."""
   return sum(math.prod(layer.shape) + 2 * layer.c_out for layer in layers)
 
 
-def n_moments(layers):
+def n_moments(layers: Iterable[Layer]) -> int:
   """Channels that are normalised in some layers."""
   return sum(layer.c_out for layer in layers)
 
 
-def draw(key, layers):
+def draw(key: jax.Array, layers: Sequence[Layer]) -> jax.Array:
   """Initial weights [n_weights]: kernels N(0, 2 / (k * k * D)), He et al. by what goes out; scales
   1, offsets 0."""
   sizes = [math.prod(layer.shape) for layer in layers]
@@ -136,7 +136,8 @@ def draw(key, layers):
   return jnp.concatenate(parts)
 
 
-def split(vector, layers):
+def split(vector: jax.Array,
+          layers: Iterable[Layer]) -> list[tuple[jax.Array, jax.Array, jax.Array]]:
   """[(kernel, scale [D], offset [D])] of some layers."""
   out, start = [], 0
   def take(shape):

@@ -13,7 +13,9 @@ vector, layer by layer: kernel, scale, offset. So an optimizer has a leaf for a 
 not one for each of its 20 arrays.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -26,6 +28,7 @@ from daas_jax.arrays import beside
 from daas_jax.nets import kernels as k
 from daas_jax.nets.fixed.residual import MOMENTUM
 from daas_jax.nets.shuffle.layers import (
+  Block,
   blocks,
   branches,
   CHOICES,
@@ -60,14 +63,15 @@ def _layers(x, layers, vector, kernels, norm, at=0):
   return x
 
 
-def shuffled_halves(x):
+def shuffled_halves(x: jax.Array) -> tuple[jax.Array, jax.Array]:
   """The channels of x [..., C] with even and with odd number, [..., C / 2] each: channel shuffle
   and split in one."""
   pairs = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)
   return pairs[..., 0], pairs[..., 1]
 
 
-def run_block(x, block, choice, vector, gate, kernels, norm):
+def run_block(x: jax.Array, block: Block, choice: str, vector: jax.Array, gate: Any,
+              kernels: k.Kernels, norm: Callable) -> jax.Array:
   """A `Block` of one choice: x [B, H, W, C] -> [B, H', W', D].
 
   `gate` [] multiplies the main branch: it is Z^s of Eq. 3-5, and 1. (DSNAS's code multiplies the
@@ -119,7 +123,7 @@ def _switch_bwd(block, kernel_set, residuals, g):
 _switch.defvjp(_switch_fwd, _switch_bwd)
 
 
-def block_name(i):
+def block_name(i: int) -> str:
   return f'block{i:02d}'
 
 
@@ -148,7 +152,7 @@ class ShuffleSuperNet(nn.Module):
   kernels: str = 'fast'
 
   @nn.compact
-  def __call__(self, z, images, key=None):
+  def __call__(self, z: Any, images: jax.Array, key: jax.Array | None = None) -> jax.Array:
     del key
     size, kernels = SIZES[self.size], k.KERNELS[self.kernels]
     ends = lambda name, layers, x: _layers(x, layers, self.param(name, draw, layers), kernels,
@@ -167,7 +171,7 @@ def _draw_block(key, block):
   return dict(zip(CHOICES, jnp.split(draw(key, sum(layers.values(), ())), ends[:-1])))
 
 
-def path_parameters(theta, choices):
+def path_parameters(theta: Mapping[str, Any], choices: Iterable[str]) -> dict[str, Any]:
   """The parameters of `ShuffleNet` on a path through a supernet, which are the supernet's own.
 
   Args:
@@ -198,7 +202,8 @@ class ShuffleNet(nn.Module):
   takes_noise = False
 
   @nn.compact
-  def __call__(self, images, train, drop_path=0.0):
+  def __call__(self, images: jax.Array, train: bool,
+               drop_path: Any = 0.0) -> tuple[jax.Array, None]:
     del drop_path
     size, kernels = SIZES[self.size], k.KERNELS[self.kernels]
     # A block's moments as it has them; `run` says what is to be normalised with them.
