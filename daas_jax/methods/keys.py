@@ -52,7 +52,8 @@ def of_method(method: str) -> dict[str, Key]:
   """The keys of a search by a method; of two that declare one key, the method counts before its policies' space and that
   before networks."""
   row, networks = registry.methods()[method], networks_of(method)
-  return {**_common(method, networks), **nets.keys_of(networks), **policies.spaces()[row.policy].keys, **row.keys}
+  return {**_common(method, networks), **nets.keys_of(networks, search=True),
+          **policies.spaces()[row.policy].keys, **row.keys}
 
 
 def check(flat: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
