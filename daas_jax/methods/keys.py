@@ -61,7 +61,7 @@ def of_method(method: str) -> dict[str, Key]:
   row, networks = registry.methods()[method], networks_of(method)
   return {
       **_common(method, networks),
-      **nets.keys_of(networks),
+      **nets.keys_of(networks, search=True),
       **policies.spaces()[row.policy].keys,
       **row.keys
   }

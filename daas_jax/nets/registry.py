@@ -86,6 +86,7 @@ class Network(NamedTuple):
       train, drop_path) -> (logits, logits of an auxiliary head or None); None where it is searched
       only.
     keys: {'group.key': `Key`} that it has besides those of every network.
+    search_keys: those that it has besides in a search, and not in a training.
     only: names of those keys that other networks have to leave as they are.
     check: {'group.key': value} of a config that names it -> None; raises BadInput.
     noise: config -> whether a search's network takes a key for random numbers.
@@ -106,6 +107,7 @@ class Network(NamedTuple):
   make: Callable | None = None
   train: Callable | None = None
   keys: Mapping[str, Key] = {}
+  search_keys: Mapping[str, Key] = {}
   only: tuple[str, ...] = ()
   check: Callable = lambda flat: None
   noise: Callable = lambda config: False
@@ -161,11 +163,11 @@ def trained() -> tuple[str, ...]:
       sorted(rows, key=lambda name: (rows[name].searched == NOTHING, not rows[name].default)))
 
 
-def keys_of(rows: tuple[str, ...]) -> dict[str, Key]:
-  """The keys of some networks; of two that declare one key the first counts."""
+def keys_of(rows: tuple[str, ...], search: bool = False) -> dict[str, Key]:
+  """The keys of some networks, in a search or in a training; of two that declare one key the first counts."""
   out: dict[str, Key] = {}
   for name in rows:
-    out = {**networks()[name].keys, **out}
+    out = {**networks()[name].keys, **(networks()[name].search_keys if search else {}), **out}
   return out
 
 

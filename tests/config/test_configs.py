@@ -360,6 +360,12 @@ def test_loads_and_passes_the_checks(name):
   assert flat['kind'] == kind_of(name)
 
 
+def test_a_training_has_no_key_of_a_search():
+  groups = {name.split('.')[0] for name in config_lib.schema_of('train') if '.' in name}
+  assert groups == {'data', 'preprocess', 'network', 'train', 'log', 'checkpoint'}
+  assert 'network.size' not in config_lib.schema_of('train')  # of a path, its blocks.json says it
+
+
 @pytest.mark.parametrize('name', PAPER)
 def test_numbers_are_the_papers(name):
   flat = load(name)

@@ -130,7 +130,7 @@ def find(asked: str, search: str | None) -> blocks_lib.Blocks:
 
 # --- as a row of the table ------------------------------------------------------------------------
 
-KEYS = k.KEYS | {
+SEARCH_KEYS = {
     'network.size': Key('cifar', one_of(*layers.SIZES), 'stages and widths of the supernet'),
     'arch.freeze_margin': Key(
         0.3, between(0, 1), 'difference of the two likeliest choices from which on a block is '
@@ -174,7 +174,8 @@ registry.register('shuffle', registry.Network(
         num_classes, config.network.size, kernels),
     train=lambda config, found, num_classes, kernels: supernet.ShuffleNet(
         found.choices, num_classes, found.size, kernels),
-    keys=KEYS, only=('arch.constraint', 'arch.max_multiply_adds'), check=_check, space=SPACE,
+    keys=k.KEYS, search_keys=SEARCH_KEYS, only=('arch.constraint', 'arch.max_multiply_adds'),
+    check=_check, space=SPACE,
     export=registry.Export(
         describe=_describe,
         parameters=lambda theta, found: supernet.path_parameters(theta, found['choices']),
