@@ -34,7 +34,8 @@ _SGD = {'theta.optimizer': _OPTIMIZER, 'theta.b1': ('1', '[0, 1)'), 'theta.b2': 
         'theta.lr': ('0', 'above 0'), 'theta.lr_min': ('1', 'at most theta.lr'), 'theta.momentum': ('1', '[0, 1)'),
         'theta.weight_decay': ('-1', 'at least 0'), 'theta.clip': ('0', 'above 0')}
 _ARCH = {'arch.optimizer': _OPTIMIZER, 'arch.lr': ('-0.1', 'above 0'), 'arch.momentum': ('1', '[0, 1)'),
-         'arch.weight_decay': ('nan', 'finite'), 'arch.eigenvalue_every': ('-1', 'at least 0'), 'arch.stop_skip': ('1.1', '[0, 1]'),
+         'arch.weight_decay': ('nan', 'finite'),
+         'arch.eigenvalue_every': ('-1', 'at least 0'), 'arch.stop_skip': ('1.1', '[0, 1]'),
          'arch.stop_eigenvalue': ('1', '[0, 1)')}
 _POLICY = {'policy.K': ('0', '[1, 3]'), 'gamma.optimizer': _OPTIMIZER, 'gamma.lr': ('0', 'above 0'),
            'gamma.momentum': ('1', '[0, 1)'), 'gamma.weight_decay': ('-1', 'at least 0')}
@@ -49,11 +50,13 @@ WRONG = {
         'search.val_batches': ('0', '[1, 10000]'), 'search.normalise': ('2', 'True or False'),
         'gamma.lr_total': ('0', 'above 0')},
     'joint_faa': _SGD | _ARCH | _RELAXED | {
-        'network.name': ('shuffle', 'must be one of supernet, '), 'network.primitives': ("('none',)", "other than 'none'")},
+        'network.name': ('shuffle', 'must be one of supernet, '),
+        'network.primitives': ("('none',)", "other than 'none'")},
     'faster_aa': _RELAXED | {
         'network.name': ('supernet', 'must be one of wrn_40_2, '), 'search.penalty': ('-1', 'at least 0'),
         'search.classification': ('-0.1', 'at least 0'), 'theta.optimizer': _OPTIMIZER,
-        'theta.momentum': ('1', '[0, 1)'), 'theta.b1': ('1', '[0, 1)'), 'theta.b2': ('-0.1', '[0, 1)'), 'theta.lr': ('1e-400', 'above 0'),
+        'theta.momentum': ('1', '[0, 1)'), 'theta.b1': ('1', '[0, 1)'), 'theta.b2': ('-0.1', '[0, 1)'),
+        'theta.lr': ('1e-400', 'above 0'),
         'theta.weight_decay': ('-1e-9', 'at least 0'), 'gamma.lr': ('0', 'above 0'), 'adam.b1': ('-0.1', '[0, 1)')},
     'amended_darts': _SGD | _ARCH | {
         'network.name': ('small_cnn', 'supernet'), 'network.primitives': ("('none',)", "other than 'none'"),
@@ -71,8 +74,8 @@ WRONG = {
         'arch.momentum': ('1', '[0, 1)'), 'arch.weight_decay': ('-1', 'at least 0'),
         'arch.freeze_margin': ('1.1', '[0, 1]'), 'arch.constraint': ('penality', 'nearest: penalty'),
         'arch.max_multiply_adds': ('1000', 'belong together'), 'arch.penalty': ('-1', 'at least 0'),
-        'gamma.gradient': ('eq3', 'eq2, score'), 'gamma.optimizer': _OPTIMIZER, 'gamma.lr': ('0', 'above 0'), 'gamma.momentum': ('1', '[0, 1)'),
-        'gamma.weight_decay': ('-1', 'at least 0'), 'hyper.searched': ("('momentum',)", "'lr' or 'weight_decay'"),
+        'gamma.gradient': ('eq3', 'eq2, score'), 'gamma.optimizer': _OPTIMIZER, 'gamma.lr': ('0', 'above 0'),
+        'gamma.momentum': ('1', '[0, 1)'), 'gamma.weight_decay': ('-1', 'at least 0'), 'hyper.searched': ("('momentum',)", "'lr' or 'weight_decay'"),
         'hyper.lr': ('0', 'above 0'), 'adam.b1': ('1', '[0, 1)')},
 }
 """{method: {key: (a wrong value, what is said of it)}}, every key that the method has of its own."""
