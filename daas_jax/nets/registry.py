@@ -164,7 +164,8 @@ def trained() -> tuple[str, ...]:
 
 
 def keys_of(rows: tuple[str, ...], search: bool = False) -> dict[str, Key]:
-  """The keys of some networks, in a search or in a training; of two that declare one key the first counts."""
+  """The keys of some networks, in a search or in a training; of two that declare one key the first
+  counts."""
   out: dict[str, Key] = {}
   for name in rows:
     out = {**networks()[name].keys, **(networks()[name].search_keys if search else {}), **out}
