@@ -15,15 +15,16 @@ import jax.numpy as jnp
 from daas_jax.estimators import unrolled
 
 
-def drawn_weights(p: jax.Array, p_tp: chex.Numeric) -> jax.Array:
-  """w_l = p_tp P(phi_l) / Z with Z = sum_l P(phi_l), of drawn policies: [L] (DDAS Eq. 12).
+def drawn_weights(p: jax.Array, p_tp: chex.Numeric) -> tuple[jax.Array, jax.Array]:
+  """(w [L], Z []): w_l = p_tp P(phi_l) / Z with Z = sum_l P(phi_l), of drawn policies (DDAS Eq. 12).
 
   Args:
     p: [L], P(phi_l).
     p_tp: [], total probability.
   """
   chex.assert_rank([p, p_tp], [1, 0])
-  return p_tp * p / jnp.sum(p)
+  Z = jnp.sum(p)
+  return p_tp * p / Z, Z
 
 
 def expected_gradient(weights: jax.Array, gradients: Any) -> Any:

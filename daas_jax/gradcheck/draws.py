@@ -126,7 +126,8 @@ def uniform(point, key):
   nothing = np.asarray(jnp.all(point.policies.y == 0, -1))
   index = np.asarray(jax.random.choice(key, np.flatnonzero(~nothing), (point.n_aug,)))
   p_tp = p[~nothing].sum()
-  clean, weights = point.gradients[0], ddas.drawn_weights(jnp.asarray(p[index] / p_tp), p_tp)
+  clean = point.gradients[0]
+  weights, _ = ddas.drawn_weights(jnp.asarray(p[index] / p_tp), p_tp)
   theta = ddas.theta_prime(point.theta, clean, _gradients(point, index), weights, point.xi)
   a = ddas.alignments(point.val(theta)[1], clean, _gradients(point, index))
   return {'index': index, 'a': np.asarray(a), 'Z': p[index].sum() / p_tp}

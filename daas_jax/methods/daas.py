@@ -77,9 +77,9 @@ def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any) -> passes.
   (n_aug + 1) rows.
 
   Rows: the validation passes of Eq. 9; the weight passes of Eq. 14; then, for each architecture,
-  the n_aug training passes of Eq. 10, kept in registers, and the validation pass at theta' = theta
-  - xi / n_aug * sum of the registers. Warm-up runs the first n_arch + n_w rows alone. (The paper's
-    sum over j in Eq. 10's expectation is a mean here.)
+  the n_aug training passes of Eq. 10, whose gradients are kept, and the validation pass at theta' =
+  theta - xi / n_aug * their sum. Warm-up runs the first n_arch + n_w rows alone. (The paper's sum
+  over j in Eq. 10's expectation is a mean here.)
 
   Args:
     n_arch, n_aug, n_w: numbers of samples on this device, each >= 1.
@@ -254,7 +254,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
         [g[:n_arch] / n_arch, jnp.zeros((n_w, *g.shape[1:]), g.dtype)])
     g_arch = mean(drawn.pullback(jax.tree.map(spread, g_z))[0])
 
-    # Eq. 13, from the inner products that the validation passes at theta' took with the registers.
+    # Eq. 13, from the inner products of the validation passes at theta' with the kept gradients.
     s = ran.dots[n_arch + n_w :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
     searched = jax.tree.map(lambda a: a[:n_arch * n_aug].reshape(n_arch, n_aug, *a.shape[1:]),
                             drawn.policies)

@@ -66,16 +66,16 @@ def schedule(n_policies: int, val_batches: int, weights: jax.Array) -> passes.Pa
   """The gradient passes of a step on one device, as a table (`daas_jax.estimators.passes`): 1 +
   n_policies + val_batches rows, n_policies being that device's share.
 
-  Row 0 is the clean batch, the next n_policies the augmented ones, each kept in its register; the
-  validation passes are at the theta that `weights` [1 + n_policies] make of the registers.
+  Row 0 is the clean batch, the next n_policies the augmented ones, whose gradients are kept; the
+  validation passes are at the theta that `weights` [1 + n_policies] make of these.
   """
-  registers = 1 + n_policies
-  index = jnp.arange(registers + val_batches)
-  training = index < registers
+  n_kept = 1 + n_policies
+  index = jnp.arange(n_kept + val_batches)
+  training = index < n_kept
   return passes.Passes(
-      inputs=Row(jnp.where(training, index, 0), jnp.where(training, -1, index - registers)),
+      inputs=Row(jnp.where(training, index, 0), jnp.where(training, -1, index - n_kept)),
       point=jnp.where(training[:, None], 0.0, weights),
-      store=jnp.where(training, index, registers),
+      store=jnp.where(training, index, n_kept),
       weight=jnp.concatenate([weights, jnp.zeros(val_batches)]))
 
 
@@ -149,14 +149,13 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     phi = lambda gamma, policy: jnp.exp(problem.policies.log_prob(gamma, policy))
     p, p_tp = jax.vmap(phi, (None, 0))(state.gamma, searched), problem.policies.total_probability(
         state.gamma)
-    Z = jnp.sum(p)
-    # Eq. 12; the clean pass, which every device runs, counts once.
-    weights = jnp.concatenate([(1 - p_tp[None]) / settings.devices,
-                               _own(settings, ddas.drawn_weights(p, p_tp))])
+    drawn, Z = ddas.drawn_weights(p, p_tp)  # Eq. 12
+    # The clean pass, which every device runs, counts once.
+    weights = jnp.concatenate([(1 - p_tp[None]) / settings.devices, _own(settings, drawn)])
 
-    def theta_prime(theta, weights, registers):  # Eq. 6; rows of no weight are at theta
+    def theta_prime(theta, weights, kept):  # Eq. 6; rows of no weight are at theta
       def moved():
-        expected = trees.psum(ddas.expected_gradient(weights, registers), axis)
+        expected = trees.psum(ddas.expected_gradient(weights, kept), axis)
         return update(optimizers['theta'], expected, state.opt_theta, theta)[0]
 
       # all devices have to go the same way

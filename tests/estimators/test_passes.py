@@ -22,7 +22,7 @@ def _setup():
   return theta, jnp.asarray(rng.normal(size=(4, 4)))
 
 
-def test_points_registers_products_and_total(x64):
+def test_points_kept_gradients_products_and_total(x64):
   theta, x = _setup()
   table = passes.Passes(inputs=x, point=jnp.array([[0, 0], [0, 0], [-0.1, -0.3], [0, 0.2]]),
                         store=jnp.array([0, 1, 2, 0]), weight=jnp.array([0.0, 2.0, 0.0, -1.0]))
