@@ -7,15 +7,15 @@ meant: geometric operations interpolate bilinearly (there: nearest neighbour), a
 clipped at all four borders (there: pushed inwards at the top and the left).
 
 A deterministic function (`shear_x`, ...) takes the image and its magnitude in the operation's own
-unit; it raises TypeError for an image that is not floating, where that changes the result.
-Where an operation is random, a thin keyed twin draws the sign or the place. All of them are pure
-and work under `jit`, `vmap` and `grad`.
+unit; it raises TypeError for an image that is not floating, where that changes the result. Where an
+operation is random, a thin keyed twin draws the sign or the place. All of them are pure and work
+under `jit`, `vmap` and `grad`.
 
 dm_pix does the work wherever its function means what Pillow means. It does not in four places. Its
 brightness is additive, its contrast uses a mean per channel and its saturation works in HSV: here
 these are blends, as in Pillow. Its affine warp has no derivative at the identity
-(`daas_jax.augment.geometry`). Posterize, Equalize, AutoContrast,
-Sharpness, Cutout and SamplePairing dm_pix does not have.
+(`daas_jax.augment.geometry`). Posterize, Equalize, AutoContrast, Sharpness, Cutout and
+SamplePairing dm_pix does not have.
 
 Places, magnitudes, levels 0..255 and sums over pixels are computed in float32 at least, values in
 the image's own type: in half precision the pixels of a large image have no numbers of their own.
@@ -78,9 +78,8 @@ def autocontrast(image: chex.Array) -> chex.Array:
   """Stretches each channel so that its darkest value becomes 0 and its brightest 1, in Pillow's 256
   levels.
 
-  A constant channel is left alone. The values are those of Pillow's table,
-  floor(255 * (v - low) / (high - low)); the derivative with respect to the image is that without
-  the floor.
+  A constant channel is left alone. The values are those of Pillow's table, floor(255 * (v - low) /
+  (high - low)); the derivative with respect to the image is that without the floor.
   """
   values = wide(image) * 255
   level = jnp.round(values)

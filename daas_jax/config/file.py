@@ -25,8 +25,8 @@ def find(argument: str, folder: str = '', what: str = 'config file',
   """Finds a config file. A path may hold ':' itself: the longest that is a file counts.
 
   Args:
-    argument: FILE.py or the NAME of a config of the package, with or without :VARIANT. A file
-      comes before a name.
+    argument: FILE.py or the NAME of a config of the package, with or without :VARIANT. A file comes
+      before a name.
     folder: what a relative path is relative to; '' the current folder.
     what, example: what it is called and the name of one, for the error.
 

@@ -51,7 +51,7 @@ def find_tfds(name, data_dir=None):
 
   Returns:
     (builder, prepared): whether the set lies under data_dir in a format that is read without
-      TensorFlow.
+    TensorFlow.
 
   Raises:
     BadInput: an unknown name, or a prepared set that is damaged or in a format that needs

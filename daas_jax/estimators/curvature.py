@@ -101,7 +101,7 @@ def dominant_eigenvalue(loss: Callable, theta: Any, v: Any,
 
   Returns:
     (eigenvalue [], with its sign: the Rayleigh quotient; v, of length 1, to begin with the next
-      time).
+    time).
   """
   unit = lambda v: trees.scale(1 / jnp.maximum(trees.norm(v), jnp.finfo(jnp.float32).tiny), v)
 

@@ -16,7 +16,7 @@ from daas_jax.estimators import unrolled
 
 
 def drawn_weights(p: jax.Array, p_tp: chex.Numeric) -> tuple[jax.Array, jax.Array]:
-  """(w [L], Z []): w_l = p_tp P(phi_l) / Z with Z = sum_l P(phi_l), of drawn policies (DDAS Eq. 12).
+  """(w [L], Z []) of drawn policies: w_l = p_tp P(phi_l) / Z, Z = sum_l P(phi_l) (DDAS Eq. 12).
 
   Args:
     p: [L], P(phi_l).

@@ -23,7 +23,7 @@ def one_hot(key: chex.PRNGKey, logits: jax.Array, tau: chex.Numeric) -> jax.Arra
 
   Returns:
     [..., O]: forward one_hot(argmax(log p + g)), backward softmax((log p + g) / tau), g ~ Gumbel(0,
-      1).
+    1).
   """
   noisy = jax.nn.log_softmax(logits) + jax.random.gumbel(key, logits.shape, logits.dtype)
   hard = jax.nn.one_hot(jnp.argmax(noisy, -1), logits.shape[-1], dtype=logits.dtype)

@@ -39,8 +39,7 @@ def step(make: Callable, eta: dict[str, jax.Array], gradient: Any, opt_state: An
 
   Returns:
     (theta', the optimizer's new state, pullback) with pullback: gradient of a loss at theta' -> its
-      gradient with
-    respect to eta (Eq. 7), that is through the logarithms.
+    gradient with respect to eta (Eq. 7), that is through the logarithms.
   """
   def after(eta):
     return update(make(values(eta)), gradient, opt_state, theta)

@@ -3,8 +3,8 @@
 All the systems here spend their time in the same computation, the gradient of a loss with respect
 to (theta, z) at some weights, architecture and batch. Compiling it once for each place where an
 algorithm mentions a gradient would take minutes. So a step is written as data: a table of passes,
-in which each row says at which point it is evaluated, whether its gradient is kept for
-later rows, and with which weight it enters a sum. A loop runs the rows.
+in which each row says at which point it is evaluated, whether its gradient is kept for later rows,
+and with which weight it enters a sum. A loop runs the rows.
 """
 
 from collections.abc import Callable
@@ -42,8 +42,8 @@ class Results(NamedTuple):
   Attributes:
     outputs: pytree [P, ...], the gradient function's first result, row by row; zeros for rows that
       were not run.
-    dots: [P, R], <gradient of row p, kept gradient r>, of those kept before the row's own; 0 for
-      an r that nothing was kept as.
+    dots: [P, R], <gradient of row p, kept gradient r>, of those kept before the row's own; 0 for an
+      r that nothing was kept as.
     total: pytree like theta, sum_p weight[p] * gradient_p.
   """
   outputs: Any

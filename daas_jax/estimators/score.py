@@ -46,10 +46,8 @@ def leave_one_out(s: jax.Array) -> jax.Array:
   Returns:
     [n, m]. For n >= 2 the mean over all policies of the other n - 1 rows: nothing in those depends
     on this row's policies, so the expectation of the estimator is unchanged, exactly. For n = 1 the
-    mean over the other m - 1
-    policies of the row: where theta' was built from the same policies, that shifts the expectation
-      by a term of
-    order xi.
+    mean over the other m - 1 policies of the row: where theta' was built from the same policies,
+    that shifts the expectation by a term of order xi.
   """
   chex.assert_rank(s, 2)
   n, m = s.shape

@@ -54,9 +54,8 @@ def unroll(theta: Any, gradient: Callable, optimizer: optax.GradientTransformati
 
   Returns:
     theta after the steps. Differentiate it with respect to anything that gradient or optimizer
-    close over. Several
-    steps are one compiled loop whose backward pass computes each step again: memory for `steps`
-    copies of theta and of the optimizer's state, and the inside of one step.
+    close over. Several steps are one compiled loop whose backward pass computes each step again:
+    memory for `steps` copies of theta and of the optimizer's state, and the inside of one step.
   """
   def step(carry, _):
     theta, state = carry

@@ -3,8 +3,7 @@
 One step of Alg. 1, for a batch of D_train and one of D_val:
 
   1. sample architectures z_i (Eq. 7-8) and policies Gamma_ij (Eq. 4);
-  2. alpha, beta <- Adam on mean_i of the straight-through gradient of L_val(theta, z_i)
-    (Eq. 9);
+  2. alpha, beta <- Adam on mean_i of the straight-through gradient of L_val(theta, z_i) (Eq. 9);
   3. theta'_i = theta - xi * mean_j grad_theta L_train(theta, z_i, Gamma_ij(D_train))
      (Eq. 10); gamma <- Adam on -xi * mean_ij <grad L_val(theta'_i), grad L_train_ij> * grad log
      p(Gamma_ij)       (Eq. 13);

@@ -6,14 +6,11 @@ batch:
 
   3. a transformation T_k for every image, drawn from softmax(tau), magnitudes uniform;
   4. a path Z through the supernet, drawn from softmax(alpha);
-  5. tau <- SGD on the gradient of -sum_k p_k(tau) L_k: what is hard becomes likelier
-    (Eq. 2);
-  6. alpha <- the optimizer on grad log p(Z_b) * dL/dZ_b^s, L = mean_k L_k
-    (Eq. 5);
-  7. theta' = SGD(theta, eta, grad_theta L)
-    (Eq. 6);
-  8. eta <- Adam on the gradient of L_val(theta'(eta)) through that one step, with the same Z
-    (Eq. 7).
+  5. tau <- SGD on the gradient of -sum_k p_k(tau) L_k: what is hard becomes likelier (Eq. 2);
+  6. alpha <- the optimizer on grad log p(Z_b) * dL/dZ_b^s, L = mean_k L_k (Eq. 5);
+  7. theta' = SGD(theta, eta, grad_theta L) (Eq. 6);
+  8. eta <- Adam on the gradient of L_val(theta'(eta)) through that one step, with the same Z (Eq.
+    7).
 
 Eq. 2 as it stands has a drift of its own: over draws of T_k from tau, equal losses L give the mean
 gradient -n L / 2 * grad sum p^2, which makes what is likely likelier, until one transformation is
@@ -108,9 +105,8 @@ def make(problem: Problem, settings: Settings) -> Method:
 
   Returns:
     A `daas_jax.types.Method`. arch is {'alpha': [B, N], 'path': int32 [B], what alpha stands for
-      since the end of the
-    last epoch}, {} on a fixed network; gamma is tau; extra has eta, logarithms of the searched
-    hyper-parameters, and its optimizer's state.
+    since the end of the last epoch}, {} on a fixed network; gamma is tau; extra has eta, logarithms
+    of the searched hyper-parameters, and its optimizer's state.
   """
   optimizers = settings.optimizers
 

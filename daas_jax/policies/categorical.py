@@ -63,8 +63,7 @@ def init(key: jax.Array, space: Space, p0: float = 0.5) -> dict[str, jax.Array]:
 
   Returns:
     {'pi': [K, N], 'p': logits, 'delta': logits with a last axis [M]}; p has shape [N] * K + [K] for
-      share = 'policy',
-    [K, N] for 'slot', [N] for 'op', and delta the same with [M] behind.
+    share = 'policy', [K, N] for 'slot', [N] for 'op', and delta the same with [M] behind.
   """
   key_pi, key_delta = jax.random.split(key)
   shape = _table_shape(space)
@@ -218,10 +217,9 @@ def marginals(gamma: Any, space: Space) -> dict[str, np.ndarray]:
 
   Returns:
     {'probability', 'applied', 'strength'}: numpy [K, N] each. softmax(pi); the application
-      probability of operation n
-    in slot k; its mean magnitude in [0, 1] from the low to the high end of its range. With share =
-    'policy' the last two are means over the operations of the other slots, as likely as pi makes
-    them.
+    probability of operation n in slot k; its mean magnitude in [0, 1] from the low to the high end
+    of its range. With share = 'policy' the last two are means over the operations of the other
+    slots, as likely as pi makes them.
   """
   gamma = {name: np.asarray(x, np.float64) for name, x in jax.device_get(gamma).items()}
   slots = range(space.K)

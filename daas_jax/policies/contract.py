@@ -25,9 +25,9 @@ def of(augment: Callable, scheduled: bool = False) -> Callable:
   Returns:
     The function (key, images [B, H, W, C], progress=1.0) -> images of the same shape and dtype, C =
     1 or 3: floating in [0, 1], or uint8 0 to 255, which is divided by 255 and at the end multiplied
-      and rounded. progress [] in [0, 1]
-    is the share of the training that is done. It raises TypeError for another dtype and ValueError
-    for another shape or other values, as far as `check` sees them.
+    and rounded. progress [] in [0, 1] is the share of the training that is done. It raises
+    TypeError for another dtype and ValueError for another shape or other values, as far as `check`
+    sees them.
   """
   def changed(key, images, progress):
     return augment(key, images, progress) if scheduled else augment(key, images)

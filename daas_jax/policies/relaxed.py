@@ -260,7 +260,7 @@ def marginals(gamma: Any, space: Space) -> dict[str, np.ndarray]:
 
   Returns:
     {'probability', 'applied', 'strength'}: numpy [K, N] each, the means over sub-policies of
-      softmax(z / eta), p, mu.
+    softmax(z / eta), p, mu.
   """
   gamma, q = _numpy(gamma, space)
   return {'probability': q.mean(0), 'applied': gamma['p'].mean(0), 'strength': gamma['mu'].mean(0)}

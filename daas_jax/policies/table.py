@@ -312,9 +312,8 @@ def describe(table: Mapping[str, Any], space: Any, top: int = 10) -> str:
 
   Returns:
     str, a heading and a line for each policy: its probability, operations, their application
-      probabilities and
-    their magnitudes, each in the operation's own unit: '+-' before one with a random sign, '-' for
-      none.
+    probabilities and their magnitudes, each in the operation's own unit: '+-' before one with a
+    random sign, '-' for none.
   """
   cells = [('probability', 'operations', 'applied', 'magnitude')]
   for row in to_json({key: values[:top] for key, values in table.items()}, space)['policies']:

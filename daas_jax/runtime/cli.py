@@ -195,9 +195,8 @@ def run(kind, main, arguments=None, define=lambda values: None):
 
   Returns:
     Its exit status: 0, 2 for bad input or a full disk, 3 for a diverged run, 75 (`EX_TEMPFAIL`) for
-      one that ended on
-    SIGTERM or whose other processes are gone, 130 when interrupted. SIGTERM or Ctrl-C while the
-    results of a search or a training are written lets them be written: 0.
+    one that ended on SIGTERM or whose other processes are gone, 130 when interrupted. SIGTERM or
+    Ctrl-C while the results of a search or a training are written lets them be written: 0.
   """
   progress.any_encoding()
   arguments = sys.argv[1:] if arguments is None else arguments

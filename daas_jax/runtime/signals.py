@@ -67,8 +67,8 @@ def termination():
   Yields:
     should_stop: step -> False, or the signal's number where the run is to end after that step.
       Called once a step, in order and in every process, so that a version for several processes can
-      agree on a step in it (`jax.experimental.multihost_utils.reached_preemption_sync_point`).
-      Not in the main thread, where Python hears no signals, and on native Windows: `never`.
+      agree on a step in it (`jax.experimental.multihost_utils.reached_preemption_sync_point`). Not
+      in the main thread, where Python hears no signals, and on native Windows: `never`.
   """
   if threading.current_thread() is not threading.main_thread() or os.name != 'posix':
     yield never

@@ -39,8 +39,7 @@ def sign_flip_p(differences):
 
   Returns:
     Float in (0, 1]: exact for n <= 16; beyond that from 100,000 signs of a fixed seed, the one
-      found counted among
-    them, which keeps the test valid.
+    found counted among them, which keeps the test valid.
   """
   d = np.asarray(differences, np.float64)
   if len(d) <= _ENUMERATED:
@@ -75,8 +74,7 @@ def paired(values, reference):
 
   Returns:
     {'seeds', 'mean', 'low', 'high', 'p'}: number of pairs, mean of values - reference, its 95 %
-      t-interval (None for
-    one pair) and the sign-flip p; or None where no seed is in both.
+    t-interval (None for one pair) and the sign-flip p; or None where no seed is in both.
   """
   seeds = sorted(values.keys() & reference.keys())
   if not seeds:

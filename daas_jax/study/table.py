@@ -21,11 +21,10 @@ def rows(study, results, failures):
 
   Returns:
     A list of dicts: 'row', 'values' {seed: test error in percent, mean over the row's trainings;
-      only seeds at which
-    all of them are over}, 'seeds' their number, 'mean', 'std' (n - 1), 'best' (lowest),
-    'parameters' (mean), 'reference' and 'difference' (`statistics.paired`, this row minus the
-    reference, so below 0 this row is better) or None, and 'failed' {folder: what it said}, of its
-    trainings.
+    only seeds at which all of them are over}, 'seeds' their number, 'mean', 'std' (n - 1), 'best'
+    (lowest), 'parameters' (mean), 'reference' and 'difference' (`statistics.paired`, this row minus
+    the reference, so below 0 this row is better) or None, and 'failed' {folder: what it said}, of
+    its trainings.
   """
   by_name = {(run.name, run.seed): run.folder for run in study.runs if run.kind == 'train'}
   values, out = {}, []

@@ -77,8 +77,7 @@ def mixture(arch: Any) -> dict[str, jax.Array]:
 
   Returns:
     {'A': [C, E, O] softmax(alpha), 'B': [C, E] ones}; with a beta, B is twice its softmax over the
-      edges of each node,
-    which then add up to the two that are sampled.
+    edges of each node, which then add up to the two that are sampled.
   """
   a = jax.nn.softmax(arch['alpha'])
   if 'beta' not in arch:

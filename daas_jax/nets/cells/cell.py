@@ -58,8 +58,7 @@ def weight_shapes(primitives: Sequence[str], channels: int, reduction: bool,
 
   Returns:
     {'primitive.weight': ((n_edges, *shape), fan_in, stacked edges)}; a weight that exists on some
-      edges only (the
-    factorised reduction of skip_connect) is stacked over those.
+    edges only (the factorised reduction of skip_connect) is stacked over those.
   """
   shapes = {}
   for name in primitives:
