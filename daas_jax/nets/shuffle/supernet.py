@@ -218,12 +218,13 @@ class ShuffleNet(nn.Module):
 
       def norm(x, at):
         if not train:
-          mine = jax.tree.map(lambda a: a[at : at + x.shape[-1]], averages.value)
+          mine = jax.tree.map(lambda a: beside(a[at : at + x.shape[-1]], x), averages.value)
           return (x - mine['mean']) * lax.rsqrt(mine['variance'] + k.BN_EPSILON)
         if averages is not None:  # the same sums as in the kernel, which XLA computes once
           batch = lax.stop_gradient(x)
           mean = jnp.mean(batch, (0, 1, 2))
-          moments[at] = {'mean': mean, 'variance': jnp.mean(jnp.square(batch - mean), (0, 1, 2))}
+          moments[at] = {'mean': mean, 'variance': jnp.mean(
+              jnp.square(batch - beside(mean, batch)), (0, 1, 2))}
         return kernels.batch_norm(x)
 
       x = run(x, vector, norm)
