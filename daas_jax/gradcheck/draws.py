@@ -25,8 +25,8 @@ def _independent(point, key, n):
 
 def index_of(policies, picked):
   """Numbers [m] of the picked policies in the enumeration; m_k counts only where y_k = 1."""
-  same = (picked.o[:, None] == policies.o) & (picked.y[:, None] == policies.y)
-  same &= (picked.y[:, None] == 0) | (picked.m[:, None] == policies.m)
+  same = (picked.o[:, None] == policies.o[None]) & (picked.y[:, None] == policies.y[None])
+  same &= (picked.y[:, None] == 0) | (picked.m[:, None] == policies.m[None])
   return jnp.argmax(jnp.all(same, -1), -1)
 
 
