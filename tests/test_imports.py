@@ -12,12 +12,13 @@ sys.modules |= {'fcntl': None, 'resource': None}  # to import them is an ImportE
 del os.O_NONBLOCK, os.set_blocking, signal.SIGKILL, signal.pthread_sigmask
 import daas_jax
 for module in pkgutil.walk_packages(daas_jax.__path__, 'daas_jax.'):
-  if module.name != 'daas_jax.benchmark.public':  # a program for an interpreter with PyTorch
+  # A __main__ runs its command, and `public` is a program for an interpreter with PyTorch.
+  if not module.name.endswith(('.__main__', '.benchmark.public')):
     importlib.import_module(module.name)
-from daas_jax import storage
-from daas_jax.bench import measure
+from daas_jax.benchmark import measure
 from daas_jax.data import records
-assert 'daas_jax.search' in sys.modules and storage.read_text(daas_jax.__file__)
+from daas_jax.files import storage
+assert 'daas_jax.search.command' in sys.modules and storage.read_text(daas_jax.__file__)
 assert measure._peak_mb() is None and records._many_open_files() is None
 '''
 

@@ -243,7 +243,7 @@ def test_the_second_kills_within_one_call_of_c():
 def test_help_names_the_status(capsys):
   from daas_jax.search import command as search
   assert cli.run('search', search.main, ['--help'], search.define_flags) == 0
-  assert '130 ended on Ctrl-C with the state saved' in capsys.readouterr().out
+  assert '130 ended on Ctrl-C with the state saved' in ' '.join(capsys.readouterr().out.split())
 
 
 # A study. Its runs are those of tests/study/test_study.py, but the searches wait for SIGTERM, "save" and say 75.
@@ -266,14 +266,15 @@ sys.exit(test_study.study_command.main(sys.argv[1:]))
 def test_a_study_ends_with_its_runs_saved(tmp_path, fault, to):
   words = [sys.executable, '-c', DRIVER, f"--config={ROOT / 'configs/studies/default_vs_searched.py'}:smoke",
            f"--workdir={tmp_path / 'study'}"]
-  start = lambda: subprocess.Popen(words, cwd=ROOT / 'tests' / 'study',
-                                   env=commands.environment(PYTHONPATH=str(ROOT)), text=True,
+  path = os.pathsep.join(map(str, (ROOT, ROOT / 'tests')))
+  start = lambda: subprocess.Popen(words, cwd=ROOT, env=commands.environment(PYTHONPATH=path), text=True,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                    start_new_session=True)
   with start() as one:
     try:
       begun = lambda: list((tmp_path / 'study').rglob('saved.begun'))
-      test_study.wait_for(begun)
+      test_study.wait_for(lambda: begun() or one.poll() is not None)
+      assert begun(), one.communicate()[1]
       children = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(one.pid)], capture_output=True, text=True).stdout
       if to == 'group':  # as GNU timeout: the command, and then all of its group
         one.terminate()
