@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax.arrays import wide
-from daas_jax.augment import ops
+from daas_jax.augment import keyed, ops
 
 MIN_SHARE = 0.25
 """A moved box of which less than this share of the area is inside the image becomes padding: too
@@ -54,7 +54,7 @@ def move(name: str, boxes: chex.Array, magnitude: chex.Numeric, key: chex.PRNGKe
   dtype, boxes = boxes.dtype, wide(boxes)
   magnitude = jnp.asarray(magnitude, boxes.dtype)
   if row.signed:
-    magnitude = ops.random_sign(magnitude, key)
+    magnitude = keyed.random_sign(magnitude, key)
   y, x = _forward(lambda p: jnp.stack(row.source(p[0], p[1], magnitude, height, width)),
                   boxes[:, (0, 0, 2, 2)], boxes[:, (1, 3, 1, 3)])
   around = jnp.stack([jnp.min(y, 1), jnp.min(x, 1), jnp.max(y, 1), jnp.max(x, 1)], 1)

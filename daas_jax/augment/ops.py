@@ -29,7 +29,6 @@ so that an earlier operation of the same policy still learns its magnitude; thes
 derivatives of the rounded values.
 """
 
-import functools
 from typing import Callable, NamedTuple
 
 import chex
@@ -39,7 +38,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from daas_jax.arrays import beside, floating, wide, wide_type
-from daas_jax.augment import geometry
+from daas_jax.augment import geometry, keyed
 from daas_jax.augment.geometry import unit
 
 CUTOUT_GREY = (125 / 255, 123 / 255, 114 / 255)  # Fast AutoAugment (code)
@@ -252,35 +251,6 @@ def _straight_through_jvp(primals, tangents):
 # --- keyed twins and the table --------------------------------------------------------------------
 
 
-def random_sign(magnitude: chex.Array, key: chex.PRNGKey) -> chex.Array:
-  """`magnitude` [] or -`magnitude`, each with probability 1/2: what a `signed` operation does with
-  its key."""
-  return jnp.where(jax.random.bernoulli(key), magnitude, -magnitude)
-
-
-def _random_sign(fn):
-  @functools.wraps(fn)
-  def keyed(image, magnitude, key):
-    return fn(image, random_sign(jnp.asarray(magnitude, wide_type(image.dtype)), key))
-  return keyed
-
-
-def _no_key(fn):
-  @functools.wraps(fn)
-  def keyed(image, magnitude, key):
-    del key
-    return fn(image, jnp.asarray(magnitude, wide_type(image.dtype)))
-  return keyed
-
-
-def _no_magnitude(fn):
-  @functools.wraps(fn)
-  def keyed(image, magnitude, key):
-    del magnitude, key
-    return fn(image)
-  return keyed
-
-
 def _random_cutout(image, magnitude, key):
   height, width, _ = image.shape
   dtype = wide_type(image.dtype)
@@ -296,38 +266,39 @@ def _sample_pairing(image, magnitude, key, partner):
 OPS: dict[str, Operation] = {
     row.name: row for row in (
         # pixels per pixel
-        Operation('ShearX', -0.3, 0.3, _random_sign(geometry.shear_x), signed=True,
+        Operation('ShearX', -0.3, 0.3, keyed.signed(geometry.shear_x), signed=True,
                   source=geometry.shear_x_source),
-        Operation('ShearY', -0.3, 0.3, _random_sign(geometry.shear_y), signed=True,
+        Operation('ShearY', -0.3, 0.3, keyed.signed(geometry.shear_y), signed=True,
                   source=geometry.shear_y_source),
-        Operation('TranslateX', -0.45, 0.45, _random_sign(geometry.translate_x), signed=True,
+        Operation('TranslateX', -0.45, 0.45, keyed.signed(geometry.translate_x), signed=True,
                   source=geometry.translate_x_source),  # of the width
-        Operation('TranslateY', -0.45, 0.45, _random_sign(geometry.translate_y), signed=True,
+        Operation('TranslateY', -0.45, 0.45, keyed.signed(geometry.translate_y), signed=True,
                   source=geometry.translate_y_source),  # of the height
         # degrees
-        Operation('Rotate', -30., 30., _random_sign(geometry.rotate), signed=True,
+        Operation('Rotate', -30., 30., keyed.signed(geometry.rotate), signed=True,
                   source=geometry.rotate_source),
-        Operation('AutoContrast', 0., 1., _no_magnitude(autocontrast), graded=False),
-        Operation('Invert', 0., 1., _no_magnitude(invert), graded=False),
-        Operation('Equalize', 0., 1., _no_magnitude(equalize), graded=False),
-        Operation('Solarize', 0., 256., _no_key(solarize)),  # threshold, on the scale of 0..255
-        Operation('Posterize', 4., 8., _no_key(posterize)),  # bits
-        Operation('Contrast', 0.1, 1.9, _no_key(contrast)),  # factor; 1 is the identity
-        Operation('Color', 0.1, 1.9, _no_key(color)),
-        Operation('Brightness', 0.1, 1.9, _no_key(brightness)),
-        Operation('Sharpness', 0.1, 1.9, _no_key(sharpness)),
+        Operation('AutoContrast', 0., 1., keyed.no_magnitude(autocontrast), graded=False),
+        Operation('Invert', 0., 1., keyed.no_magnitude(invert), graded=False),
+        Operation('Equalize', 0., 1., keyed.no_magnitude(equalize), graded=False),
+        # threshold, on the scale of 0..255
+        Operation('Solarize', 0., 256., keyed.no_key(solarize)),
+        Operation('Posterize', 4., 8., keyed.no_key(posterize)),  # bits
+        Operation('Contrast', 0.1, 1.9, keyed.no_key(contrast)),  # factor; 1 is the identity
+        Operation('Color', 0.1, 1.9, keyed.no_key(color)),
+        Operation('Brightness', 0.1, 1.9, keyed.no_key(brightness)),
+        Operation('Sharpness', 0.1, 1.9, keyed.no_key(sharpness)),
         Operation('Cutout', 0., 0.2, _random_cutout),  # of the width
-        Operation('Identity', 0., 1., _no_magnitude(lambda image: image), graded=False),
-        Operation('HorizontalFlip', 0., 1., _no_magnitude(dm_pix.flip_left_right), graded=False,
-                  source=geometry.horizontal_flip_source),
+        Operation('Identity', 0., 1., keyed.no_magnitude(lambda image: image), graded=False),
+        Operation('HorizontalFlip', 0., 1., keyed.no_magnitude(dm_pix.flip_left_right),
+                  graded=False, source=geometry.horizontal_flip_source),
         # weight of the second image
         Operation('SamplePairing', 0., 0.4, _sample_pairing, pairs=True),
-        Operation('Rotate90', 0., 1., _no_magnitude(geometry.rotate90), graded=False,
+        Operation('Rotate90', 0., 1., keyed.no_magnitude(geometry.rotate90), graded=False,
                   source=geometry.rotate90_source),
-        Operation('VerticalFlip', 0., 1., _no_magnitude(dm_pix.flip_up_down), graded=False,
+        Operation('VerticalFlip', 0., 1., keyed.no_magnitude(dm_pix.flip_up_down), graded=False,
                   source=geometry.vertical_flip_source),
-        Operation('Blur', 0., 1., _no_magnitude(blur), graded=False),
-        Operation('Smooth', 0., 1., _no_magnitude(smooth), graded=False),
+        Operation('Blur', 0., 1., keyed.no_magnitude(blur), graded=False),
+        Operation('Smooth', 0., 1., keyed.no_magnitude(smooth), graded=False),
     )}
 """{name: `Operation`} of every operation on images; DAAS's 15 come first."""
 
