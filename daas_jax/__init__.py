@@ -3,8 +3,13 @@
 Every name here is imported when it is first used: `import daas_jax as dx` itself imports nothing,
 JAX included.
 
+Search and train on images of your own
+  search, train                              (images, labels, ...) -> Found, Trained
+  load                                       a workdir -> Found or Trained
+  Found, Trained, Evaluation                 policy, genotype, summary; predict, evaluate
+
 Use what a search found
-  load_policy, load_genotype, load           a policy, a pair of cells, a network, from their files
+  load_policy, load_genotype                 a policy, a pair of cells, from their files
   DerivedNet                                 the network of a pair of cells, a linen module
 
 Search with functions of your own, no config and no workdir
@@ -78,7 +83,12 @@ _NAMES = {
     'faster_aa': 'methods.faster_aa:make',
     'FasterAASettings': 'methods.faster_aa:Settings',
     'estimators': 'estimators:',
-    'load': 'methods.export',
+    'Evaluation': 'library.trained',
+    'Found': 'library.found',
+    'Trained': 'library.trained',
+    'load': 'library.load',
+    'search': 'search:',
+    'train': 'train:',
     'load_genotype': 'nets.cells.genotype:load',
     'load_policy': 'policies.found',
     'make_optimizer': 'methods.optimizers:make',

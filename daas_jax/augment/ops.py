@@ -59,6 +59,7 @@ class Operation(NamedTuple):
     source: where content comes from, `source(y, x, magnitude, height, width) -> (y, x)`: the affine
       map, in pixels, from points of the output to points of the input; None where content stays
       where it is.
+    unit: of the magnitude; '' where it is not `graded`.
   """
   name: str
   low: float
@@ -68,6 +69,7 @@ class Operation(NamedTuple):
   pairs: bool = False
   graded: bool = True
   source: Callable[..., tuple[chex.Array, chex.Array]] | None = None
+  unit: str = ''
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -263,36 +265,35 @@ def _sample_pairing(image, magnitude, key, partner):
   return sample_pairing(image, magnitude, partner)
 
 
+_FACTOR = 'factor, 1 changes nothing'
+
 OPS: dict[str, Operation] = {
     row.name: row for row in (
-        # pixels per pixel
         Operation('ShearX', -0.3, 0.3, keyed.signed(geometry.shear_x), signed=True,
-                  source=geometry.shear_x_source),
+                  source=geometry.shear_x_source, unit='pixels per pixel'),
         Operation('ShearY', -0.3, 0.3, keyed.signed(geometry.shear_y), signed=True,
-                  source=geometry.shear_y_source),
+                  source=geometry.shear_y_source, unit='pixels per pixel'),
         Operation('TranslateX', -0.45, 0.45, keyed.signed(geometry.translate_x), signed=True,
-                  source=geometry.translate_x_source),  # of the width
+                  source=geometry.translate_x_source, unit='of the width'),
         Operation('TranslateY', -0.45, 0.45, keyed.signed(geometry.translate_y), signed=True,
-                  source=geometry.translate_y_source),  # of the height
-        # degrees
+                  source=geometry.translate_y_source, unit='of the height'),
         Operation('Rotate', -30., 30., keyed.signed(geometry.rotate), signed=True,
-                  source=geometry.rotate_source),
+                  source=geometry.rotate_source, unit='degrees'),
         Operation('AutoContrast', 0., 1., keyed.no_magnitude(autocontrast), graded=False),
         Operation('Invert', 0., 1., keyed.no_magnitude(invert), graded=False),
         Operation('Equalize', 0., 1., keyed.no_magnitude(equalize), graded=False),
-        # threshold, on the scale of 0..255
-        Operation('Solarize', 0., 256., keyed.no_key(solarize)),
-        Operation('Posterize', 4., 8., keyed.no_key(posterize)),  # bits
-        Operation('Contrast', 0.1, 1.9, keyed.no_key(contrast)),  # factor; 1 is the identity
-        Operation('Color', 0.1, 1.9, keyed.no_key(color)),
-        Operation('Brightness', 0.1, 1.9, keyed.no_key(brightness)),
-        Operation('Sharpness', 0.1, 1.9, keyed.no_key(sharpness)),
-        Operation('Cutout', 0., 0.2, _random_cutout),  # of the width
+        Operation('Solarize', 0., 256., keyed.no_key(solarize), unit='threshold, of 0 to 255'),
+        Operation('Posterize', 4., 8., keyed.no_key(posterize), unit='bits kept'),
+        Operation('Contrast', 0.1, 1.9, keyed.no_key(contrast), unit=_FACTOR),
+        Operation('Color', 0.1, 1.9, keyed.no_key(color), unit=_FACTOR),
+        Operation('Brightness', 0.1, 1.9, keyed.no_key(brightness), unit=_FACTOR),
+        Operation('Sharpness', 0.1, 1.9, keyed.no_key(sharpness), unit=_FACTOR),
+        Operation('Cutout', 0., 0.2, _random_cutout, unit='side, of the width'),
         Operation('Identity', 0., 1., keyed.no_magnitude(lambda image: image), graded=False),
         Operation('HorizontalFlip', 0., 1., keyed.no_magnitude(dm_pix.flip_left_right),
                   graded=False, source=geometry.horizontal_flip_source),
-        # weight of the second image
-        Operation('SamplePairing', 0., 0.4, _sample_pairing, pairs=True),
+        Operation('SamplePairing', 0., 0.4, _sample_pairing, pairs=True,
+                  unit='weight of the second image'),
         Operation('Rotate90', 0., 1., keyed.no_magnitude(geometry.rotate90), graded=False,
                   source=geometry.rotate90_source),
         Operation('VerticalFlip', 0., 1., keyed.no_magnitude(dm_pix.flip_up_down), graded=False,

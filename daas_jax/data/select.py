@@ -7,12 +7,13 @@ from daas_jax.data import classes, sources, splits, streaming
 from daas_jax.errors import BadInput
 
 
-def from_config(config, least=8):
-  """Loads and reduces the data set of a config.
+def from_config(config, least=8, given=None):
+  """Loads and reduces the data set of a config, or one that is given.
 
   Args:
     config: a checked search or training config (its groups `data`, `preprocess` and `seed`).
     least: smallest side of an image in pixels that the network can take.
+    given: a `daas_jax.data.dataset.Dataset` in the place of data.name's; None: that is loaded.
 
   Returns:
     A `daas_jax.data.dataset.Dataset`, its images streamed (`daas_jax.data.streaming`) where the
@@ -23,9 +24,11 @@ def from_config(config, least=8):
       that are too small for the network's reductions, of another number of channels than the
       operations take, or of a shape that the preprocessing cannot keep.
   """
-  data = streaming.load(config) if streaming.asked(config) else _in_memory(config)
-  found = np.unique(data.train_labels)
-  if len(found) < 2:
+  data = streaming.load(config) if given is None and streaming.asked(
+      config) else _in_memory(config, given)
+  # labels of a loss of the user's are no classes: there are no names then
+  found = np.unique(data.train_labels) if data.class_names else ()
+  if data.class_names and len(found) < 2:
     raise BadInput(f'all training images of {data.name} are of class '
                    f'{data.class_names[found[0]]!r} and a classifier needs at least two classes: '
                    'choose another set, or raise data.classes or data.n_train')
@@ -51,8 +54,10 @@ def from_config(config, least=8):
   return data
 
 
-def _in_memory(config):
-  data = sources.load(config.data.name, config.data.dir or None)
+def _in_memory(config, given):
+  data = given or sources.load(config.data.name, config.data.dir or None)
+  if not data.class_names:
+    return data
   kept = classes.chosen(config, data.name, data.class_names)
   if kept is not None:
     data = splits.keep_classes(data, kept)

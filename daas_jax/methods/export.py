@@ -46,10 +46,12 @@ class Ready(NamedTuple):
       values (`preprocess.check`).
     params: {'params', 'batch_stats'}, pytrees of arrays.
     class_names: of the logits' columns.
+    image_shape: (H, W, C).
   """
   apply: Callable
   params: Any
   class_names: tuple
+  image_shape: tuple
 
 
 def moments(net: Any, params: Any, batches: Iterable[Any], key: jax.Array) -> Any:
@@ -216,7 +218,7 @@ def _arrays(path, shapes):
 
 
 def load(workdir: str) -> Ready:
-  """The network that a search ended with: `Ready`, that is (apply, params, class_names).
+  """The network that a search ended with: `Ready`.
 
   Args:
     workdir: of a finished search of method 'diffautoml'.
@@ -243,4 +245,4 @@ def load(workdir: str) -> Ready:
     return net.apply(params, preprocess.normalise(images, content['mean'], content['std']),
                      False)[0]
 
-  return Ready(apply, params, names)
+  return Ready(apply, params, names, shape)

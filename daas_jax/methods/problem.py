@@ -11,9 +11,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from daas_jax.augment import inputs
+from daas_jax.errors import BadInput
 from daas_jax.methods import registry
 from daas_jax.nets import devices, kernels as kernel_sets, registry as nets
-from daas_jax.nets.losses import accuracy, cross_entropies, cross_entropy
+from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
 from daas_jax.policies import registry as policies
 from daas_jax.types import Architectures, Problem
 
@@ -87,7 +88,7 @@ def init_theta(config: Any, num_classes: int, image_shape: tuple[int, ...],
 
 
 def build(config: Any, data: Any, genotype: Any = None, given: Any = None, split: bool = False,
-          saw: Callable | None = None) -> Any:
+          saw: Callable | None = None, criterion: Criterion = CROSS_ENTROPY) -> Any:
   """Builds what the method of a search config searches over.
 
   Args:
@@ -103,22 +104,37 @@ def build(config: Any, data: Any, genotype: Any = None, given: Any = None, split
       on one device.
     saw: inside of a pmapped function: called with the number of a device whose own gradient of a
       pass is not finite.
+    criterion: what the network's outputs are held against labels by.
 
   Returns:
     A `daas_jax.types.Problem`, or what the method has instead (`registry.Row.problem`).
 
   Raises:
-    BadInput: the genotype has an operation that is not among `network.primitives`.
+    BadInput: the genotype has an operation that is not among `network.primitives`, or there is a
+      criterion that the method or the network has no place for.
   """
+  _require_place(config, criterion)
   row, task = registry.of(config), nets.of(config).task
   if row.problem:
     return row.problem(config, data, split, saw)
   if task:
     return task.problem(config, data, policy_space(config), split, saw)
-  return _of_classes(config, data, genotype, given, split, saw)
+  return _of_images(config, data, genotype, given, split, saw, criterion)
 
 
-def _of_classes(config, data, genotype, given, split, saw):
+def _require_place(config, criterion):
+  """Refuses a loss of the user's where others are built in."""
+  if criterion.classes:
+    return
+  row, net = registry.of(config), nets.of(config)
+  if row.problem or net.task or net.space:
+    what = f'method {config.method!r}' if row.problem else f'network {config.network.name!r}'
+    raise BadInput(
+        f'{what} has its own loss and takes none: give a network of your own, or a fixed one, and '
+        'a method that searches policies for it')
+
+
+def _of_images(config, data, genotype, given, split, saw, criterion):
   row, net = registry.of(config), nets.of(config)
   classes, policy = len(data.class_names), policies.spaces()[row.policy]
   arch = net.space.architectures(config, data, row.sampling,
@@ -132,11 +148,11 @@ def _of_classes(config, data, genotype, given, split, saw):
 
   def loss(theta, z, images, labels, key):
     logits = logits_of(theta, z, images, key)
-    return cross_entropy(logits, labels), accuracy(logits, labels)
+    return criterion.mean(logits, labels), jnp.mean(criterion.score(logits, labels))
 
   def losses(theta, z, images, labels, key):
     logits = logits_of(theta, z, images, key)
-    return cross_entropies(logits, labels), accuracy(logits, labels)
+    return criterion.each(logits, labels), jnp.mean(criterion.score(logits, labels))
 
   found = {'loss': loss, 'losses': losses} | net.losses(config, outputs)
   if genotype is not None or row.sampling == 'uniform':  # no architecture is searched

@@ -12,7 +12,10 @@ from daas_jax.arrays import foreign
 from daas_jax.estimators.unrolled import update
 from daas_jax.methods import optimizers
 from daas_jax.nets import kernels, registry as nets
-from daas_jax.nets.losses import accuracy as accuracy_of, cross_entropy
+from daas_jax.nets.losses import Criterion, CROSS_ENTROPY, cross_entropy
+
+WORST = -1e30
+"""Below whatever chooses an epoch; finite, as a state has to be."""
 
 
 class TrainState(NamedTuple):
@@ -67,7 +70,7 @@ def init_state(net: Any, tx: Any, key: jax.Array, image_shape: tuple, ema: float
   variables = dict(net.init(key_net, jnp.zeros((2, *image_shape)), False))
   best = {
       'variables': jax.tree.map(jnp.copy, variables),
-      'accuracy': jnp.float32(-1),
+      'accuracy': jnp.float32(WORST),
       'epoch': jnp.int32(0)
   }
   average = jax.tree.map(jnp.copy, variables) if ema else {}
@@ -100,22 +103,28 @@ def chosen_variables(state: Any) -> Any:
 
 
 def make_step(config: Any, net: Any, tx: Any, lr: Callable, train_input: Callable,
-              total_steps: int) -> Callable:
+              total_steps: int, criterion: Criterion = CROSS_ENTROPY) -> Callable:
   """The training step (TrainState, (images, labels)) -> (TrainState, metrics), one pure function.
 
   Loss: cross-entropy plus `train.auxiliary` times that of the auxiliary head; drop-path grows
-  linearly from 0 to `train.drop_path` over the training (DARTS).
+  linearly from 0 to `train.drop_path` over the training (DARTS). Another `criterion` than the
+  cross-entropy stands in its place, with nothing smoothed.
   """
   train = config.train
+
+  def loss_with(logits, labels):
+    if criterion.classes:
+      return cross_entropy(logits, labels, train.label_smoothing)
+    return criterion.mean(logits, labels)
 
   def loss_of(params, kept, images, labels, drop_path, key):
     (logits, auxiliary), changed = net.apply({'params': params} | kept, images, True,
                                              drop_path if train.drop_path else 0.0,
                                              mutable=list(kept), rngs={'drop_path': key})
-    loss = cross_entropy(logits, labels, train.label_smoothing)
+    loss = loss_with(logits, labels)
     if auxiliary is not None:
-      loss += train.auxiliary * cross_entropy(auxiliary, labels, train.label_smoothing)
-    return loss, (accuracy_of(logits, labels), dict(changed))
+      loss += train.auxiliary * loss_with(auxiliary, labels)
+    return loss, (jnp.mean(criterion.score(logits, labels)), dict(changed))
 
   def step(state, batch):
     images, labels = batch
@@ -141,8 +150,8 @@ def make_step(config: Any, net: Any, tx: Any, lr: Callable, train_input: Callabl
 
 
 def keep_best(state: Any, accuracy: Any, epoch: Any) -> Any:
-  """`state` with `best` replaced where this epoch's validation accuracy is higher (the earlier one
-  wins a tie)."""
+  """`state` with `best` replaced where this epoch's validation accuracy (or whatever chooses it, the
+  more the better) is higher; the earlier one wins a tie."""
   better = jnp.float32(accuracy) > state.best['accuracy']
   new = {
       'variables': chosen_variables(state),

@@ -242,6 +242,29 @@ class Checkpoints:
       self._manager.close()
 
 
+def newest(folder):
+  """The newest checkpoint that can be read, without a state to hold it against.
+
+  Args:
+    folder: absolute path of the checkpoints of a run, which may be going on.
+
+  Returns:
+    {field: nested dicts and lists of numpy arrays}, or None where there is none.
+  """
+  if not os.path.isdir(folder):
+    return None
+  with _plainly(folder) as path:
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=_alone())
+    with ocp.CheckpointManager(path, item_handlers=handler, options=ocp.CheckpointManagerOptions(
+        create=False, read_only=True, multiprocessing_options=_alone())) as manager:
+      for step in sorted(manager.all_steps(), reverse=True):
+        try:
+          return jax.tree.map(np.asarray, manager.restore(step, args=ocp.args.StandardRestore()))
+        except Exception:  # as `restore`: a damaged one raises anything, and the one before counts
+          continue
+  return None
+
+
 def _names(fields):
   return ' and '.join(sorted(fields)) or 'nothing'
 

@@ -168,8 +168,14 @@ def parse(kind, arguments, define=lambda values: None):
   return values
 
 
+def keep_compiled(folder):
+  """Has JAX keep compiled programs in a folder, and take them from there."""
+  jax.config.update('jax_compilation_cache_dir', os.path.expanduser(folder))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+
+
 @contextlib.contextmanager
-def _quiet():
+def quiet():
   """Without the tracebacks that orbax leaves on stderr: of errors that it raises as well, and of
   those writes of a save that come back after the first one has failed, for which nobody waits."""
   absl_logging.set_verbosity(absl_logging.FATAL)
@@ -206,7 +212,7 @@ def run(kind, main, arguments=None, define=lambda values: None):
 
 def _run(kind, main, arguments, define, should_stop):
   try:
-    with _quiet():
+    with quiet():
       options = parse(kind, arguments, define)
       if options.help:
         print(f'python -m daas_jax.{kind}\n' + options.main_module_help() + options.get_help()
@@ -214,9 +220,7 @@ def _run(kind, main, arguments, define, should_stop):
         return 0
       if options.compilation_cache != 'off':
         storage.require_utf8(options.compilation_cache, '--compilation_cache')
-        jax.config.update('jax_compilation_cache_dir', os.path.expanduser(
-            options.compilation_cache))
-        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+        keep_compiled(options.compilation_cache)
       main(options, should_stop) if should_stop else main(options)
       return 0
   except (Diverged, Interrupted, Terminated) as error:

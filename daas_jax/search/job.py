@@ -6,6 +6,7 @@ import jax
 
 from daas_jax.data import streaming
 from daas_jax.methods import problem as problem_lib, registry, stability
+from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
 from daas_jax.runtime import loop, parallel
 from daas_jax.search import results
 
@@ -18,7 +19,8 @@ def batches_of(config: Any, data: Any, share: tuple[int, int] = (0, 1)) -> Any:
                                   turns=config.data.validation_turns, share=share)
 
 
-def of(config: Any, data: Any, genotype: Any = None, given: Any = None) -> loop.Job:
+def of(config: Any, data: Any, genotype: Any = None, given: Any = None,
+       criterion: Criterion = CROSS_ENTROPY) -> loop.Job:
   """The `loop.Job` of a search.
 
   Args:
@@ -26,6 +28,7 @@ def of(config: Any, data: Any, genotype: Any = None, given: Any = None) -> loop.
     data: a `daas_jax.data.dataset.Dataset`, or what the task of the network loads.
     genotype: the `Genotype` that is held fixed, or None.
     given: the policy as `daas_jax.policies.given.find` gives it, or None: it is searched.
+    criterion: what the network's outputs are held against labels by.
 
   Raises:
     BadInput: where config, data and devices do not fit each other.
@@ -35,7 +38,8 @@ def of(config: Any, data: Any, genotype: Any = None, given: Any = None) -> loop.
   batches = batches_of(config, data, placement.share)
 
   def problem_and_method(saw=None):
-    problem = problem_lib.build(config, data, genotype, given, placement.split, saw)
+    problem = problem_lib.build(config, data, genotype, given, placement.split, saw,
+                                criterion)
     return problem, registry.build(config, problem, batches.steps_per_epoch,
                                    1 if placement.split else placement.devices, placement.axis)
 

@@ -1,6 +1,7 @@
 """What a search leaves behind: its architecture, policy.json and a summary that a person can
 read."""
 
+from collections.abc import Callable
 import os
 from typing import Any
 
@@ -36,7 +37,8 @@ def record(state: Any, config: Any) -> dict[str, Any]:
           'policy': policy.record(state.gamma, space) if space else {}}
 
 
-def write(workdir: str, state: Any, config: Any) -> str:
+def write(workdir: str, state: Any, config: Any,
+          describe: Callable[[str], None] = lambda path: None) -> str:
   """Writes the architecture and policy.json into the workdir: each where it was searched.
 
   Args:
@@ -44,6 +46,7 @@ def write(workdir: str, state: Any, config: Any) -> str:
       and at every epoch.
     state: the last one.
     config: the search's.
+    describe: path of policy.json -> None; has it say where it comes from.
 
   Returns:
     The summary, as text.
@@ -55,6 +58,8 @@ def write(workdir: str, state: Any, config: Any) -> str:
         row['policy'] for row in metrics_lib.read(os.path.join(workdir, 'history.jsonl'))
         if row['step']
     ]
-    lines += [policy.write(os.path.join(workdir, 'policy.json'), state.gamma, space, epochs), '']
+    path = os.path.join(workdir, 'policy.json')
+    lines += [policy.write(path, state.gamma, space, epochs), '']
+    describe(path)
   lines += [f'{name:16} {value:.4f}' for name, value in measures(state, config).items()]
   return '\n'.join(lines)

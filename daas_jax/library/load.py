@@ -1,0 +1,41 @@
+"""A run by its workdir."""
+
+import os
+from typing import Any
+
+from daas_jax.errors import BadInput
+from daas_jax.library import found, networks, trained
+from daas_jax.nets import registry as nets
+
+
+def load(workdir: str | os.PathLike, network: Any = None) -> found.Found | trained.Trained:
+  """What a search found, or what a training has trained.
+
+  Args:
+    workdir: of a search, finished or not, or of a training.
+    network: the network of it, as `daas_jax.search` and `daas_jax.train` take it, where it is a
+      program's own; None: one of the package, or one that is registered.
+
+  Returns:
+    Of a search `Found`: its policy, genotype, summary, metrics. Of a finished training `Trained`:
+    predict, evaluate, weights.
+
+  Raises:
+    BadInput: it is the workdir of neither, a training that is not finished, or a damaged one.
+  """
+  workdir = os.path.abspath(os.path.expanduser(os.fspath(workdir)))
+  config = found.config_of(workdir)
+  if network is not None:
+    networks.require_name(network, config.network.name, workdir)
+  if config.network.name not in nets.networks():
+    raise BadInput(f'{workdir} holds a run on the network {config.network.name!r}, which is not one '
+                   'of this package: give it, as dx.load(workdir, network=...)')
+  if config.kind == 'search':
+    return found.Found(workdir)
+  if config.kind != 'train':
+    raise BadInput(f'{workdir} holds a run of daas_jax.{config.kind}: give the workdir of a search '
+                   'or of a training')
+  if not os.path.isfile(os.path.join(workdir, trained.FILES[0])):
+    raise BadInput(f'{workdir} holds a training that is not finished, or of an earlier version, '
+                   'which kept no network: run the same command or call again')
+  return trained.read(workdir)

@@ -1,0 +1,144 @@
+"""A program's own network, as a search or a training by name has it."""
+
+from collections.abc import Callable
+import inspect
+import re
+from typing import Any
+
+from flax import nnx
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from daas_jax.config import file as config_file
+from daas_jax.errors import BadInput
+from daas_jax.nets import linen, registry as nets
+from daas_jax.nets.nnx import FromNnx
+
+_TAKES = ('the name of a network, a flax linen module (or its class, which is called with '
+          'num_classes=n), or a flax nnx module (or a function of rngs that makes one)')
+
+
+def name_of(network: Any, seed: int = 0) -> str:
+  """The name by which a config asks for a network; registers one that is the program's own.
+
+  Args:
+    network: a name, a linen module or class, an nnx module, or a function of `num_classes` or of
+      `rngs` that makes one.
+    seed: of the weights of an nnx module that is made here.
+
+  Raises:
+    BadInput: it is none of these, or the package has another network of its name.
+  """
+  if isinstance(network, str):
+    if network not in nets.networks():
+      raise BadInput(f'no network {network!r} is known, but {", ".join(nets.networks())}; or give '
+                     'a flax module')
+    return network
+  name = _own_name(network)
+  linen.register_network(name, _maker(network, seed), about='given by a program')
+  return name
+
+
+def _own_name(network):
+  of = getattr(network, '__name__', type(network).__name__)
+  return re.sub(r'\W+', '_', of).strip('_') or 'network'
+
+
+def require_name(network: Any, wanted: str, workdir: str) -> None:
+  """Registers a program's own network as that of a workdir.
+
+  Raises:
+    BadInput: the workdir's is called otherwise.
+  """
+  name = network if isinstance(network, str) else _own_name(network)
+  if name != wanted:
+    raise BadInput(f'{workdir} holds a run on the network {wanted!r}, and that which is given is '
+                   f'called {name!r}')
+  name_of(network)
+
+
+def _maker(network: Any, seed: int) -> Callable:
+  """(num_classes) -> a module with the call of a linen one."""
+  if isinstance(network, nnx.Module):
+    one = FromNnx(network)
+    return lambda num_classes: one
+  if isinstance(network, nn.Module):
+    return lambda num_classes: network
+  names = _parameters(network)
+  if 'num_classes' in names:
+    return lambda num_classes: _linen_like(network(num_classes=num_classes), network)
+  if 'rngs' in names:
+    one = FromNnx(_nnx(network(rngs=nnx.Rngs(seed)), network))
+    return lambda num_classes: one
+  raise BadInput(f'network must be {_TAKES}, not {_short(network)}')
+
+
+def _parameters(network):
+  try:
+    return inspect.signature(network).parameters if callable(network) else ()
+  except (TypeError, ValueError):
+    return ()
+
+
+def _linen_like(module, network):
+  if isinstance(module, nnx.Module):
+    return FromNnx(module)
+  if not isinstance(module, nn.Module):
+    raise BadInput(f'network {_short(network)} makes {_short(module)}, no flax module')
+  return module
+
+
+def _nnx(module, network):
+  if not isinstance(module, nnx.Module):
+    raise BadInput(f'network {_short(network)} makes {_short(module)}, no flax nnx module')
+  return module
+
+
+def _short(value):
+  return config_file.one_line(repr(value))[:60]
+
+
+def check(config: Any, data: Any) -> None:
+  """Tries a user's network on two images, before a run is begun.
+
+  Args:
+    config: a checked config; where it names a network of the package, nothing is tried.
+    data: the run's `Dataset`.
+
+  Raises:
+    BadInput: the network cannot be applied to such images, gives other outputs than one number a
+      class, or does not give the same for the same variables, images and key.
+  """
+  train = nets.of(config).train
+  net = train(config, None, len(data.class_names), '') if train else None
+  if not isinstance(net, linen.InTraining):
+    return
+  name, shape = config.network.name, data.train_images.shape[1:]
+  images = jnp.asarray(np.linspace(-1, 1, 2 * int(np.prod(shape)), dtype=np.float32).reshape(
+      2, *shape))
+  key = jax.random.key(config.seed)
+  try:
+    variables = net.init(key, images)
+    kept = [part for part in variables if part != 'params']
+    first, again = (net.apply(variables, images, True, mutable=kept, rngs={'drop_path': key})[0][0]
+                    for _ in range(2))
+  except BadInput:
+    raise
+  except Exception as error:  # it is the user's program: whatever it raises is about that
+    raise BadInput(f'network {name!r} cannot be applied to images {list(images.shape)}: '
+                   f'{type(error).__name__}: {config_file.one_line(error)}') from error
+  if 'params' not in variables:
+    raise BadInput(f'network {name!r} has no weights to learn')
+  wanted = (2, len(data.class_names))
+  if data.class_names and getattr(first, 'shape', None) != wanted:
+    raise BadInput(
+        f'network {name!r} gives outputs of shape {list(getattr(first, "shape", ()))} for 2 images '
+        f'and {wanted[1]} classes, not {list(wanted)}: end it with {wanted[1]} logits, such as '
+        f'nn.Dense({wanted[1]})')
+  same = jax.tree.map(lambda x, y: np.array_equal(x, y, equal_nan=True), first, again)
+  if not all(jax.tree.leaves(same)):
+    raise BadInput(
+        f'network {name!r} gives other outputs for the same variables, images and key: it has to '
+        'be a pure function of them (draw random numbers by make_rng, keep nothing in Python)')

@@ -1,0 +1,15 @@
+"""The network that a search ended with, with the face of a trained one."""
+
+from daas_jax.library import trained
+from daas_jax.methods import export
+
+
+def of_search(workdir: str) -> trained.Trained:
+  """The network of a search whose method keeps it.
+
+  Raises:
+    BadInput: it holds no such network, or a damaged one.
+  """
+  kept = export.load(workdir)
+  return trained.Trained(kept.apply, kept.params, kept.class_names, kept.image_shape, workdir,
+                         trained.results_of(workdir))

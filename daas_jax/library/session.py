@@ -1,0 +1,47 @@
+"""What surrounds a run that a program asks for, as the command line surrounds its own: a workdir,
+the compilation cache, quiet libraries, Ctrl-C that saves."""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import os
+import tempfile
+from typing import Any
+
+import jax
+
+from daas_jax.runtime import cli, signals
+
+
+def workdir_of(asked: str | os.PathLike | None, kind: str, say: Callable[[str], Any]) -> str:
+  """A run's workdir: the one that is asked for, or a new temporary one, which is said."""
+  if asked is not None:
+    return os.fspath(asked)
+  path = tempfile.mkdtemp(prefix=f'daas_jax-{kind}-')
+  say(f'workdir: {path} (give workdir=... to choose it, and to go on with a run that was ended)')
+  return path
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Callable]:
+  """Where a run is run.
+
+  Yields:
+    should_stop, as `daas_jax.runtime.loop.run` takes it: Ctrl-C and SIGTERM save first, in the main
+    thread.
+  """
+  with signals.termination() as should_stop, cli.quiet():
+    if not jax.config.jax_compilation_cache_dir:  # a program's own choice stays
+      cli.keep_compiled(cli.CACHE)
+    yield should_stop
+
+
+class Silent:
+  """A stream that shows nothing."""
+
+  encoding = 'utf-8'
+
+  def write(self, text: str) -> int:
+    return len(text)
+
+  def flush(self) -> None:
+    pass

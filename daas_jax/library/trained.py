@@ -1,0 +1,229 @@
+"""A trained network, kept in its workdir and loaded again, ready to be used.
+
+  network.json         {"format": "daas_jax.trained", "version": 1, "config": the training's, in full,
+                       "class_names", "image_shape": [H, W, C], "mean", "std"}
+  network.safetensors  its arrays, as 'params/conv/kernel', 'batch_stats/norm/mean', ...
+
+and, of a network whose architecture was found, that architecture's file, as in the search's workdir.
+"""
+
+from collections.abc import Callable
+import json
+import os
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from daas_jax.augment import preprocess
+from daas_jax.config import schema as config_lib
+from daas_jax.errors import BadInput
+from daas_jax.files import atomic, storage, weights
+from daas_jax.methods import training
+from daas_jax.nets import registry as nets
+
+FORMAT, VERSION = 'daas_jax.trained', 1
+FILES = ('network.json', 'network.safetensors')
+_BATCH = 256
+
+
+class Evaluation(NamedTuple):
+  """What a network's answers are worth on images whose classes are known.
+
+  Attributes:
+    accuracy: share of the images whose likeliest class is theirs, in [0, 1].
+    loss: mean cross-entropy in nats.
+    confusion: int64 [C, C]: images of class i (row) that were taken for class j (column).
+    class_names: of rows and columns.
+  """
+  accuracy: float
+  loss: float
+  confusion: np.ndarray
+  class_names: tuple[str, ...]
+
+  @property
+  def of_each_class(self) -> dict[str, float]:
+    """{class: share of its images that were recognised}; NaN for a class without images."""
+    counts = self.confusion.sum(1)
+    hits = np.where(counts, np.diag(self.confusion) / np.maximum(counts, 1), np.nan)
+    return dict(zip(self.class_names, map(float, hits), strict=True))
+
+
+class Trained:
+  """A network with its weights: images in, classes out.
+
+  Images are uint8 [N, H, W, C], or floating in [0, 1], of the size that it was trained on.
+
+  Attributes:
+    apply: (variables, images [B, H, W, C]) -> outputs [B, number of classes]; pure, fit for `jit`.
+    variables: {'params'} and what else the network keeps, pytrees of arrays.
+    class_names: of the outputs' columns; () where it was trained by another loss than of classes.
+    image_shape: (H, W, C).
+    workdir: where it was loaded from.
+    results: what results.json says of it, {} where there is none.
+  """
+
+  def __init__(self, apply: Callable, variables: Any, class_names: tuple[str, ...],
+               image_shape: tuple[int, int, int], workdir: str = '',
+               results: dict[str, Any] | None = None):
+    self.apply, self.variables = apply, variables
+    self.class_names, self.image_shape = class_names, image_shape
+    self.workdir, self.results = workdir, results or {}
+    self._compiled = jax.jit(apply)
+
+  def __repr__(self) -> str:
+    kind = f'{len(self.class_names)} classes' if self.class_names else 'outputs'
+    return f"<Trained: images {' x '.join(map(str, self.image_shape))} -> {kind}>"
+
+  def outputs(self, images: Any) -> np.ndarray:
+    """The network's outputs (logits of the classes) of images [N, H, W, C]: [N, ...], float32.
+
+    Raises:
+      TypeError, ValueError: no such images (`daas_jax.augment.preprocess.check`).
+    """
+    # checked as a whole, so that a wrong value is found before the first batch
+    preprocess.check(np.asarray(images[:1]), uint8=True, shape=self.image_shape)
+    out = []
+    for start in range(0, max(len(images), 1), _BATCH):
+      part = np.asarray(images[start:start + _BATCH])
+      preprocess.check(part, uint8=True, shape=self.image_shape)
+      room = min(_BATCH, len(images)) - len(part)  # one compiled program, whatever is left over
+      filled = np.concatenate([part, np.zeros((room, *part.shape[1:]), part.dtype)])
+      out.append(np.asarray(self._compiled(self.variables, filled))[:len(part)])
+    return np.concatenate(out)
+
+  def predict_proba(self, images: Any) -> np.ndarray:
+    """Probabilities of the classes: [N, C], float32, rows that sum to 1."""
+    self._require_classes()
+    return np.asarray(jax.nn.softmax(jnp.asarray(self.outputs(images)), -1))
+
+  def predict(self, images: Any) -> np.ndarray:
+    """Numbers of the likeliest classes, places in `class_names`: int32 [N]."""
+    self._require_classes()
+    return self.outputs(images).argmax(-1).astype(np.int32)
+
+  def evaluate(self, images: Any, labels: Any) -> Evaluation:
+    """Holds the answers on images [N, H, W, C] against labels, numbers of classes [N].
+
+    Raises:
+      BadInput: labels that are not one class an image.
+    """
+    self._require_classes()
+    labels, n = np.asarray(labels), len(self.class_names)
+    good = labels.shape == (len(images),) and np.issubdtype(labels.dtype, np.integer)
+    if not good or not len(images) or labels.min() < 0 or labels.max() >= n:
+      raise BadInput(
+          f'labels must be integers from 0 to {n - 1}, one for each of {len(images)} images (at '
+          f'least one), not {labels.dtype} {list(labels.shape)}'
+          + (f' from {labels.min()} to {labels.max()}' if good and len(images) else ''))
+    logits = self.outputs(images).astype(np.float64)
+    confusion = np.zeros((n, n), np.int64)
+    np.add.at(confusion, (labels, logits.argmax(-1)), 1)
+    logits -= logits.max(-1, keepdims=True)
+    loss = np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(labels)), labels]
+    return Evaluation(float(np.trace(confusion) / len(labels)), float(loss.mean()), confusion,
+                      self.class_names)
+
+  def _require_classes(self):
+    if not self.class_names:
+      raise BadInput('this network was trained by a loss of its own and tells no classes apart: '
+                     'use outputs(images)')
+
+
+def write(folder: str, config: Any, data: Any, variables: Any) -> None:
+  """Keeps a trained network: `FILES`, the arrays first, so that where there is a network.json they
+  are there.
+
+  Args:
+    folder: the training's workdir.
+    config: its config.
+    data: its `daas_jax.data.dataset.Dataset`, of which shapes, names and moments are used.
+    variables: {'params', ...}, arrays on the host.
+  """
+  weights.save(os.path.join(folder, FILES[1]), variables)
+  content = {
+      'format': FORMAT, 'version': VERSION, 'class_names': list(data.class_names),
+      'image_shape': list(map(int, data.train_images.shape[1:])),
+      'mean': list(map(float, data.mean)), 'std': list(map(float, data.std)),
+      'config': json.loads(config_lib.to_json(config))}
+  atomic.write(os.path.join(folder, FILES[0]), json.dumps(content, indent=1) + '\n')
+
+
+def read(folder: str, known: Callable[[str], None] = lambda name: None) -> Trained:
+  """The network that a training ended with.
+
+  Args:
+    folder: the training's workdir.
+    known: name of a network that is not registered here -> None; registers it, or does nothing.
+
+  Raises:
+    BadInput: it holds no network, a damaged one, or one whose module is not known here.
+  """
+  path = os.path.join(folder, FILES[0])
+  content = _content(path)
+  config = ml_collections.ConfigDict(content['config'])
+  if config.network.name not in nets.networks():
+    known(config.network.name)
+  if config.network.name not in nets.networks():
+    raise BadInput(f'{path}: the network {config.network.name!r} is not one of this package: give '
+                   'it, as dx.load(workdir, network=...), or in a program that registers it')
+  row, shape = nets.of(config), tuple(content['image_shape'])
+  architecture = row.space.load(os.path.join(folder, row.space.file)) if row.space else None
+  net = training.network(config, architecture, len(content['class_names']))
+  shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))
+  variables = weights.load(os.path.join(folder, FILES[1]))
+  variables = weights.check(variables, shapes, os.path.join(folder, FILES[1]))
+
+  def apply(variables, images):
+    images = preprocess.check(images, uint8=True, shape=shape)
+    # The network computes in the type of its weights, whatever the images' own.
+    images = preprocess.to_float(
+        images, jnp.float32) if images.dtype == jnp.uint8 else images.astype(jnp.float32)
+    images = preprocess.normalise(images, content['mean'], content['std'])
+    return net.apply(variables, images, False)[0]
+
+  return Trained(apply, variables, tuple(content['class_names']), shape, folder,
+                 results_of(folder))
+
+
+def results_of(folder: str) -> dict[str, Any]:
+  """What results.json of a workdir holds; {} where there is none that can be read."""
+  try:
+    found = storage.read_json(os.path.join(folder, 'results.json'), finite=False)
+  except (OSError, ValueError):
+    return {}
+  return found if isinstance(found, dict) else {}
+
+
+def _content(path):
+  try:
+    content = storage.read_json(path)
+  except OSError as error:
+    raise BadInput(f'{path} cannot be read ({error.strerror or error}); give the workdir of a '
+                   'finished training') from None
+  except ValueError as error:
+    raise BadInput(f'{path} is damaged: it is no JSON ({storage.reason(error)})') from None
+  if not isinstance(content, dict) or content.get('format') != FORMAT:
+    raise BadInput(f'{path}: its format is not {FORMAT!r}; give the workdir of a training')
+  if content.get('version') != VERSION:
+    raise BadInput(f'{path}: its version is not the one that this daas_jax reads, {VERSION}; use '
+                   'the daas_jax that wrote it')
+  names, shape = content.get('class_names'), content.get('image_shape')
+  good = (isinstance(names, list) and all(isinstance(x, str) for x in names)
+          and _numbers(shape, 3, 1) and all(isinstance(x, int) for x in shape)
+          and _numbers(content.get('mean'), shape[2], 0)
+          and _numbers(content.get('std'), shape[2], 1e-9)
+          and isinstance(content.get('config'), dict)
+          and isinstance(content['config'].get('network'), dict)
+          and isinstance(content['config']['network'].get('name'), str))
+  if not good:
+    raise BadInput(f'{path} is damaged: class_names, image_shape, mean, std or config is not what '
+                   'a training writes')
+  return content
+
+
+def _numbers(value, n, low):
+  return (isinstance(value, list) and len(value) == n and all(
+      isinstance(x, (int, float)) and not isinstance(x, bool) and low <= x < 1e6 for x in value))

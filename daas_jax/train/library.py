@@ -1,0 +1,70 @@
+"""`daas_jax.train(images, labels, ...)`: a training as a function of a program."""
+
+from collections.abc import Callable
+import os
+import sys
+from typing import Any
+
+from daas_jax.config import schema as config_lib
+from daas_jax.library import (
+  data as data_lib,
+  inputs,
+  networks,
+  session,
+  settings as settings_lib,
+  trained,
+)
+from daas_jax.nets import losses
+from daas_jax.train import whole
+
+
+def train(images: Any = None, labels: Any = None, *, policy: Any = None, genotype: Any = None,
+          search: Any = None, validation: tuple[Any, Any] | None = None,
+          test: tuple[Any, Any] | None = None, class_names: Any = None, network: Any = None,
+          loss: Callable | None = None, config: Any = None,
+          workdir: str | os.PathLike | None = None, progress: bool = True,
+          **settings: Any) -> trained.Trained:
+  """Trains a network from scratch under a policy, on images of yours.
+
+  The epoch with the best validation accuracy (under a loss of yours: the smallest validation loss)
+  is kept. Shows its progress, keeps everything in the workdir, and goes on with a training that was
+  ended there before, as the command does.
+
+  Args:
+    images, labels, validation, test, class_names, network, loss: as `daas_jax.search` takes them;
+      the test images are read once, at the end.
+    policy: what a search found (`Found.policy`, or any policy that has a file's content), the name
+      of a baseline ('trivial_augment', 'standard', 'none', ...) or a policy file; None: the
+      search's, or the config's.
+    genotype: what a search found (`Found.genotype`), a name or a file; None: the search's, or the
+      config's.
+    search: the search whose result is trained: `Found`, or its workdir. With it policy, genotype
+      and network need not be given.
+    config: a ConfigDict (`daas_jax.train_config`), or the name or file of a config; None: the
+      defaults, the papers' numbers.
+    workdir: where the training is kept; None: a new temporary folder, which is said.
+    progress: whether it shows anything.
+    **settings: config keys, by their last word where that is one key's alone (epochs=5, batch=64),
+      or in full, **{'train.lr': 0.1}.
+
+  Returns:
+    `Trained`.
+
+  Raises:
+    BadInput: anything that is wrong, in one line.
+    Diverged: a loss became infinite or NaN.
+    Interrupted, Terminated: it was asked to end; the same call goes on.
+  """
+  own = losses.own(loss) if loss else losses.CROSS_ENTROPY
+  stream = sys.stdout if progress else session.Silent()
+  config = settings_lib.config_of('train', config, settings)
+  data = data_lib.of(config, images, labels, validation, test, class_names, loss is not None)
+  with inputs.written(policy, genotype, search) as files, config.unlocked():
+    if network is not None:
+      config.network.name = networks.name_of(network, config.seed)
+    inputs.fill(config, files, network is not None, set(settings))
+    config_lib.check(config, 'train')
+    path = session.workdir_of(workdir, 'train', lambda line: print(line, file=stream))
+    with session.opened() as should_stop:
+      whole.run(config, path, files.search, None, should_stop, data, own, stream)
+  return trained.read(os.path.abspath(os.path.expanduser(path)))

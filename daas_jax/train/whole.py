@@ -1,0 +1,152 @@
+"""A whole training, start to end: what the command and the library run."""
+
+import json
+import os
+from typing import Any
+
+import jax
+
+from daas_jax.augment import inputs
+from daas_jax.config import schema as config_lib
+from daas_jax.data import evaluation, select, splits, streaming
+from daas_jax.errors import BadInput
+from daas_jax.files import atomic, storage
+from daas_jax.library import about, networks, trained
+from daas_jax.methods import training
+from daas_jax.nets import count, registry as nets
+from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
+from daas_jax.policies import given as given_lib
+from daas_jax.runtime import loop, progress, signals, workdir
+
+
+def run(config: Any, path: str, search: str | None = None, policy_search: str | None = None,
+        should_stop: Any = signals.never, data: Any = None, criterion: Criterion = CROSS_ENTROPY,
+        stream: Any = None) -> dict[str, Any]:
+  """Trains from scratch, or goes on with a training.
+
+  Args:
+    config: a checked training config.
+    path: its workdir.
+    search: workdir of the search whose architecture and policy are trained, or None.
+    policy_search: that of the search whose policy it is, where it is another.
+    should_stop: see `daas_jax.runtime.loop.run`.
+    data: a `daas_jax.data.dataset.Dataset`; None: that of the config.
+    criterion: what the network's outputs are held against labels by.
+    stream: where progress is shown; None: on stdout.
+
+  Returns:
+    What results.json holds.
+
+  Raises:
+    BadInput: config, data and what the workdirs hold do not fit each other.
+    Diverged, Interrupted, Terminated, OSError: as `daas_jax.runtime.loop.run`.
+  """
+  network, policy_search = nets.of(config), policy_search or search
+  genotype = network.space.find(config.genotype, search) if network.space else None
+  given = given_lib.find(config.policy, policy_search, config.train.policy_smoothing)
+  data = select.from_config(config, network.smallest(config), data)
+  networks.check(config, data)
+  job, evaluate = _job(config, data, genotype, given, criterion)
+  without = _without_training(search) if network.space and network.export else None
+  with workdir.opened(path, config_lib.to_json(config)) as folder, progress.Reporter(
+      stream) as reporter:
+    if genotype is not None:
+      workdir.keep_input(folder, network.space.file, network.space.to_text(genotype))
+    policy = given_lib.text(config.policy, policy_search)
+    workdir.keep_input(folder, 'policy.json', policy)
+    reporter.note(
+        f'{network.title(config)} on {data.name}, policy {config.policy}: {job.total_steps} steps '
+        f'of {config.train.batch} images')
+    with about.session(folder):
+      state, _ = loop.run(job, folder, config, reporter, should_stop)
+    trained.write(folder, config, data, jax.device_get(state.best['variables']))
+    result = _result(config, state, evaluate, data, criterion)
+    if without is not None:
+      result['test_accuracy_of_the_search'] = without
+    result |= about.facts(config, data) | about.origin(
+        search=search, policy_search=policy_search if policy_search != search else None)
+    atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
+    reporter.note('\n'.join(_said(result, without, data)) + '\nwritten: results.json, '
+                  f'{trained.FILES[0]}, {trained.FILES[1]}, metrics.jsonl, checkpoints/ in '
+                  f'{workdir.shown(path)}')
+  return result
+
+
+def _job(config, data, genotype, given, criterion):
+  """(the `loop.Job` of a training, what evaluates its network)."""
+  train, val = data.halves or splits.halves(data.train_labels, config.seed,
+                                            1 - config.data.val_fraction)
+  batches = streaming.train_batches(data.train_images, data.train_labels, train, config.seed,
+                                    config.train.batch)
+  total = config.train.epochs * batches.steps_per_epoch
+  net = training.network(config, genotype, len(data.class_names))
+  tx, lr = training.optimizer(config, total)
+  step = training.make_step(config, net, tx, lr, inputs.given_input(config, data, *given), total,
+                            criterion)
+  evaluate = evaluation.of(net, data, each=criterion.each, score=criterion.score)
+  val_images, val_labels = streaming.rows_of(data.train_images, val), data.train_labels[val]
+
+  def start(key):
+    return training.init_state(net, tx, key, data.train_images.shape[1:], config.train.ema)
+
+  def on_epoch(state, epoch):
+    loss, accuracy = evaluate(training.chosen_variables(state), val_images, val_labels)
+    chosen_by = accuracy if criterion.classes else -loss
+    return training.keep_best(state, chosen_by, epoch), {
+        'val_loss': loss, 'val_accuracy': accuracy}
+
+  job = loop.Job(init=lambda: jax.jit(start)(jax.random.key(config.seed)), step=jax.jit(
+      step, donate_argnums=0), batches=batches, total_steps=total,
+                 steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch,
+                 phase=lambda epoch: 'train', on_epoch=on_epoch)
+  return job, evaluate
+
+
+def _result(config, state, evaluate, data, criterion):
+  """What results.json holds; no test figures where there are no test images."""
+  result = {}
+  if len(data.test_labels):
+    loss, accuracy = evaluate(state.best['variables'], data.test_images, data.test_labels)
+    result = {'test_accuracy': accuracy, 'test_loss': loss}
+  chosen = float(state.best['accuracy'])
+  return result | {
+      **({'val_accuracy': chosen} if criterion.classes else {'val_loss': -chosen}),
+      'best_epoch': int(state.best['epoch']),
+      'parameters': count.parameters(state.variables['params']),
+      'genotype': config.genotype,
+      'policy': config.policy,
+      'seed': config.seed
+  }
+
+
+def _said(result, without, data):
+  """What the end of a training says, in lines."""
+  how, best = (('accuracy', result['val_accuracy']) if 'val_accuracy' in result else
+               ('loss', result['val_loss']))
+  epoch = f"of the epoch with the best validation {how} ({result['best_epoch']}: {best:.4f})"
+  size = f"{result['parameters']:,} parameters"
+  if 'test_accuracy' not in result:
+    yield f'no test images; the network is that {epoch}; {size}'
+  else:
+    yield (f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read "
+           f'once), {epoch}; {size}')
+  if without is not None:
+    yield (f'test accuracy without retraining {without:.4f}, with retraining '
+           f"{result['test_accuracy']:.4f}")
+
+
+def _without_training(folder):
+  """The test accuracy of the network that a search ended with, ready to use, or None (DiffAutoML,
+  Table 1)."""
+  path = os.path.join(folder or '', 'results.json')
+  if not folder or not storage.is_file(path):
+    return None
+  try:
+    content = storage.read_json(path, finite=False)
+    accuracy = content.get('test_accuracy') if isinstance(content, dict) else None
+  except (OSError, ValueError):
+    accuracy = None
+  if type(accuracy) not in (int, float) or not 0 <= accuracy <= 1:
+    raise BadInput(
+        f'{path} is damaged: it holds no test accuracy; move it away to train without it')
+  return accuracy
