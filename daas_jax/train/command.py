@@ -41,7 +41,7 @@ def define_flags(values):
 def size_text(config, genotype):
   """What --count prints: parameters and multiply-adds of the network that a training config
   names."""
-  shape, classes = sources.facts(config.data.name, config.data.dir or None)
+  shape, classes = sources.facts(*select.arguments(config))
   if streaming.asked(config) and config.data.side:
     shape = (config.data.side, config.data.side, shape[-1])
   net = training.network(config, genotype, config.data.classes or classes)
@@ -75,7 +75,7 @@ def main(options, should_stop=signals.never):
   policy_search = options.policy_search or options.search
   given = given_lib.find(config.policy, policy_search, config.train.policy_smoothing)
   data = select.from_config(config, network.smallest(config))
-  train, val = splits.halves(data.train_labels, config.seed, 1 - config.data.val_fraction)
+  train, val = splits.of(data, config.seed, 1 - config.data.val_fraction)
   batches = streaming.train_batches(data.train_images, data.train_labels, train, config.seed,
                                     config.train.batch)
   total = config.train.epochs * batches.steps_per_epoch
@@ -112,22 +112,29 @@ def main(options, should_stop=signals.never):
       result['test_accuracy_of_the_search'] = without
     atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
     reporter.note(
-        f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read once), "
-        f"of the epoch with the best validation accuracy ({result['best_epoch']}: "
-        f"{result['val_accuracy']:.4f}); "
-        f"{result['parameters']:,} parameters\n"
-        + ('' if without is
-           None else f"test accuracy without retraining {without:.4f}, with retraining "
-           f"{result['test_accuracy']:.4f}\n")
-        + f'written: results.json, metrics.jsonl, checkpoints/ in {workdir.shown(options.workdir)}')
+        f'{_said(result, len(data.test_labels), without)}\n'
+        f'written: results.json, metrics.jsonl, checkpoints/ in {workdir.shown(options.workdir)}')
   return result
 
 
+def _said(result, n_test, without):
+  """What the training ends with, in words: one line, or two after a search that left a network."""
+  tested = (f"test accuracy {result['test_accuracy']:.4f} ({n_test} images, read once)"
+            if n_test else 'no test images')
+  best = (f"{tested}, of the epoch with the best validation accuracy ({result['best_epoch']}: "
+          f"{result['val_accuracy']:.4f}); {result['parameters']:,} parameters")
+  if without is None or not n_test:
+    return best
+  return (f'{best}\ntest accuracy without retraining {without:.4f}, with retraining '
+          f"{result['test_accuracy']:.4f}")
+
+
 def _result(config, state, evaluate, data):
-  loss, accuracy = evaluate(state.best['variables'], data.test_images, data.test_labels)
-  return {
-      'test_accuracy': accuracy,
-      'test_loss': loss,
+  tested = {}
+  if len(data.test_labels):
+    loss, accuracy = evaluate(state.best['variables'], data.test_images, data.test_labels)
+    tested = {'test_accuracy': accuracy, 'test_loss': loss}
+  return tested | {
       'val_accuracy': float(state.best['accuracy']),
       'best_epoch': int(state.best['epoch']),
       'parameters': count.parameters(state.variables['params']),
@@ -147,7 +154,9 @@ def _without_training(folder):
     content = storage.read_json(path, finite=False)
     accuracy = content.get('test_accuracy') if isinstance(content, dict) else None
   except (OSError, ValueError):
-    accuracy = None
+    content = accuracy = None
+  if accuracy is None and isinstance(content, dict) and 'parameters' in content:
+    return None  # of a set without test images
   if type(accuracy) not in (int, float) or not 0 <= accuracy <= 1:
     raise BadInput(
         f'{path} is damaged: it holds no test accuracy; move it away to train without it')
