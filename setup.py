@@ -51,6 +51,7 @@ setup(
         'kubernetes': ['kubernetes'],  # JAX asks it who the processes of a JobSet are
         'gcs': ['gcsfs'],  # --workdir=gs://BUCKET/RUN
         's3': ['s3fs'],
+        'hf': ['datasets'],  # --config.data.name=hf:NAME
         'imagenet': ['grain', 'array_record', 'simplejpeg'],
     },
 )

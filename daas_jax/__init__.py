@@ -28,6 +28,9 @@ Search by a config, on a network or by a method of your own
   register_space, PolicySpace                a space of policies
   all_methods, all_networks, all_spaces, all_operations     what there is
 
+Data
+  from_arrays, Dataset                       arrays of yours as a data set
+
 Gradients
   estimators                                 every estimator, and the exact gradients that they are
   held against
@@ -54,6 +57,8 @@ _NAMES = {
     'Diverged': 'errors',
     'Interrupted': 'errors',
     'Terminated': 'errors',
+    'Dataset': 'data.dataset',
+    'from_arrays': 'data.given',
     'CandidateSpace': 'policies.candidates:Space',
     'Candidate': 'policies.candidates',
     'candidate_policies': 'policies.total:policies',

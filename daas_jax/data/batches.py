@@ -19,20 +19,19 @@ class SearchBatches:
 
   Args:
     dataset: a `daas_jax.data.dataset.Dataset`, or what has train_images, a pytree of arrays [N,
-      ...], and train_labels.
+      ...], and train_labels; its own `halves` where it has them (`daas_jax.data.splits.of`).
     seed: decides the halves and the order.
     batch: images of each half in a step.
-    val_fraction: share of the training set that is D_val, in (0, 1).
+    val_fraction: share of the training set that is D_val, in (0, 1); not used where the set has
+      halves of its own.
     val_batches: how many times `batch` images of D_val a step takes.
-    halves: (rows of D_train, rows of D_val) where they are given with the data; then `val_fraction`
-      is not used.
     share: (index, count) of the rows that this process takes of every batch: index::count.
   """
 
-  def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, halves=None, share=(0, 1)):
-    halves = halves or splits.halves(dataset.train_labels, seed, 1 - val_fraction)
-    self._order, self._share = order.SearchOrder(halves, seed, batch, val_batches), slice(
-        share[0], None, share[1])
+  def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, share=(0, 1)):
+    self._order = order.SearchOrder(splits.of(dataset, seed, 1 - val_fraction), seed, batch,
+                                    val_batches)
+    self._share = slice(share[0], None, share[1])
     self.steps_per_epoch = self._order.steps_per_epoch
     self._images, self._labels = jax.tree.map(jnp.asarray,
                                               (dataset.train_images, dataset.train_labels))

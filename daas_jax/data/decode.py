@@ -9,9 +9,12 @@ only with the same of them.
 """
 
 import io
+from typing import NamedTuple
 
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
+import PIL.ImageOps
 
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
@@ -23,6 +26,27 @@ except ImportError:
 
 _MODES = {1: 'L', 3: 'RGB'}
 _JPEG = b'\xff\xd8'
+_BILINEAR = PIL.Image.Resampling.BILINEAR
+_PNG = b'\x89PNG'
+_GREY = '1', 'L', 'LA', 'La', 'I', 'F'
+_SIDEWAYS = 5, 6, 7, 8  # EXIF's orientations that swap height and width
+FITS = 'crop', 'pad', 'stretch'
+"""How an image becomes a square: its centre is taken; all of it, on black; its sides are changed
+alone."""
+
+
+class Header(NamedTuple):
+  """What the first bytes of an image file say.
+
+  Attributes:
+    height, width: in pixels, as the image is to be seen: turned as its EXIF says.
+    grey: whether its mode, or every colour of its palette, is grey. WebP has no grey mode.
+    orientation: EXIF's, 1 to 8; 1 where there is none.
+  """
+  height: int
+  width: int
+  grey: bool
+  orientation: int
 
 
 def square(content, side, shorter, channels, name='the image'):
@@ -45,18 +69,77 @@ def square(content, side, shorter, channels, name='the image'):
   Raises:
     BadInput: it is no image, a damaged one, or one whose values have no known range.
   """
-  image = _image(content, shorter, channels, name)
-  if image.size != (side, side) or side != shorter:
-    width, height = image.size
-    part = min(width, height) * side / shorter  # of the image as it is, in pixels
-    left, top = (width - part) / 2, (height - part) / 2
-    image = image.resize((side, side), PIL.Image.BILINEAR, (left, top, left + part, top + part))
+  image = _middle(_image(content, shorter, channels, name), side, shorter)
   return np.asarray(image, np.uint8).reshape(side, side, channels)
+
+
+def _middle(image, side, shorter):
+  if image.size == (side, side) and side == shorter:
+    return image
+  width, height = image.size
+  part = min(width, height) * side / shorter  # of the image as it is, in pixels
+  left, top = (width - part) / 2, (height - part) / 2
+  return image.resize((side, side), _BILINEAR, (left, top, left + part, top + part))
 
 
 def whole(content, channels, name='the image'):
   """An image as it is, uint8 [H, W, channels]; arguments and BadInput as for `square`."""
   image = _image(content, 0, channels, name)
+  return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+
+
+def header(content: bytes) -> Header:
+  """The `Header` of an image file.
+
+  Raises:
+    Exception: of any kind, where it is none.
+  """
+  image = PIL.Image.open(io.BytesIO(content))
+  orientation = 1
+  # Pillow decodes all of a PNG to look for the chunk, which may lie behind the pixels.
+  if content[:4] != _PNG or b'eXIf' in content:
+    orientation = image.getexif().get(PIL.ExifTags.Base.Orientation, 1)
+  width, height = image.size[::-1] if orientation in _SIDEWAYS else image.size
+  return Header(height, width, _is_grey(image), orientation)
+
+
+def _is_grey(image):
+  if image.mode == 'P' and image.palette:
+    mode, colours = image.palette.getdata()
+    colours = np.frombuffer(colours, np.uint8).reshape(-1, len(mode))[:, :3]
+    return bool(np.all(colours == colours[:, :1]))
+  return image.mode in _GREY or image.mode.startswith('I;')
+
+
+def fitted(content: bytes, channels: int, side: int = 0, fit: str = 'crop') -> np.ndarray:
+  """An image as it is to be seen, made a square.
+
+  Args:
+    content: bytes of an image file.
+    channels: 1 or 3.
+    side: of the square in pixels; 0 leaves the image as it is.
+    fit: one of FITS: the square in the middle (as `square`), the whole image in the middle of a
+      black square, or the whole image stretched to one (all bilinear, antialiased).
+
+  Returns:
+    uint8 [H, W, channels].
+
+  Raises:
+    Exception: of any kind, where it is no image, or a damaged one.
+  """
+  height, width, _, orientation = header(content)
+  # a JPEG is decoded no larger than is needed
+  least = max(1, side * min(height, width) // max(height, width)) if fit == 'pad' else side
+  image = _decoded(content, least, channels)
+  if orientation != 1:
+    image.getexif()[PIL.ExifTags.Base.Orientation] = orientation  # simplejpeg has left it out
+    image = PIL.ImageOps.exif_transpose(image)
+  if side and fit == 'pad':
+    image = PIL.ImageOps.pad(image, (side, side), _BILINEAR)
+  elif side and fit == 'stretch':
+    image = image.resize((side, side), _BILINEAR)
+  elif side:
+    image = _middle(image, side, side)
   return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
 
 

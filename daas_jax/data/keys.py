@@ -3,16 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daas_jax.config.key import anything, at_least, between, Key, MOST
+from daas_jax.config.key import anything, at_least, between, Key, MOST, one_of
+from daas_jax.data.decode import FITS
 from daas_jax.errors import BadInput
 
 KEYS = {
     'data.name': Key(
         'tfds:cifar10', anything,
-        'embedded, tfds:NAME (prepared), or arrays:FILE.npz; for a detection '
+        'embedded, folder:DIR (DIR/CLASS/*, or DIR/train/CLASS/* with val/ and test/), tfds:NAME '
+        '(prepared), hf:NAME (Hugging Face), or arrays:FILE.npz; for a detection '
         'network scenes:NAME, with NAME one of those, or tfds:coco/2017'),
-    'data.dir': Key('', anything, "TFDS's data_dir; '' is its default"),
-    'data.n_train': Key(0, at_least(0), 'training images used, class-balanced; 0 is all'),
+    'data.dir': Key('', anything,
+                    "TFDS's data_dir, or Hugging Face's cache_dir; '' is their default"),
+    'data.n_train': Key(0, at_least(0),
+                        'training images used, class-balanced; 0 is all (of D_train alone, where '
+                        'a set has validation images of its own)'),
     'data.n_test': Key(0, at_least(0), 'test images used, class-balanced; 0 is all'),
     'data.classes': Key(0, at_least(0),
                         'classes used, a seeded choice (DAAS 5: 120 of ImageNet); 0 is all'),
@@ -25,22 +30,44 @@ KEYS = {
                         'processes that decode a streamed set; 0: the main process'),
     'data.side': Key(
         0, between(0, MOST),
-        'images are squares of this many pixels: of a streamed set, 0 is their own '
-        'size; of a detection network'),
+        'images are squares of this many pixels: of a streamed set and of image files, 0 is '
+        'their own size; of a detection network'),
+    'data.fit': Key('crop', one_of(*FITS),
+                    'how image files become such squares: crop takes the middle, pad all of it on '
+                    'black, stretch all of it (of a streamed set: crop)'),
+    'data.skip_damaged': Key(False, anything,
+                             'image files that cannot be decoded are left out; False: refused'),
+    'data.val_split': Key(
+        '', anything,
+        "the split of a tfds: or hf: set that is D_val, such as validation; '': D_val is split "
+        'from the training images, of hf: only where there is no split validation'),
+    'data.hf_label': Key('', anything,
+                      "the column of the classes of an hf: set; '': the only one, or label"),
 }
+
+_FILES = 'folder:', 'hf:'
+_OF = {'data.fit': ('crop', _FILES), 'data.skip_damaged': (False, _FILES),
+       'data.val_split': ('', ('tfds:', 'hf:')), 'data.hf_label': ('', ('hf:',))}
+"""{key: (what it is where it has no meaning, the kinds of sets that it has one for)}."""
 
 
 def check(flat: Mapping[str, Any], sized: Sequence[str] = ()) -> None:
-  """Refuses a side where images have their own.
+  """Refuses what the kind of set has no use for.
 
   Args:
     flat: {'group.key': value} of a config.
     sized: names of the networks that take images of a side of their own.
 
   Raises:
-    BadInput: data.side is set for a set in memory.
+    BadInput: data.side is set for a set in memory that has its own; another key of other kinds is.
   """
-  if flat['data.side'] and not flat['data.stream'] and flat['network.name'] not in sized:
+  name, side = flat['data.name'], flat['data.side']
+  detection = flat['network.name'] in sized
+  if side and not flat['data.stream'] and not detection and not name.startswith(_FILES):
     raise BadInput(
-        f"config key 'data.side' is for the networks {' and '.join(sized)} and for data.stream: "
-        f"set it to 0, not {flat['data.side']}")
+        f"config key 'data.side' is for the networks {' and '.join(sized)}, for folder: and hf: "
+        f'sets, and for data.stream: set it to 0, not {side}')
+  for key, (nothing, kinds) in _OF.items():
+    if flat[key] != nothing and (detection or not name.startswith(kinds)):
+      raise BadInput(f'config key {key!r} is for images to classify of {" and ".join(kinds)} sets: '
+                     f'set it to {nothing!r}, not {flat[key]!r}')

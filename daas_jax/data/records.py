@@ -74,6 +74,18 @@ def described(name, builder, split, image_key, label_key):
                label_key, channels)
 
 
+def joined(name, first, second):
+  """Two splits of a set as one: the records of the second come after those of the first.
+
+  Args:
+    name: of the set, for messages: 'tfds:imagenet2012'.
+    first, second: `Split` of one set.
+  """
+  names = ' and '.join(split.name.rsplit(' ', 1)[1] for split in (first, second))
+  return first._replace(name=f'{name}, splits {names}', paths=first.paths + second.paths,
+                        lengths=first.lengths + second.lengths)
+
+
 def parse(record, split):
   """(bytes of the image file, class int) of one record, bytes.
 

@@ -3,7 +3,8 @@ for size."""
 
 import numpy as np
 
-from daas_jax.data import classes, sources, splits, streaming
+from daas_jax.data import classes, pictures, sources, splits, streaming
+from daas_jax.data.raw import say
 from daas_jax.errors import BadInput
 
 
@@ -26,9 +27,25 @@ def from_config(config, least=8, given=None):
   """
   data = streaming.load(config) if given is None and streaming.asked(
       config) else _in_memory(config, given)
-  # labels of a loss of the user's are no classes: there are no names then
-  found = np.unique(data.train_labels) if data.class_names else ()
-  if data.class_names and len(found) < 2:
+  check(data, config, least)
+  if data.halves is not None:
+    say(f'note: {data.name} has {len(data.halves[1])} validation images of its own: they are '
+        'D_val, and data.val_fraction is not used')
+  return data
+
+
+def check(data, config, least=8):
+  """Refuses a set that a search or a training by this config cannot use.
+
+  Args:
+    data: a `daas_jax.data.dataset.Dataset`.
+    config, least: as for `from_config`.
+
+  Raises:
+    BadInput: as `from_config`, of the images.
+  """
+  found = () if data.targets else np.unique(data.train_labels)
+  if len(found) < 2 and not data.targets:
     raise BadInput(f'all training images of {data.name} are of class '
                    f'{data.class_names[found[0]]!r} and a classifier needs at least two classes: '
                    'choose another set, or raise data.classes or data.n_train')
@@ -51,12 +68,11 @@ def from_config(config, least=8, given=None):
           f'preprocess.{name}={config.preprocess[name]} is larger than the images ({height} x '
           f'{width}): '
           'lower it')
-  return data
 
 
 def _in_memory(config, given):
-  data = given or sources.load(config.data.name, config.data.dir or None)
-  if not data.class_names:
+  data = given or sources.load(*arguments(config))
+  if data.targets:
     return data
   kept = classes.chosen(config, data.name, data.class_names)
   if kept is not None:
@@ -64,3 +80,10 @@ def _in_memory(config, given):
   if config.data.n_train or config.data.n_test:
     data = splits.take(data, config.data.n_train, config.data.n_test, config.seed)
   return data
+
+
+def arguments(config):
+  """What `sources.load` and `sources.facts` are given of a config, in order."""
+  group = config.data
+  return (group.name, group.dir or None, pictures.reading_of(group), group.get('val_split', ''),
+          group.get('hf_label', ''))

@@ -1,5 +1,5 @@
-"""Image classification sets as arrays in memory: packaged with the library, from TFDS, or from one
-.npz file.
+"""Image classification sets as arrays in memory: packaged with the library, from a folder of
+images, from TFDS or Hugging Face, or from one .npz file.
 
 Everything is uint8 until it is on the device: a set of CIFAR's size is 154 MB, and is indexed
 there.
@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from daas_jax.data import dataset, tfds
+from daas_jax.data import dataset, folder, hf, pictures, tfds
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
 
@@ -25,17 +25,24 @@ FASHION_CLASSES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sanda
                    'Sneaker', 'Bag', 'Ankle boot')
 
 _KEYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
+_OWN = 'val_images', 'val_labels'
 
 
-def load(name, data_dir=None):
+def load(name, data_dir=None, reading=pictures.Reading(), val_split='', label=''):
   """Loads a data set whole.
 
   Args:
-    name: 'embedded' (4,000 + 2,000 images of Fashion-MNIST, in the package), 'tfds:NAME' (an image
-      classification set that TFDS has prepared, NAME as TFDS takes it: 'cifar10',
-      'emnist/letters'), or 'arrays:FILE.npz' (keys train_images, train_labels, test_images,
-      test_labels and optionally class_names; images uint8 [N, H, W, C] or [N, H, W]).
-    data_dir: the TFDS data folder; None for TFDS's own default. The other kinds do not use it.
+    name: 'embedded' (4,000 + 2,000 images of Fashion-MNIST, in the package), 'folder:DIR' (a folder
+      of images for each class, `daas_jax.data.folder`), 'tfds:NAME' (an image classification set
+      that TFDS has prepared, NAME as TFDS takes it: 'cifar10', 'emnist/letters'), 'hf:NAME' (one of
+      Hugging Face's, or a folder of theirs, `daas_jax.data.hf`), or 'arrays:FILE.npz' (keys
+      train_images, train_labels, test_images, test_labels and optionally val_images with
+      val_labels, and class_names; images uint8 [N, H, W, C] or [N, H, W]).
+    data_dir: the TFDS data folder, or Hugging Face's cache; None for their own default. The other
+      kinds do not use it.
+    reading: how the image files of a folder and of Hugging Face become arrays.
+    val_split: the split that is D_val, of TFDS and Hugging Face; '' of TFDS: none.
+    label: the column of the classes, of Hugging Face; '' finds it.
 
   Returns:
     `daas_jax.data.dataset.Dataset`. The test images are TFDS's split 'test', or else 'validation'
@@ -43,13 +50,18 @@ def load(name, data_dir=None):
     (`daas_jax.data.decode`).
 
   Raises:
-    BadInput: unknown, missing, unprepared or damaged data; nothing is ever downloaded here.
+    BadInput: unknown, missing, unprepared or damaged data; nothing is ever downloaded here, but by
+      Hugging Face, for 'hf:NAME'.
   """
   kind, _, rest = str(name).partition(':')
   if name == 'embedded':
     return _load_embedded()
+  if kind == 'folder' and rest:
+    return folder.load(rest, reading)
   if kind == 'tfds' and rest:
-    return tfds.load(rest, data_dir)
+    return tfds.load(rest, data_dir, val_split)
+  if kind == 'hf' and rest:
+    return hf.load(rest, data_dir, reading, val_split, label)
   if kind == 'arrays' and rest:
     return _load_arrays(rest)
   if kind == 'scenes':
@@ -60,11 +72,11 @@ def load(name, data_dir=None):
   raise BadInput(tfds.unknown(str(name)))
 
 
-def facts(name, data_dir=None):
+def facts(name, data_dir=None, reading=pictures.Reading(), val_split='', label=''):
   """What is known of a data set without its images where TFDS knows it, prepared or not.
 
   Args:
-    name, data_dir: as for `load`.
+    name, data_dir, reading, val_split, label: as for `load`.
 
   Returns:
     ((H, W, C), number of classes). A TFDS set of images of several sizes counts as one of 224 x
@@ -74,6 +86,10 @@ def facts(name, data_dir=None):
     BadInput: as `load`, but not for a TFDS set that is not prepared.
   """
   kind, _, rest = str(name).partition(':')
+  if kind == 'folder' and rest:
+    return folder.facts(rest, reading)
+  if kind == 'hf' and rest:
+    return hf.facts(rest, data_dir, reading, val_split, label)
   if kind != 'tfds' or not rest:
     data = load(name, data_dir)
     return data.train_images.shape[1:], len(data.class_names)
@@ -127,8 +143,16 @@ def _load_arrays(file):
     raise BadInput(
         f'{name}: no {", ".join(missing)} among its keys ({", ".join(sorted(arrays)) or "none"}); '
         f'it needs {", ".join(_KEYS)} and may have class_names')
-  return dataset.assemble(name, *(arrays[key] for key in _KEYS),
-                          class_names=arrays.get('class_names'))
+  given = {key: arrays[key] for key in _KEYS}
+  own = [key for key in _OWN if key in arrays]
+  if len(own) == 1:
+    raise BadInput(f'{name}: it has {own[0]} and no {(set(_OWN) - set(own)).pop()}: give both or '
+                   'neither')
+  n_val = 0
+  if own:
+    given['train_images'], given['train_labels'], n_val = dataset.joined(
+        name, *(arrays[key] for key in (*_KEYS[:2], *_OWN)))
+  return dataset.assemble(name, *given.values(), class_names=arrays.get('class_names'), n_val=n_val)
 
 
 def _read_npz(path, name, remedy):

@@ -57,6 +57,30 @@ def halves(labels, seed, fraction=0.5):
   return np.flatnonzero(chosen), np.flatnonzero(~chosen)
 
 
+def of(dataset, seed, fraction=0.5):
+  """D_train and D_val of a set: its own where it has them, else `halves` of its training images.
+
+  Args:
+    dataset: a `daas_jax.data.dataset.Dataset`, or what has train_labels, and maybe `halves` and
+      `targets`. Targets are no classes: their halves are a seeded choice among all.
+    seed, fraction: as for `halves`; not used where the set has its own.
+
+  Returns:
+    As `halves`.
+
+  Raises:
+    BadInput: as `halves`.
+  """
+  given = getattr(dataset, 'halves', None)
+  return given if given is not None else halves(_classes_of(dataset, 'train'), seed, fraction)
+
+
+def _classes_of(dataset, split):
+  """The labels of a split, 'train' or 'test'; of targets, which are no classes, one class."""
+  labels = getattr(dataset, f'{split}_labels')
+  return np.zeros(len(labels), np.int32) if getattr(dataset, 'targets', False) else labels
+
+
 def epoch_order(n, seed, epoch):
   """The order of one epoch: int64 [n], a permutation of 0..n-1 that depends on (n, seed, epoch)
   alone.
@@ -103,11 +127,18 @@ def chosen_classes(name, total, n_classes, seed):
 
 def keep_classes(dataset, chosen):
   """`subset_classes` with the classes given: sorted integers [n]."""
+  if dataset.targets:
+    raise BadInput(f'{dataset.name} has targets and no classes to choose from: set data.classes to '
+                   '0')
   (train, train_labels), (test, test_labels) = (of_classes(labels, len(
       dataset.class_names), chosen) for labels in (dataset.train_labels, dataset.test_labels))
-  names = [dataset.class_names[c] for c in chosen]
-  return dataset_lib.assemble(dataset.name, dataset.train_images[train], train_labels,
-                              dataset.test_images[test], test_labels, class_names=names)
+  n_val = int(np.isin(train, dataset.halves[1]).sum()) if dataset.halves else 0
+  if dataset.halves and not 0 < n_val < len(train):
+    raise BadInput(f'{dataset.name}: no {"training" if n_val else "validation"} image is of the '
+                   'classes asked for; choose others')
+  tested = (dataset.test_images[test], test_labels) if len(dataset.test_labels) else (None, None)
+  return dataset_lib.assemble(dataset.name, dataset.train_images[train], train_labels, *tested,
+                              class_names=[dataset.class_names[c] for c in chosen], n_val=n_val)
 
 
 def of_classes(labels, total, chosen, name='of_classes: labels'):
@@ -142,7 +173,8 @@ def take(dataset, n_train, n_test, seed):
 
   Args:
     dataset: a `daas_jax.data.dataset.Dataset`.
-    n_train, n_test: how many images to keep of each split; 0 keeps it whole.
+    n_train, n_test: how many images to keep of each split; 0 keeps it whole. Where the set has
+      validation images of its own, n_train are of D_train, and D_val stays whole.
     seed: int, at least 0; decides which, the two splits independently.
 
   Returns:
@@ -152,11 +184,19 @@ def take(dataset, n_train, n_test, seed):
   Raises:
     BadInput: a class has fewer images than its share.
   """
-  train = balanced(dataset.name, dataset.class_names, 'train', dataset.train_labels, n_train, seed)
-  test = balanced(dataset.name, dataset.class_names, 'test', dataset.test_labels, n_test, seed)
-  return dataset_lib.assemble(
-      dataset.name, dataset.train_images[train], dataset.train_labels[train],
-      dataset.test_images[test], dataset.test_labels[test], dataset.class_names)
+  names = ('',) if dataset.targets else dataset.class_names
+  labels, own = _classes_of(dataset, 'train'), dataset.halves
+  rows = own[0] if own else np.arange(len(labels))
+  train = rows[balanced(dataset.name, names, 'train', labels[rows], n_train, seed)]
+  test = balanced(dataset.name, names, 'test', _classes_of(dataset, 'test'), n_test, seed)
+  n, n_val = len(train), len(own[1]) if own else 0
+  train = np.concatenate([train, own[1]]) if own else train
+  images = dataset.train_images[train]
+  mean, std = dataset_lib.mean_std(images[:n])
+  return dataset._replace(
+      train_images=images, train_labels=dataset.train_labels[train],
+      test_images=dataset.test_images[test], test_labels=dataset.test_labels[test], mean=mean,
+      std=std, halves=dataset_lib.in_order(n, n_val))
 
 
 def balanced(name, class_names, split, labels, n, seed):
@@ -177,6 +217,8 @@ def balanced(name, class_names, split, labels, n, seed):
   labels_lib.check(f'take: {split}_labels of {name}', labels, len(class_names))
   if n == 0:
     return np.arange(len(labels))
+  if not len(labels):
+    raise BadInput(f'{name} has no {split} images: set data.n_{split} to 0')
   rng = _generator(seed, _TAKE, 0 if split == 'train' else 1)
   classes = np.unique(labels)
   share = np.full(len(classes), n // len(classes))

@@ -10,6 +10,8 @@ The order is a function of (seed, epoch), so a step's batch is one of (seed, ste
 of the input.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from daas_jax.data import (
@@ -65,28 +67,64 @@ def load(config):
     workers.require_grain()
   short_name = name.removeprefix('tfds:')
   builder, image_key, label_key = tfds_lib.prepared_tfds(short_name, data_dir)
-  test = tfds_lib.find_test_split(short_name, builder, image_key, label_key)
+  used = tfds_lib.find_splits(short_name, builder, image_key, label_key, group.get('val_split', ''))
   features = builder.info.features
   side, own = _side(name, group.side, features[image_key].shape)
-  found = [records.find(name, builder, split, image_key, label_key) for split in ('train', test)]
-  labels = [labels_lib.of(split) for split in found]
   names = tuple(features[label_key].names)
   kept = classes.chosen(config, name, names)
-  rows, new_labels = zip(*(splits.of_classes(all_of, len(names), kept, split.name)
-                           for split, all_of in zip(found, labels)))
+  found = [_of_classes(name, builder, split, image_key, label_key, names, kept) for split in used]
   names = names if kept is None else tuple(names[c] for c in kept)
-  taken = [splits.balanced(name, names, split, new, n, config.seed)
-           for split, new, n in zip(('train', 'test'), new_labels, (group.n_train, group.n_test))]
-  parts = []
-  for split, all_of, row, new, few, shorter in zip(
-      found, labels, rows, new_labels, taken, (side, side if own else round(side * _TEST_VIEW))):
-    if not len(few):
-      raise BadInput(
-          f'{split.name} has no image of the classes asked for: choose others with data.class_list '
-          'or seed'
-      )
-    parts += [images_lib.Streamed(split, row[few], all_of, side, shorter, group.workers), new[few]]
-  return dataset_lib.Dataset(name, *parts, names, *_moments(name, parts[0]))
+  # a validation set of its own is D_val whole
+  most = {'train': group.n_train, used[-1]: group.n_test}
+  found = [_taken(part, splits.balanced(name, names, 'test' if i == len(used) - 1 else 'train',
+                                        part.new, most.get(split, 0), config.seed))
+           for i, (split, part) in enumerate(zip(used, found))]
+  *parts, test = found
+  train = parts[0] if len(parts) == 1 else _joined(name, *parts)
+  out = []
+  for part, shorter in ((train, side), (test, side if own else round(side * _TEST_VIEW))):
+    images = images_lib.Streamed(part.split, part.rows, part.labels, side, shorter, group.workers)
+    out += [images, part.new]
+  halves = dataset_lib.in_order(len(parts[0].new), len(train.new) - len(parts[0].new))
+  moments = _moments(name, out[0].select(halves[0]) if halves else out[0])
+  return dataset_lib.Dataset(name, *out, names, *moments, halves=halves)
+
+
+class _Part(NamedTuple):
+  """Records of a split that are used.
+
+  Attributes:
+    split: a `records.Split`.
+    rows: int [n], which records.
+    labels: int32 [N], the class of every record.
+    new: int32 [n], the classes of the rows, numbered anew.
+  """
+  split: records.Split
+  rows: np.ndarray
+  labels: np.ndarray
+  new: np.ndarray
+
+
+def _of_classes(name, builder, split, image_key, label_key, class_names, kept):
+  found = records.find(name, builder, split, image_key, label_key)
+  labels = labels_lib.of(found)
+  rows, new = splits.of_classes(labels, len(class_names), kept, found.name)
+  if not len(rows):
+    raise BadInput(
+        f'{found.name} has no image of the classes asked for: choose others with data.class_list '
+        'or seed')
+  return _Part(found, rows, labels, new)
+
+
+def _taken(part, few):
+  return part._replace(rows=part.rows[few], new=part.new[few])
+
+
+def _joined(name, train, val):
+  """D_train and D_val as one split."""
+  return _Part(records.joined(name, train.split, val.split),
+               np.concatenate([train.rows, val.rows + train.split.count]),
+               np.concatenate([train.labels, val.labels]), np.concatenate([train.new, val.new]))
 
 
 def note_labels(name, data_dir, report):
@@ -138,8 +176,8 @@ class SearchStream:
   """
 
   def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, share=(0, 1)):
-    order = orders.SearchOrder(splits.halves(dataset.train_labels, seed, 1 - val_fraction), seed,
-                               batch, val_batches)
+    order = orders.SearchOrder(splits.of(dataset, seed, 1 - val_fraction), seed, batch,
+                               val_batches)
     parts = [(dataset.train_images, dataset.train_labels)] * 2
     self.steps_per_epoch = order.steps_per_epoch
     self._ahead = workers.Ahead(images_lib.Batches(parts, order, _checked(share, batch)),
@@ -178,11 +216,8 @@ def _checked(share, batch):
 def search_batches(dataset, *arguments, turns=0, **options):
   """The batches of a search's set, streamed or in memory; its validation images turned by quarter
   turns."""
-  if is_streamed(dataset):
-    batches = SearchStream(dataset, *arguments, **options)
-  else:
-    batches = batches_lib.SearchBatches(dataset, *arguments, halves=getattr(
-        dataset, 'halves', None), **options)
+  kind = SearchStream if is_streamed(dataset) else batches_lib.SearchBatches
+  batches = kind(dataset, *arguments, **options)
   return batches_lib.Turned(batches, turns) if turns else batches
 
 

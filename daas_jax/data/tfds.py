@@ -23,23 +23,47 @@ _TEST_SPLITS = 'test', 'validation'
 _BATCH = 1024  # records a read: three times as fast as one by one, and small beside the whole set
 
 
-def load(name, data_dir=None):
+def load(name, data_dir=None, val_split=''):
   """Loads a prepared set whole: a `daas_jax.data.dataset.Dataset`.
 
   Args:
     name, data_dir: as for `find_tfds`.
+    val_split: the split that is D_val; '': it is to be split from the training images.
 
   Raises:
-    BadInput: as `prepared_tfds` and `find_test_split`; damaged records, or images of several sizes.
+    BadInput: as `prepared_tfds` and `find_splits`; damaged records, or images of several sizes.
   """
   builder, *keys = prepared_tfds(name, data_dir)
-  names, arrays = builder.info.features[keys[1]].names, []
-  for split in ('train', find_test_split(name, builder, *keys)):
+  names, parts = builder.info.features[keys[1]].names, []
+  for split in find_splits(name, builder, *keys, val_split):
     found = records.described(f'tfds:{name}', builder, split, *keys)
-    images, labels = _read_split(name, builder, split, found)
-    labels_lib.check(found.name, labels, len(names))
-    arrays += images, labels
-  return dataset.assemble(f'tfds:{name}', *arrays, class_names=names)
+    parts.append(_read_split(name, builder, split, found))
+    labels_lib.check(found.name, parts[-1][1], len(names))
+  *parts, test = parts
+  train = dataset.joined(f'tfds:{name}', *parts[0], *parts[1]) if val_split else (*parts[0], 0)
+  return dataset.assemble(f'tfds:{name}', *train[:2], *test, names, train[2])
+
+
+def find_splits(name, builder, image_key, label_key, val_split='', say=raw.say):
+  """The splits of a set that are used: ['train', maybe val_split, that of the test].
+
+  Args:
+    name, builder, image_key, label_key, say: as for `find_test_split`.
+    val_split: the split that is D_val; '': none.
+
+  Raises:
+    BadInput: as `find_test_split`; val_split is no split of the set, or one of the other two.
+  """
+  test = find_test_split(name, builder, image_key, label_key, say)
+  if not val_split:
+    return ['train', test]
+  free = [split for split in builder.info.splits if split not in ('train', test)]
+  if val_split not in free:
+    used = {'train': 'the training images', test: 'the test set'}.get(val_split)
+    raise BadInput(
+        f'tfds:{name}: the split {val_split!r} ' + (f'is {used}' if used else 'does not exist')
+        + f": set data.val_split to {' or '.join(map(repr, (*free, '')))}")
+  return ['train', val_split, test]
 
 
 def find_tfds(name, data_dir=None):
@@ -224,10 +248,12 @@ def _double_quoted(code):
 
 def unknown(name, tfds_names=None):
   """The message for a name that nothing answers to, with the nearest names that something does."""
-  candidates = {'embedded': 'embedded', 'arrays': 'arrays:FILE.npz'}
+  candidates = {'embedded': 'embedded', 'folder': 'folder:DIR', 'hf': 'hf:NAME',
+                'arrays': 'arrays:FILE.npz'}
   names = PREPARABLE + ('svhn_cropped', 'imagenet2012') if tfds_names is None else tuple(tfds_names)
   candidates.update({n: f'tfds:{n}' for n in names})
   asked = name.partition(':')[2] or name.partition(':')[0]
   near = difflib.get_close_matches(asked.lower(), candidates, n=3, cutoff=0.6)
-  hint = ', '.join(candidates[n] for n in near) or 'embedded, tfds:NAME or arrays:FILE.npz'
+  hint = ', '.join(candidates[n] for n in near) or (
+      'embedded, folder:DIR, tfds:NAME, hf:NAME or arrays:FILE.npz')
   return f'unknown data set {name!r}; nearest: {hint}'

@@ -57,7 +57,7 @@ def load(n_train, n_val, n_test, seed, layout=Layout(), name='embedded', data_di
     BadInput: the set cannot be loaded, or its images do not fit into the layout.
   """
   source = sources.load(name, data_dir)
-  rows = splits.halves(source.train_labels, seed)
+  rows = splits.of(source, seed)
   parts = [
       (source.train_images[r], source.train_labels[r], n) for r, n in zip(rows, (n_train, n_val))
   ]

@@ -122,18 +122,19 @@ def write(folder: str, state: SearchState, config: Any, data: Any, batches: Call
           'mean': list(map(float, data.mean)),
           'std': list(map(float, data.std))
       }, variables)
-  loss, accuracy = evaluation.of(net, data)(variables, data.test_images, data.test_labels)
-  result = {
-      'test_accuracy': accuracy,
-      'test_loss': loss,
+  tested = {}
+  if len(data.test_labels):
+    loss, accuracy = evaluation.of(net, data)(variables, data.test_images, data.test_labels)
+    tested = {'test_accuracy': accuracy, 'test_loss': loss}
+  result = tested | {
       'parameters': count.parameters(params),
       'multiply_adds': count.multiply_adds(net, data.train_images.shape[1:]),
       'seed': config.seed
   }
   atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
-  return (
-      f"test accuracy without retraining {accuracy:.4f} ({len(data.test_labels)} images, read "
-      f"once); {result['parameters']:,} parameters, {result['multiply_adds']:,} multiply-adds")
+  said = (f'test accuracy without retraining {accuracy:.4f} ({len(data.test_labels)} images, read '
+          'once)' if tested else 'no test images')
+  return f"{said}; {result['parameters']:,} parameters, {result['multiply_adds']:,} multiply-adds"
 
 
 def _save(folder, content, variables):

@@ -36,8 +36,7 @@ def measure(problem: Problem, config: Any, data: Any) -> Callable:
   every = config.arch.get('eigenvalue_every', 0) if 'arch' in config else 0
   if not every or getattr(problem, 'relaxed_loss', None) is None:
     return lambda state, epoch: {}
-  rows = splits.halves(data.train_labels, config.seed,
-                       1 - config.data.val_fraction)[1][:config.search.batch]
+  rows = splits.of(data, config.seed, 1 - config.data.val_fraction)[1][:config.search.batch]
   images, labels = data.train_images[rows], data.train_labels[rows]
   images = batches.turned(images,
                           config.data.validation_turns) if config.data.validation_turns else images

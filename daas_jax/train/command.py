@@ -36,7 +36,7 @@ def define_flags(values):
 def size_text(config, genotype):
   """What --count prints: parameters and multiply-adds of the network that a training config
   names."""
-  shape, classes = sources.facts(config.data.name, config.data.dir or None)
+  shape, classes = sources.facts(*select.arguments(config))
   if streaming.asked(config) and config.data.side:
     shape = (config.data.side, config.data.side, shape[-1])
   net = training.network(config, genotype, config.data.classes or classes)

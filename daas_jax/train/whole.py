@@ -74,8 +74,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
 
 def _job(config, data, genotype, given, criterion):
   """(the `loop.Job` of a training, what evaluates its network)."""
-  train, val = data.halves or splits.halves(data.train_labels, config.seed,
-                                            1 - config.data.val_fraction)
+  train, val = splits.of(data, config.seed, 1 - config.data.val_fraction)
   batches = streaming.train_batches(data.train_images, data.train_labels, train, config.seed,
                                     config.train.batch)
   total = config.train.epochs * batches.steps_per_epoch
@@ -130,7 +129,7 @@ def _said(result, without, data):
   else:
     yield (f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read "
            f'once), {epoch}; {size}')
-  if without is not None:
+  if without is not None and 'test_accuracy' in result:
     yield (f'test accuracy without retraining {without:.4f}, with retraining '
            f"{result['test_accuracy']:.4f}")
 
@@ -145,7 +144,9 @@ def _without_training(folder):
     content = storage.read_json(path, finite=False)
     accuracy = content.get('test_accuracy') if isinstance(content, dict) else None
   except (OSError, ValueError):
-    accuracy = None
+    content = accuracy = None
+  if accuracy is None and isinstance(content, dict) and 'parameters' in content:
+    return None  # of a set without test images
   if type(accuracy) not in (int, float) or not 0 <= accuracy <= 1:
     raise BadInput(
         f'{path} is damaged: it holds no test accuracy; move it away to train without it')

@@ -30,7 +30,7 @@ def problem_fixture(data):
 
 
 def _batch(data):
-  return batches.SearchBatches(data, 0, N // 2, 0.5, halves=data.halves)(0)
+  return batches.SearchBatches(data, 0, N // 2, 0.5)(0)
 
 
 def test_inputs_keep_boxes_on_objects(data, problem):
@@ -107,7 +107,7 @@ def test_retinanet_learns_them_too():
 
 def test_batches_take_the_rows_of_their_half(data):
   """Every scene of both halves once an epoch, each with its own boxes and labels."""
-  take = batches.SearchBatches(data, 3, N // 2, 0.5, halves=data.halves)
+  take = batches.SearchBatches(data, 3, N // 2, 0.5)
   assert take.steps_per_epoch == 2
   seen = {'train': [], 'val': []}
   for step in range(2):
