@@ -114,12 +114,20 @@ def _classes(folder, left_out):
                if not os.path.isdir(os.path.join(folder, n))]
   found: dict[str, list[str]] = {}
   for name in names:
-    found[name] = []
-    for at, folders, files in os.walk(os.path.join(folder, name), followlinks=True):
-      folders[:] = sorted(f for f in folders if not f.startswith('.'))
-      for file in sorted(files):
-        good = not file.startswith('.') and file.lower().endswith(SUFFIXES)
-        (found[name] if good else left_out).append(os.path.join(at, file))
+    found[name] = files_of(os.path.join(folder, name), left_out)
+  return found
+
+
+def files_of(folder: str, left_out: list[str] | None = None) -> list[str]:
+  """Paths of all image files in a folder and its folders, sorted; those of other files are added to
+  left_out."""
+  found: list[str] = []
+  other = [] if left_out is None else left_out
+  for at, folders, files in os.walk(folder, followlinks=True):
+    folders[:] = sorted(f for f in folders if not f.startswith('.'))
+    for file in sorted(files):
+      good = not file.startswith('.') and file.lower().endswith(SUFFIXES)
+      (found if good else other).append(os.path.join(at, file))
   return found
 
 

@@ -106,7 +106,7 @@ def with_test(name: str, parts: Mapping[str, Part]) -> dict[str, Part]:
 
 def shape_of(name: str, pictures: Sequence[Picture], reading: Reading) -> tuple[int, int, int]:
   """(H, W, C) of the arrays, from the files' headers alone; arguments and BadInput as `decoded`."""
-  return _shape(name, pictures, _each(name, 'looked at', _header, pictures), reading)
+  return _shape(name, pictures, each(name, 'looked at', _header, pictures), reading)
 
 
 def decoded(name: str, pictures: Sequence[Picture],
@@ -125,7 +125,7 @@ def decoded(name: str, pictures: Sequence[Picture],
   Raises:
     BadInput: as `assemble`.
   """
-  headers = _each(name, 'looked at', _header, pictures)
+  headers = each(name, 'looked at', _header, pictures)
   shape = _shape(name, pictures, headers, reading)
   _check_memory(name, len(pictures), shape)
   images = np.empty((len(pictures), *shape), np.uint8)
@@ -139,7 +139,7 @@ def decoded(name: str, pictures: Sequence[Picture],
       return e
     return None
 
-  failed = _each(name, 'decoded', decode_one, range(len(pictures)))
+  failed = each(name, 'decoded', decode_one, range(len(pictures)))
   kept = np.flatnonzero([error is None for error in failed])
   if len(kept) < len(failed):
     first = next(row for row, error in enumerate(failed) if error is not None)
@@ -204,8 +204,14 @@ def free_memory() -> int | None:
   return min(free, default=None)
 
 
-def _each(name, done, function, items):
-  """[function(item)] in order, in threads; a line of progress every _EVERY seconds."""
+def each(name: str, done: str, function: Callable, items: Sequence) -> list:
+  """[function(item)] in order, in threads; a line of progress every ten seconds.
+
+  Args:
+    name: of what the items are, for that line.
+    done: what is done with them, in its words.
+    function, items: see above.
+  """
   found: list = []
   chunks = [items[start:start + _CHUNK] for start in range(0, len(items), _CHUNK)]
   said = time.monotonic()

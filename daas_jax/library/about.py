@@ -1,8 +1,8 @@
-"""What the files of a run say of themselves: of what data, network and seed they come, made by what.
+"""What the files of a run say of themselves: of what data, network and seed they come.
 
 policy.json and results.json get facts that the same run has every time and everywhere. Times,
-processor and versions are of the machine: they are in run.json, a row for each time that the run was
-begun or gone on with.
+processor and versions are of the machine: they are in run.json, a row for each time that the run
+was begun or gone on with.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ def facts(config: Any, data: Any) -> dict[str, Any]:
     JSON values: 'method' (of a search), 'network', 'data' (its name, and of classified images their
     number, shape and classes), 'seed', 'daas_jax' (the version).
   """
-  images = getattr(data, 'train_images', None)
-  of = {'name': data.name}
+  images: Any = getattr(data, 'train_images', None)
+  of: dict[str, Any] = {'name': data.name}
   if hasattr(images, 'shape'):
     of |= {'train_images': len(images), 'image_shape': list(map(int, images.shape[1:]))}
   of |= {'classes': len(data.class_names)} if hasattr(data, 'class_names') else {}

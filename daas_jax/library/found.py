@@ -91,7 +91,7 @@ class Found:
     """
     if not registry.of(self.config).exports:
       return None
-    return ready.of_search(self.workdir)
+    return ready.of_search(self.workdir, self.config.data.get('fit', 'crop'))
 
   @property
   def results(self) -> dict[str, Any]:

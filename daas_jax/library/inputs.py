@@ -58,7 +58,7 @@ def written(policy: Any, genotype: Any, search: Any) -> Iterator[Files]:
       words[1] = 'searched'
       file, text = _architecture(genotype)
       atomic.write(os.path.join(folder, file), text)
-    yield Files(folder if 'searched' in words else None, *words, of)
+    yield Files(folder if 'searched' in words else None, words[0], words[1], of)
 
 
 def _text(policy, what):

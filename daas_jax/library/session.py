@@ -30,9 +30,14 @@ def opened() -> Iterator[Callable]:
     thread.
   """
   with signals.termination() as should_stop, cli.quiet():
-    if not jax.config.jax_compilation_cache_dir:  # a program's own choice stays
-      cli.keep_compiled(cli.CACHE)
+    keep_compiled()
     yield should_stop
+
+
+def keep_compiled() -> None:
+  """Keeps compiled programs where the commands do, unless the program has chosen a folder."""
+  if not jax.config.values.get('jax_compilation_cache_dir'):
+    cli.keep_compiled(cli.CACHE)
 
 
 class Silent:

@@ -1,10 +1,11 @@
 """A trained network, kept in its workdir and loaded again, ready to be used.
 
-  network.json         {"format": "daas_jax.trained", "version": 1, "config": the training's, in full,
+  network.json         {"format": "daas_jax.trained", "version": 1, "config": all of the training's,
                        "class_names", "image_shape": [H, W, C], "mean", "std"}
   network.safetensors  its arrays, as 'params/conv/kernel', 'batch_stats/norm/mean', ...
 
-and, of a network whose architecture was found, that architecture's file, as in the search's workdir.
+and, of a network whose architecture was found, that architecture's file, as in the workdir of the
+search.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from daas_jax.augment import preprocess
 from daas_jax.config import schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage, weights
+from daas_jax.library import images as images_lib
 from daas_jax.methods import training
 from daas_jax.nets import registry as nets
 
@@ -61,21 +63,35 @@ class Trained:
     variables: {'params'} and what else the network keeps, pytrees of arrays.
     class_names: of the outputs' columns; () where it was trained by another loss than of classes.
     image_shape: (H, W, C).
+    fit: how image files were made squares of that size (`data.fit`).
     workdir: where it was loaded from.
     results: what results.json says of it, {} where there is none.
   """
 
   def __init__(self, apply: Callable, variables: Any, class_names: tuple[str, ...],
-               image_shape: tuple[int, int, int], workdir: str = '',
+               image_shape: tuple[int, int, int], fit: str = 'crop', workdir: str = '',
                results: dict[str, Any] | None = None):
     self.apply, self.variables = apply, variables
-    self.class_names, self.image_shape = class_names, image_shape
+    self.class_names, self.image_shape, self.fit = class_names, image_shape, fit
     self.workdir, self.results = workdir, results or {}
     self._compiled = jax.jit(apply)
 
   def __repr__(self) -> str:
     kind = f'{len(self.class_names)} classes' if self.class_names else 'outputs'
     return f"<Trained: images {' x '.join(map(str, self.image_shape))} -> {kind}>"
+
+  def read(self, path: str | os.PathLike) -> np.ndarray:
+    """Image files as this network takes them: uint8 [N, H, W, C].
+
+    Args:
+      path: an image file, a folder of them (in the order of their paths), or an .npz file with
+        `images`.
+
+    Raises:
+      BadInput: there are none, or one that cannot be decoded.
+    """
+    found = images_lib.parts(os.fspath(path), self.image_shape, self.fit)
+    return np.concatenate([part.images for part in found])
 
   def outputs(self, images: Any) -> np.ndarray:
     """The network's outputs (logits of the classes) of images [N, H, W, C]: [N, ...], float32.
@@ -184,8 +200,8 @@ def read(folder: str, known: Callable[[str], None] = lambda name: None) -> Train
     images = preprocess.normalise(images, content['mean'], content['std'])
     return net.apply(variables, images, False)[0]
 
-  return Trained(apply, variables, tuple(content['class_names']), shape, folder,
-                 results_of(folder))
+  return Trained(apply, variables, tuple(content['class_names']), shape,
+                 config.data.get('fit', 'crop'), folder, results_of(folder))
 
 
 def results_of(folder: str) -> dict[str, Any]:

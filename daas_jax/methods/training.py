@@ -150,8 +150,8 @@ def make_step(config: Any, net: Any, tx: Any, lr: Callable, train_input: Callabl
 
 
 def keep_best(state: Any, accuracy: Any, epoch: Any) -> Any:
-  """`state` with `best` replaced where this epoch's validation accuracy (or whatever chooses it, the
-  more the better) is higher; the earlier one wins a tie."""
+  """`state` with `best` replaced where this epoch's validation accuracy (or whatever chooses it,
+  the more the better) is higher; the earlier one wins a tie."""
   better = jnp.float32(accuracy) > state.best['accuracy']
   new = {
       'variables': chosen_variables(state),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax.config import schema as config_lib
-from daas_jax.data import sources, streaming
+from daas_jax.data import select, sources, streaming
 from daas_jax.methods import training
 from daas_jax.nets import count, registry as nets
 from daas_jax.policies import baselines

@@ -50,7 +50,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
   without = _without_training(search) if network.space and network.export else None
   with workdir.opened(path, config_lib.to_json(config)) as folder, progress.Reporter(
       stream) as reporter:
-    if genotype is not None:
+    if genotype is not None and network.space:
       workdir.keep_input(folder, network.space.file, network.space.to_text(genotype))
     policy = given_lib.text(config.policy, policy_search)
     workdir.keep_input(folder, 'policy.json', policy)

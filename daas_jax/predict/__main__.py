@@ -1,0 +1,7 @@
+"""`python -m daas_jax.predict`."""
+
+import sys
+
+from daas_jax.library import answers
+
+sys.exit(answers.predict())
