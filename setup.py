@@ -41,6 +41,8 @@ setup(
         'absl-py',
         'ml_collections>=1.0',
         'rich',
+        'safetensors',  # the weights of a network that is ready to use
+        'ml_dtypes',  # jax needs it as well; bfloat16 in those files
         'array_record',  # the file format that TFDS reads and writes without TensorFlow
     ],
     extras_require={

@@ -10,6 +10,7 @@ Search and train on images of your own
 
 Use what a search found
   load_policy, load_genotype                 a policy, a pair of cells, from their files
+  named_genotypes                            the published pairs of cells, which load_genotype knows
   DerivedNet                                 the network of a pair of cells, a linen module
 
 Search with functions of your own, no config and no workdir
@@ -96,6 +97,7 @@ _NAMES = {
     'train': 'train:',
     'load_genotype': 'nets.cells.genotype:load',
     'load_policy': 'policies.found',
+    'named_genotypes': 'nets.cells.named',
     'make_optimizer': 'methods.optimizers:make',
     'all_methods': 'methods.registry:methods',
     'all_networks': 'nets.registry:networks',

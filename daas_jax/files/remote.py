@@ -32,7 +32,7 @@ from daas_jax.files import lease, storage
 _TRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds between them, at the end of a run
 _CHECKPOINTS = 'checkpoints'
 _FOLDERS = ('', 'draws')  # of a workdir, with files that are kept
-_KINDS = ('.json', '.jsonl', '.npz')
+_KINDS = ('.json', '.jsonl', '.npz', '.safetensors')
 
 
 def _warn(line):

@@ -66,10 +66,14 @@ def read_json(path, finite=True):
     ValueError: it is no regular file, larger than 32 MiB, not UTF-8, not JSON, or nested more than
       32 deep.
   """
+  return parse_json(read_text(path), finite)
+
+
+def parse_json(text, finite=True):
+  """`read_json` of a text; ValueError where it is not JSON, or nested more than 32 deep."""
   def refuse(word):
     raise ValueError(f'{word} is not a JSON number')
 
-  text = read_text(path)
   try:
     content = json.loads(text, parse_constant=refuse if finite else None)
   except RecursionError:

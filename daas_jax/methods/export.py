@@ -3,10 +3,12 @@ normalisations, its accuracy.
 
 DiffAutoML keeps theta (3.4): there is no retraining. Two files in the workdir:
 
-  network.json  {"format": "daas_jax.network", "version": 1, "network": {"name": "shuffle", "size",
-                 "choices"} or {"name": of a fixed network, "depth", "width"}, "class_names",
-                 "image_shape", "mean", "std"}
-  network.npz   its arrays as 'params/block00', 'batch_stats/block00/mean', ...; no pickles.
+  network.json         {"format": "daas_jax.network", "version": 2, "network": {"name": "shuffle",
+                       "size", "choices"} or {"name": of a fixed network, "depth", "width"},
+                       "class_names", "image_shape", "mean", "std"}
+  network.safetensors  its arrays as 'params/block00', 'batch_stats/block00/mean', ...
+
+Version 1 had the arrays in network.npz, and is read as well.
 
 A search normalises by the moments of the batch at hand. The ready network has moments of its own,
 so that what it says of an image does not depend on the images beside it: each is the mean of that
@@ -14,26 +16,25 @@ moment over `search.moment_batches` batches of clean training images, taken with
 """
 
 from collections.abc import Callable, Iterable
-import io
 import json
 import os
 from typing import Any, NamedTuple
 
-import flax.traverse_util
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from daas_jax.augment import preprocess
 from daas_jax.data import evaluation
 from daas_jax.errors import BadInput
-from daas_jax.files import atomic, storage
+from daas_jax.files import atomic, storage, weights
 from daas_jax.nets import count, kernels as kernel_sets, registry as nets
 from daas_jax.nets.fixed import residual
 from daas_jax.types import SearchState
 
 FORMAT = 'daas_jax.network'
-VERSION = 1
+VERSION = 2
+_ARRAYS = {1: 'network.npz', VERSION: 'network.safetensors'}
+"""{version: the file with its arrays}."""
 
 
 class Ready(NamedTuple):
@@ -87,8 +88,8 @@ def moments(net: Any, params: Any, batches: Iterable[Any], key: jax.Array) -> An
 
 
 def write(folder: str, state: SearchState, config: Any, data: Any, batches: Callable) -> str:
-  """Writes network.json, network.npz and results.json of a search that is over; returns a summary,
-  as text.
+  """Writes network.json, network.safetensors and results.json of a search that is over; returns a
+  summary, as text.
 
   Args:
     folder: the search's workdir.
@@ -139,9 +140,7 @@ def write(folder: str, state: SearchState, config: Any, data: Any, batches: Call
 
 def _save(folder, content, variables):
   """The arrays first: where there is a network.json, its arrays are there."""
-  packed = io.BytesIO()
-  np.savez(packed, **flax.traverse_util.flatten_dict(variables, sep='/'))
-  atomic.write(os.path.join(folder, 'network.npz'), packed.getvalue())
+  weights.save(os.path.join(folder, _ARRAYS[VERSION]), variables)
   atomic.write(os.path.join(folder, 'network.json'), json.dumps(content, indent=1) + '\n')
 
 
@@ -163,10 +162,10 @@ def _content(path):
         f'{path}: its format is not {FORMAT!r}; give the workdir of a search of method '
         '\'diffautoml\''
     )
-  if type(content.get('version')) is not int or content['version'] != VERSION:  # True is 1
-    raise BadInput(
-        f'{path}: its version is not the one that this daas_jax reads, {VERSION}; use the daas_jax '
-        'that wrote it')
+  version = content.get('version')
+  if type(version) is not int or version not in _ARRAYS:  # True is 1
+    raise BadInput(f'{path}: its version is none that this daas_jax reads, '
+                   f'{" or ".join(map(str, _ARRAYS))}; use the daas_jax that wrote it')
   return content
 
 
@@ -192,32 +191,6 @@ def _check(content, path):
   known[spec['name']].check(spec, f'{path}, "network"')
 
 
-def _arrays(path, shapes):
-  """The arrays of network.npz as a pytree, held against the shapes that the network has."""
-  wanted = flax.traverse_util.flatten_dict(shapes, sep='/', keep_empty_nodes=True)
-  # blocks without moments
-  empty = {name: x for name, x in wanted.items() if x is flax.traverse_util.empty_node}
-  wanted = {name: x for name, x in wanted.items() if name not in empty}
-  try:
-    with np.load(io.BytesIO(storage.read_bytes(path)), allow_pickle=False) as file:
-      found = {name: file[name] for name in file.files}
-  except OSError as error:
-    raise BadInput(f'{path} cannot be read ({error.strerror or error})') from None
-  # pylint: disable=broad-except (zipfile and numpy raise many kinds for damaged files)
-  except Exception as error:
-    raise BadInput(f'{path} is damaged ({" ".join(str(error).split())[:100]})') from None
-  for name in sorted(set(wanted) | set(found)):
-    if name not in wanted or name not in found:
-      raise BadInput(
-          f'{path}: the array {name!r} is {"missing" if name in wanted else "not of this network"}')
-    if found[name].shape != wanted[name].shape or found[name].dtype != wanted[name].dtype:
-      raise BadInput(f'{path}: the array {name!r} is {found[name].dtype} {found[name].shape}, not '
-                     f'{wanted[name].dtype} {wanted[name].shape}')
-  return flax.traverse_util.unflatten_dict({
-      name: jnp.asarray(x) for name, x in found.items()
-  } | empty, sep='/')
-
-
 def load(workdir: str) -> Ready:
   """The network that a search ended with: `Ready`.
 
@@ -236,7 +209,8 @@ def load(workdir: str) -> Ready:
   assert row is not None, description['name']  # `_check` has seen it
   net = row.build(description, len(names), kernel_sets.choose())
   shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))
-  params = _arrays(os.path.join(os.path.expanduser(workdir), 'network.npz'), shapes)
+  arrays = os.path.join(os.path.dirname(path), _ARRAYS[content['version']])
+  params = jax.tree.map(jnp.asarray, weights.check(weights.load(arrays), shapes, arrays))
 
   def apply(params, images):
     images = preprocess.check(images, uint8=True, shape=shape)

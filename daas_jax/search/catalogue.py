@@ -7,6 +7,7 @@ from daas_jax.config import installed
 from daas_jax.data import tfds
 from daas_jax.methods import keys, registry
 from daas_jax.nets import registry as nets
+from daas_jax.nets.cells import named
 from daas_jax.nets.cells.primitives import PRIMITIVES
 from daas_jax.policies import baselines, registry as policies
 
@@ -48,6 +49,8 @@ def text() -> str:
       'cell operations (config.network.primitives)': {
           '': ', '.join(PRIMITIVES)
       },
+      'published cells (config.network.genotype, or --genotype of a training)':
+          named.about(),
       'image operations (config.policy.ops, or config.policy.candidates with their strengths)': {
           '': ', '.join(OPS)
       },

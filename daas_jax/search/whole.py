@@ -14,7 +14,7 @@ from daas_jax.policies import given as given_lib
 from daas_jax.runtime import loop, processes, progress, signals, workdir
 from daas_jax.search import job as job_lib, results
 
-FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.npz',
+FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.safetensors',
          'results.json', 'detection.json')
 """What a search may leave besides its logs."""
 

@@ -25,7 +25,8 @@ def define_flags(values):
                       'searched, ' + ', '.join(baselines.BASELINES) + ', or a policy file.',
                       flag_values=values)
   flags.DEFINE_string('genotype', None,
-                      'searched, searched:EPOCH, random:SEED, or a genotype file.',
+                      'searched, searched:EPOCH, random:SEED, a genotype file, or a published one '
+                      'such as darts_v2.',
                       flag_values=values)
   flags.DEFINE_bool(
       'count', False,

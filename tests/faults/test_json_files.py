@@ -22,7 +22,7 @@ from daas_jax.train import command as train
 from daas_jax.augment.ops import OPS
 from daas_jax.data import select
 from daas_jax.errors import BadInput
-from daas_jax.nets.cells import genotype
+from daas_jax.nets.cells import formats, genotype
 from daas_jax.nets.shuffle import blocks, layers
 from daas_jax.methods import export
 from daas_jax.nets import kernels, registry as nets
@@ -83,7 +83,7 @@ def _history():
 
 
 def _network_json(spec):
-  return json.dumps({'format': export.FORMAT, 'version': 1, 'network': spec, 'class_names': ['a', 'b'],
+  return json.dumps({'format': export.FORMAT, 'version': export.VERSION, 'network': spec, 'class_names': ['a', 'b'],
                      'image_shape': [8, 8, 1], 'mean': [0.4], 'std': [0.3]})
 
 
@@ -92,6 +92,7 @@ SPECS = {'network of blocks': {'name': 'shuffle', 'size': 'tiny', 'choices': ['k
 GOOD = {
     'genotype': lambda: genotype.to_text(genotype.random_genotype(3, DAAS_PRIMITIVES)),
     'genotype of a network': lambda: genotype.to_text(_network_genotype()),
+    'genotype of nni': lambda: formats.to_text(genotype.random_genotype(3, DAAS_PRIMITIVES), 'nni'),
     'blocks': lambda: blocks.to_text(blocks.Blocks('tiny', ('k3', 'xception'))),
     'policy table': _table, 'policy, relaxed': _relaxed, 'policy schedule': _schedule,
     'policy of transformations': _transformations,

@@ -374,7 +374,7 @@ def test_a_url_without_a_bucket_is_refused(tmp_path, monkeypatch):
 def test_a_ready_network_in_a_store(tmp_path):
   net = nets.networks()['wrn_40_2'].export.build({'depth': 10, 'width': 1}, 2, kernels.choose())
   variables = jax.jit(lambda key: net.init(key, np.zeros((1, 8, 8, 1), np.float32), False))(jax.random.key(0))
-  export._save(str(tmp_path), {'format': export.FORMAT, 'version': 1, 'class_names': ['a', 'b'], 'mean': [0.5],
+  export._save(str(tmp_path), {'format': export.FORMAT, 'version': export.VERSION, 'class_names': ['a', 'b'], 'mean': [0.5],
                                'network': {'name': 'wrn_40_2', 'depth': 10, 'width': 1}, 'image_shape': [8, 8, 1],
                                'std': [0.5]}, jax.device_get(variables))
   _put('store://b/network', {p.name: p.read_bytes() for p in tmp_path.iterdir()})

@@ -4,10 +4,12 @@ import functools
 import json
 import types
 
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import daas_jax
 from daas_jax import config as config_lib
@@ -109,11 +111,35 @@ def test_moments_are_means_over_the_batches(searched):
 def _copy(folder, target, **changed):
   content = json.loads((folder / 'network.json').read_text()) | changed
   (target / 'network.json').write_text(json.dumps(content))
-  (target / 'network.npz').write_bytes((folder / 'network.npz').read_bytes())
+  (target / 'network.safetensors').write_bytes((folder / 'network.safetensors').read_bytes())
+
+
+def test_arrays_are_kept_as_numbers_by_their_names(searched):
+  folder, theta, path, _, _ = searched
+  assert not (folder / 'network.npz').exists()
+  arrays = safetensors.numpy.load((folder / 'network.safetensors').read_bytes())
+  np.testing.assert_array_equal(arrays['params/stem'], theta['stem'])
+  assert {'params/block00', 'batch_stats/block00/mean'} <= set(arrays)
+
+
+def test_a_network_of_version_1_is_read(searched, tmp_path):
+  """Its arrays were in network.npz, as `numpy.savez` writes them."""
+  _copy(searched[0], tmp_path, version=1)
+  (tmp_path / 'network.safetensors').unlink()
+  _, params, _ = daas_jax.load(str(searched[0]))
+  flat = flax.traverse_util.flatten_dict(jax.device_get(params), sep='/')
+  np.savez(tmp_path / 'network.npz', **flat)
+  jax.tree.map(np.testing.assert_array_equal, daas_jax.load(str(tmp_path)).params, params)
+  np.savez(tmp_path / 'network.npz', **flat | {'params/stem': np.array([{}], object)})  # a pickle
+  with pytest.raises(BadInput, match='damaged'):
+    daas_jax.load(str(tmp_path))
+  (tmp_path / 'network.npz').unlink()
+  with pytest.raises(BadInput, match='network.npz cannot be read'):
+    daas_jax.load(str(tmp_path))
 
 
 @pytest.mark.parametrize('changed, word', [
-    ({'format': 'x'}, 'format'), ({'version': 9}, 'version'), ({'class_names': []}, 'class_names'),
+    ({'format': 'x'}, 'format'), ({'version': 9}, 'version is none that this daas_jax reads, 1 or 2'), ({'version': True}, 'version'), ({'class_names': []}, 'class_names'),
     ({'class_names': ['a', 'b']}, 'classifier'), ({'image_shape': [8, 8]}, 'image_shape'), ({'std': [0.0]}, 'std'),
     ({'network': {'name': 'other'}}, 'no known name'), ({'network': {'name': 'wrn_40_2', 'depth': 10}}, 'depth'),
     ({'network': {'name': 'shuffle', 'size': 'tiny', 'choices': ['k3']}}, '2 blocks'),
@@ -129,18 +155,15 @@ def test_wrong_arrays_are_one_line(searched, tmp_path):
   with pytest.raises(BadInput, match='finished search'):
     daas_jax.load(str(tmp_path))
   _copy(searched[0], tmp_path)
-  whole = (tmp_path / 'network.npz').read_bytes()
-  with np.load(tmp_path / 'network.npz') as file:
-    arrays = dict(file)
-  (tmp_path / 'network.npz').write_bytes(whole[: len(whole) // 2])
+  file = tmp_path / 'network.safetensors'
+  whole = file.read_bytes()
+  arrays = safetensors.numpy.load(whole)
+  file.write_bytes(whole[: len(whole) // 2])
   with pytest.raises(BadInput, match='damaged'):
     daas_jax.load(str(tmp_path))
-  np.savez(tmp_path / 'network.npz', **{k: v for k, v in arrays.items() if k != 'params/stem'})
+  file.write_bytes(safetensors.numpy.save({k: v for k, v in arrays.items() if k != 'params/stem'}))
   with pytest.raises(BadInput, match="'params/stem' is missing"):
     daas_jax.load(str(tmp_path))
-  np.savez(tmp_path / 'network.npz', **arrays | {'params/stem': np.array([{}], object)})  # a pickle
-  with pytest.raises(BadInput, match='damaged'):
-    daas_jax.load(str(tmp_path))
-  (tmp_path / 'network.npz').unlink()
+  file.unlink()
   with pytest.raises(BadInput, match='cannot be read'):
     daas_jax.load(str(tmp_path))

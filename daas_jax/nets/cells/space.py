@@ -12,7 +12,7 @@ from daas_jax.config.key import between, even, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.files import found as found_files, metrics as metrics_lib
 from daas_jax.nets import registry
-from daas_jax.nets.cells import architecture, cell as cells, genotype as genotype_lib
+from daas_jax.nets.cells import architecture, cell as cells, genotype as genotype_lib, named
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.types import Architectures
 
@@ -128,7 +128,8 @@ def _whole_number(text, digits, needs):
 
 
 def find(asked: str, search: str | None) -> Any:
-  """The `Genotype` that --genotype names: searched, searched:EPOCH, random:SEED or a file.
+  """The `Genotype` that --genotype names: searched, searched:EPOCH, random:SEED, a file, or a
+  published one.
 
   Args:
     asked: the word.
@@ -150,7 +151,8 @@ def find(asked: str, search: str | None) -> Any:
     seed = _whole_number(asked.removeprefix('random:'), 19,
                          'random:SEED needs a whole number below 10 ** 18')
     return genotype_lib.random_genotype(seed, DAAS_PRIMITIVES)
-  found_files.require(asked, 'genotype', ('searched', 'random:SEED'))
+  if not named.is_meant(asked):
+    found_files.require(asked, 'genotype', ('searched', 'random:SEED', *named.about()))
   return genotype_lib.load(asked)
 
 
