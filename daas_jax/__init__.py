@@ -5,6 +5,7 @@ JAX included.
 
 Use what a search found
   load_policy, load_genotype, load           a policy, a pair of cells, a network, from their files
+  Policy                                     a policy as an object: for JAX, for PIL images, to save
   DerivedNet                                 the network of a pair of cells, a linen module
 
 Search with functions of your own, no config and no workdir
@@ -31,7 +32,7 @@ Errors
   BadInput, Diverged, Terminated, Interrupted
 
 The commands are `python -m daas_jax.search`, `.train`, `.study`, `.report`, `.gradcheck`,
-`.benchmark` and `.prepare`.
+`.benchmark`, `.prepare` and `.export`.
 """
 
 import importlib
@@ -59,6 +60,7 @@ _NAMES = {
     'DerivedNet': 'nets.cells.derived',
     'Key': 'config.key',
     'MethodRow': 'methods.registry:Row',
+    'Policy': 'policies.policy',
     'PolicySpace': 'policies.registry',
     'check_config': 'config.schema:check',
     'load_config': 'config.file:load',
