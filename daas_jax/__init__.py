@@ -11,6 +11,7 @@ Search and train on images of your own
 Use what a search found
   load_policy, load_genotype                 a policy, a pair of cells, from their files
   named_genotypes                            the published pairs of cells, which load_genotype knows
+  Policy                                     a policy as an object: for JAX, for PIL images, to save
   DerivedNet                                 the network of a pair of cells, a linen module
 
 Search with functions of your own, no config and no workdir
@@ -40,7 +41,7 @@ Errors
   BadInput, Diverged, Terminated, Interrupted
 
 The commands are `python -m daas_jax.search`, `.train`, `.study`, `.report`, `.gradcheck`,
-`.benchmark` and `.prepare`.
+`.benchmark`, `.prepare` and `.export`.
 """
 
 import importlib
@@ -70,6 +71,7 @@ _NAMES = {
     'DerivedNet': 'nets.cells.derived',
     'Key': 'config.key',
     'MethodRow': 'methods.registry:Row',
+    'Policy': 'policies.policy',
     'PolicySpace': 'policies.registry',
     'check_config': 'config.schema:check',
     'load_config': 'config.file:load',

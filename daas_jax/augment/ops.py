@@ -130,9 +130,10 @@ def solarize(image: chex.Array, threshold: chex.Numeric) -> chex.Array:
 
 
 def posterize(image: chex.Array, bits: chex.Numeric) -> chex.Array:
-  """Keeps the upper int(`bits`) of the 8 bits of every value (rounded to 0..255); `bits` in [1,
-  8]."""
-  dropped = 8 - jnp.floor(bits).astype(jnp.int32)
+  """Keeps the upper int(`bits`) of the 8 bits of every value (rounded to 0..255); `bits` from 1 on,
+  from 8 on all."""
+  # A candidate beyond the range asks for more than 8; a shift by less than 0 would leave black.
+  dropped = jnp.maximum(8 - jnp.floor(bits).astype(jnp.int32), 0)
   kept = jnp.left_shift(jnp.right_shift(_level(image), dropped), dropped)
   return _straight_through(kept.astype(image.dtype) / 255, image)
 

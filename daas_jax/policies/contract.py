@@ -1,6 +1,8 @@
 """A policy as a function of images: what every form of it promises, whatever it is made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+import functools
+import json
 import reprlib
 from typing import Any
 
@@ -67,6 +69,26 @@ def epoch_at(progress: Any, epochs: int) -> jax.Array:
   progress = wide(progress) if jnp.issubdtype(progress.dtype, jnp.floating) else progress.astype(
       jnp.float32)
   return jnp.clip(jnp.floor(progress * epochs), 0, epochs - 1).astype(jnp.int32)
+
+
+def laid_out(content: Mapping[str, Any],
+             word: Callable = functools.partial(json.dumps, allow_nan=False)) -> str:
+  """The content of a policy.json as text: a line for every key, and for each row of a list of
+  rows.
+
+  Args:
+    content: JSON values.
+    word: a value on one line.
+
+  Raises:
+    ValueError: it holds NaN or an infinite number.
+  """
+  lines = []
+  for key, value in content.items():
+    rows = isinstance(value, list) and value and all(isinstance(x, (list, dict)) for x in value)
+    text = '[\n' + ',\n'.join(f'  {word(x)}' for x in value) + '\n ]' if rows else word(value)
+    lines.append(f'{word(key)}: {text}')
+  return '{' + ',\n '.join(lines) + '}\n'
 
 
 def shown(name: str, value: float) -> str:

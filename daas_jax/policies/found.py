@@ -1,17 +1,15 @@
 """A found policy from its file, whichever form the search's method gave it."""
 
-from collections.abc import Callable
 from typing import Any
 
-from daas_jax.policies import contract, registry, table as policy_table
+from daas_jax.policies import contract, table as policy_table
+from daas_jax.policies.policy import form_of, Policy
 
 
 def _load(path):
   """(its form, what it holds) of a policy.json."""
   content = policy_table.read(path)
-  asked = content.get('format') if isinstance(content, dict) else None
-  known = registry.formats()
-  row = known.get(asked if isinstance(asked, str) else '', known[policy_table.FORMAT])
+  row = form_of(content)
   return row, row.read(content, path)
 
 
@@ -31,26 +29,17 @@ def load_table(path: str) -> policy_table.PolicyTable:
   return row.table(found)
 
 
-def load_policy(path: str, smoothing: int = 1) -> Callable:
-  """A policy.json as a function (key, images [B, H, W, C], progress=1.0) -> images, for any
-  training loop.
-
-  One policy is drawn a call, and for every image whether it is applied, signs and places. Images
-  are floating in [0, 1], or uint8; the result has their shape and dtype. The function is pure and
-  fit for `jit`.
+def load_policy(path: str, smoothing: int = 1) -> Policy:
+  """A policy.json as a `Policy`: a function (key, images, progress=1.0) -> images for any training
+  loop, and what runs without JAX.
 
   Args:
     path: the file.
     smoothing: for a policy of every epoch, width of the mean filter over its total probability,
       odd; 1 is none.
 
-  Returns:
-    The function. progress in [0, 1] is the share of the training that is done: it chooses the epoch
-    of a policy of every epoch (nearest neighbour), and is ignored otherwise.
-
   Raises:
     BadInput: the file is missing or malformed, or `smoothing` is another number.
   """
-  contract.check_smoothing(smoothing)  # whatever the file holds
-  row, found = _load(path)
-  return row.augmenter(found, smoothing)
+  contract.check_smoothing(smoothing)  # whatever the file holds, or where there is none
+  return Policy(policy_table.read(path), smoothing, str(path))

@@ -13,7 +13,6 @@ can be written by hand.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-import json
 import math
 import reprlib
 from typing import Any, NamedTuple
@@ -120,12 +119,7 @@ def save(path: str, table: Mapping[str, Any], space: Any) -> None:
     OSError: it cannot be written.
     ValueError: the table holds NaN or an infinite number.
   """
-  content = to_json(table, space)
-  rows = content.pop('policies')
-  lines = [f'{json.dumps(key)}: {json.dumps(value)}' for key, value in content.items()]
-  lines.append('"policies": [\n'
-               + ',\n'.join('  ' + json.dumps(row, allow_nan=False) for row in rows) + '\n ]')
-  atomic.write(path, '{' + ',\n '.join(lines) + '}\n')
+  atomic.write(path, contract.laid_out(to_json(table, space)))
 
 
 def load(path: str, ops: Iterable[str] | None = None) -> PolicyTable:

@@ -19,7 +19,6 @@ operation's range.
 from collections.abc import Callable
 import functools
 import itertools
-import json
 import math
 import reprlib
 from typing import Any, NamedTuple
@@ -114,11 +113,8 @@ def to_text(schedule: Schedule) -> str:
       'p_tp': digits(tp),
       'p_o': [digits(x) for x in o]
   } for tp, o in zip(schedule.p_tp, schedule.p_o)]
-  rows = lambda name, content: f'"{name}": [\n' + ',\n'.join(
-      '  ' + json.dumps(row, allow_nan=False) for row in content) + '\n ]'
-  return ('{"format": %s,\n "version": %d,\n "K": %d,\n ' %
-          (json.dumps(FORMAT), VERSION, schedule.space.K) + rows('candidates', candidates) + ',\n '
-          + rows('epochs', epochs) + '}\n')
+  return contract.laid_out({'format': FORMAT, 'version': VERSION, 'K': schedule.space.K,
+                            'candidates': candidates, 'epochs': epochs})
 
 
 def save(path: str, schedule: Schedule) -> None:

@@ -15,7 +15,6 @@ being o_1 the slowest:
 from collections.abc import Callable
 import functools
 import itertools
-import json
 import reprlib
 from typing import Any, NamedTuple
 
@@ -98,10 +97,9 @@ def marginals(probability: Any, space: Space) -> np.ndarray:
 
 def to_text(found: Transformations) -> str:
   """The content of the file; the same `Transformations` give the same bytes."""
-  rows = ',\n'.join('  ' + json.dumps([float(f'{x:.6g}') for x in row], allow_nan=False)
-                    for row in found.probability)
-  return ('{"format": %s,\n "version": %d,\n "K": %d,\n "ops": %s,\n "epochs": [\n%s\n ]}\n'
-          % (json.dumps(FORMAT), VERSION, found.space.K, json.dumps(list(found.space.ops)), rows))
+  return contract.laid_out({
+      'format': FORMAT, 'version': VERSION, 'K': found.space.K, 'ops': list(found.space.ops),
+      'epochs': [[float(f'{x:.6g}') for x in row] for row in found.probability]})
 
 
 def save(path: str, found: Transformations) -> None:
