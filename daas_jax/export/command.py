@@ -1,6 +1,8 @@
-"""Command: a found policy as code or a file that runs without JAX.
+"""Command: a found policy as code or a file that runs without JAX, a found pair of cells in the
+forms of others.
 
-  python -m daas_jax.export FILE.json --to=pil|torchvision|albumentations [--out=FILE]
+  python -m daas_jax.export policy.json --to=pil|torchvision|albumentations [--out=FILE]
+  python -m daas_jax.export genotype.json --to=darts|nni|naslib [--out=FILE]
 """
 
 import os
@@ -16,11 +18,12 @@ def _parser():
   parser = arguments.Parser(
       prog='daas_jax.export', allow_abbrev=False,
       description='Writes what a search has found as code or a file that runs without JAX.')
-  parser.add_argument('file', metavar='FILE', help='what a search has found, such as policy.json')
+  parser.add_argument('file', metavar='FILE', help='what a search has found: policy.json or genotype.json')
   parser.add_argument(
       '--to', required=True, metavar='TARGET', help='of a policy: pil, a Python file with '
       'augment(image, rng) on PIL images; torchvision, a Python file with a class Policy for a '
-      'Compose (both need NumPy and Pillow alone); albumentations, a pipeline for A.load')
+      'Compose (both need NumPy and Pillow alone); albumentations, a pipeline for A.load; of a '
+      'genotype: darts, nni or naslib')
   parser.add_argument(
       '--out', metavar='FILE', help='where it is written; without it, to the standard output')
   return parser
@@ -53,11 +56,11 @@ def _text(path, to):
   try:
     content = storage.read_json(path)
   except OSError as e:
-    raise BadInput(f'{path} cannot be read ({e.strerror or e}); give the policy.json of a '
-                   'search') from None
+    raise BadInput(f'{path} cannot be read ({e.strerror or e}); give the policy.json or genotype.json of '
+                   'a search') from None
   except ValueError as e:
-    raise BadInput(f'{path} is not a JSON file ({storage.reason(e)}); give the policy.json of a '
-                   'search') from None
+    raise BadInput(f'{path} is not a JSON file ({storage.reason(e)}); give the policy.json or genotype.json of '
+                   'a search') from None
   form = content.get('format') if isinstance(content, dict) else None
   row = forms.FORMS.get(form) if isinstance(form, str) else None
   if row is None:

@@ -22,6 +22,8 @@ import daas_jax
 from daas_jax.augment.ops import OPS
 from daas_jax.files import atomic, storage
 
+TEMPORARY = 'daas_jax-inputs-'
+"""How folders begin that stand for a search where objects were given."""
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'dm-pix', 'orbax-checkpoint', 'numpy', 'pillow')
 
 
@@ -86,9 +88,14 @@ def origin(**searches: str | None) -> dict[str, Any]:
     {} without any, else {'from': {what: {'workdir': its last name, 'sha256': {file: of what it
     found}}}}.
   """
-  found = {what: {'workdir': os.path.basename(os.path.abspath(folder)), 'sha256': _digests(folder)}
+  found = {what: _named(folder) | {'sha256': _digests(folder)}
            for what, folder in searches.items() if folder}
   return {'from': found} if found else {}
+
+
+def _named(folder):
+  name = os.path.basename(os.path.abspath(os.path.expanduser(folder)))
+  return {} if name.startswith(TEMPORARY) else {'workdir': name}
 
 
 def _digests(folder):

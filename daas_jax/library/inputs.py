@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic
-from daas_jax.library import found as found_lib
+from daas_jax.library import about, found as found_lib
 from daas_jax.nets import registry as nets
 
 
@@ -48,7 +48,7 @@ def written(policy: Any, genotype: Any, search: Any) -> Iterator[Files]:
   if of is not None and policy is None and genotype is None and of.finished:
     yield Files(of.workdir, 'searched' if of.policy else None, None, of)
     return
-  with tempfile.TemporaryDirectory(prefix='daas_jax-inputs-') as folder:
+  with tempfile.TemporaryDirectory(prefix=about.TEMPORARY) as folder:
     if of is not None:
       policy, genotype = policy or of.policy, genotype or of.genotype
     if policy is not None and not words[0]:

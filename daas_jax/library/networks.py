@@ -14,6 +14,7 @@ import numpy as np
 from daas_jax.config import file as config_file
 from daas_jax.errors import BadInput
 from daas_jax.nets import linen, registry as nets
+from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
 from daas_jax.nets.nnx import FromNnx
 
 _TAKES = ('the name of a network, a flax linen module (or its class, which is called with '
@@ -68,7 +69,7 @@ def _maker(network: Any, seed: int) -> Callable:
     return lambda num_classes: network
   names = _parameters(network)
   if 'num_classes' in names:
-    return lambda num_classes: _linen_like(network(num_classes=num_classes), network)
+    return lambda num_classes: _of_classes(network, num_classes)
   if 'rngs' in names:
     one = FromNnx(_nnx(network(rngs=nnx.Rngs(seed)), network))
     return lambda num_classes: one
@@ -77,12 +78,18 @@ def _maker(network: Any, seed: int) -> Callable:
 
 def _parameters(network):
   try:
-    return inspect.signature(network).parameters if callable(network) else ()
+    # nnx's metaclass hides the signature of a class
+    function = network.__init__ if inspect.isclass(network) else network
+    return inspect.signature(function).parameters if callable(network) else ()
   except (TypeError, ValueError):
     return ()
 
 
-def _linen_like(module, network):
+def _of_classes(network, num_classes):
+  if not num_classes:
+    raise BadInput(f'network {_short(network)} is made for a number of classes, which labels of a '
+                   'loss of your own have not: give a module')
+  module = network(num_classes=num_classes)
   if isinstance(module, nnx.Module):
     return FromNnx(module)
   if not isinstance(module, nn.Module):
@@ -100,16 +107,18 @@ def _short(value):
   return config_file.one_line(repr(value))[:60]
 
 
-def check(config: Any, data: Any) -> None:
+def check(config: Any, data: Any, criterion: Criterion = CROSS_ENTROPY) -> None:
   """Tries a user's network on two images, before a run is begun.
 
   Args:
     config: a checked config; where it names a network of the package, nothing is tried.
     data: the run's `Dataset`.
+    criterion: the run's; one of the user's own is tried too.
 
   Raises:
     BadInput: the network cannot be applied to such images, gives other outputs than one number a
-      class, or does not give the same for the same variables, images and key.
+      class, or does not give the same for the same variables, images and key; the loss cannot be
+      applied, or gives no number.
   """
   train = nets.of(config).train
   net = train(config, None, len(data.class_names), '') if train else None
@@ -142,3 +151,19 @@ def check(config: Any, data: Any) -> None:
     raise BadInput(
         f'network {name!r} gives other outputs for the same variables, images and key: it has to '
         'be a pure function of them (draw random numbers by make_rng, keep nothing in Python)')
+  if not criterion.classes:
+    _check_loss(criterion, first, jnp.asarray(data.train_labels[:2]))
+
+
+def _check_loss(criterion, outputs, labels):
+  try:
+    value = criterion.mean(outputs, labels)
+  except BadInput:
+    raise
+  except Exception as error:  # it is the user's program: whatever it raises is about that
+    shapes = [getattr(x, 'shape', '?') for x in (outputs, labels)]
+    raise BadInput(f'the loss cannot be applied to outputs {list(shapes[0])} and labels '
+                   f'{list(shapes[1])}: {type(error).__name__}: '
+                   f'{config_file.one_line(error)}') from error
+  if not np.isfinite(value):
+    raise BadInput(f'the loss gives {value} for the first two images')

@@ -37,7 +37,8 @@ def config_of(kind: str, config: Any, settings: Mapping[str, Any],
     for group in groups:
       node = node[group]
     default = keys[name].default
-    node[leaf] = float(value) if isinstance(default, float) and type(value) is int else value
+    schema.check_value(name, value, keys)
+    node[leaf] = float(value) if isinstance(default, float) else value
   return found
 
 

@@ -64,7 +64,7 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
   held = config.network.get('genotype')
   genotype = space.find(held, earlier) if held and space else None
   data, name = load(config, data), config.policy.get('name')
-  networks.check(config, data)
+  networks.check(config, data, criterion)
   given = given_lib.find(name, earlier) if name else None
   job = job_lib.of(config, data, genotype, given, criterion)
   if not processes.first():
