@@ -82,10 +82,10 @@ def _found(name, cache_dir, val_split, label):
 def _opened(name, cache_dir):
   """{split: `datasets.Dataset`}."""
   datasets, path = _require(), os.path.expanduser(name)
-  if not os.path.isdir(path) and name.startswith(_PATHS):
-    raise BadInput(f'hf:{name}: no folder {path}; give a folder, or the name of a set')
   if os.path.isfile(path):
     raise BadInput(f'hf:{name} is a file: give the folder that holds it, or the name of a set')
+  if not os.path.isdir(path) and name.startswith(_PATHS):
+    raise BadInput(f'hf:{name}: no folder {path}; give a folder, or the name of a set')
   cache = os.path.expanduser(cache_dir) if cache_dir else None
   try:
     if any(os.path.exists(os.path.join(path, file)) for file in ('dataset_dict.json',
