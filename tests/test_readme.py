@@ -48,5 +48,5 @@ def test_the_catalogue_names_what_there_is(capsys):
   assert cli.run('search', search.main, ['--list'], search.define_flags) == 0
   said = capsys.readouterr().out
   for name in (*registry.methods(), 'supernet', 'shuffle', 'wrn_40_2', 'sep_conv_3x3', 'TranslateX', 'trivial_augment',
-               'embedded', 'tfds:NAME'):
+               'embedded', 'tfds:NAME', 'folder:DIR', 'hf:NAME'):
     assert name in said, name

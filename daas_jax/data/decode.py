@@ -98,7 +98,11 @@ def header(content: bytes) -> Header:
   orientation = 1
   # Pillow decodes all of a PNG to look for the chunk, which may lie behind the pixels.
   if content[:4] != _PNG or b'eXIf' in content:
-    orientation = image.getexif().get(PIL.ExifTags.Base.Orientation, 1)
+    try:
+      orientation = image.getexif().get(PIL.ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged notes on an image are no damage to it
+      pass
+  orientation = orientation if orientation in range(1, 9) else 1
   width, height = image.size[::-1] if orientation in _SIDEWAYS else image.size
   return Header(height, width, _is_grey(image), orientation)
 
@@ -132,7 +136,9 @@ def fitted(content: bytes, channels: int, side: int = 0, fit: str = 'crop') -> n
   least = max(1, side * min(height, width) // max(height, width)) if fit == 'pad' else side
   image = _decoded(content, least, channels)
   if orientation != 1:
-    image.getexif()[PIL.ExifTags.Base.Orientation] = orientation  # simplejpeg has left it out
+    # without what else the file notes, which Pillow may stumble over, and simplejpeg has left out
+    image = PIL.Image.fromarray(np.asarray(image))
+    image.getexif()[PIL.ExifTags.Base.Orientation] = orientation
     image = PIL.ImageOps.exif_transpose(image)
   if side and fit == 'pad':
     image = PIL.ImageOps.pad(image, (side, side), _BILINEAR)

@@ -82,6 +82,8 @@ def _found(name, cache_dir, val_split, label):
 def _opened(name, cache_dir):
   """{split: `datasets.Dataset`}."""
   datasets, path = _require(), os.path.expanduser(name)
+  if os.path.isfile(path):
+    raise BadInput(f'hf:{name} is a file: give the folder that holds it, or the name of a set')
   if not os.path.isdir(path) and name.startswith(_PATHS):
     raise BadInput(f'hf:{name}: no folder {path}; give a folder, or the name of a set')
   cache = os.path.expanduser(cache_dir) if cache_dir else None

@@ -42,7 +42,7 @@ KEYS = {
         "the split of a tfds: or hf: set that is D_val, such as validation; '': D_val is split "
         'from the training images, of hf: only where there is no split validation'),
     'data.hf_label': Key('', anything,
-                      "the column of the classes of an hf: set; '': the only one, or label"),
+                         "the column of the classes of an hf: set; '': the only one, or label"),
 }
 
 _FILES = 'folder:', 'hf:'

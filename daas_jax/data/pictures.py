@@ -21,6 +21,7 @@ SPLITS = {'train': ('train', 'training'), 'val': ('val', 'valid', 'validation'),
           'test': ('test', 'testing')}
 """{split: how it may be called, in lower case}."""
 _EVERY = 10.0  # seconds between two lines of progress
+_CGROUP = '/sys/fs/cgroup'
 _CHUNK = 32  # images that a thread takes at once
 
 
@@ -193,15 +194,23 @@ def free_memory() -> int | None:
   Linux that does)."""
   free = []
   try:
-    with open('/proc/meminfo', encoding='ascii') as file:
-      free += [1024 * int(line.split()[1]) for line in file if line.startswith('MemAvailable:')]
-    with open('/sys/fs/cgroup/memory.max', encoding='ascii') as file:  # of a container
+    free.append(1024 * _numbers('/proc/meminfo')['MemAvailable'])
+    with open(f'{_CGROUP}/memory.max', encoding='ascii') as file:  # of a container
       most = int(file.read())
-    with open('/sys/fs/cgroup/memory.current', encoding='ascii') as file:
-      free.append(most - int(file.read()))
-  except (OSError, ValueError, IndexError):
+    with open(f'{_CGROUP}/memory.current', encoding='ascii') as file:
+      taken = int(file.read())
+    found = _numbers(f'{_CGROUP}/memory.stat')  # files that were read are let go when need be
+    free.append(most - taken + found['active_file'] + found['inactive_file'])
+  except (OSError, ValueError, KeyError):
     pass  # no such file; 'max' where there is no limit
   return min(free, default=None)
+
+
+def _numbers(path):
+  """{name: number} of the lines 'name: number ...' or 'name number' of a file."""
+  with open(path, encoding='ascii') as file:
+    lines = [line.replace(':', ' ').split() for line in file]
+  return {line[0]: int(line[1]) for line in lines}
 
 
 def each(name: str, done: str, function: Callable, items: Sequence) -> list:

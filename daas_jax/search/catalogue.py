@@ -16,7 +16,10 @@ _DATA = {
     'tfds:NAME':
         'any image classification set prepared for TFDS; `python -m daas_jax.prepare` prepares '
         + ', '.join(tfds.PREPARABLE),
-    'arrays:FILE.npz': 'train_images, train_labels, test_images, test_labels',
+    'folder:DIR': 'images of your own: DIR/CLASS/*, or DIR/train/CLASS/* with val/ and test/',
+    'hf:NAME': 'an image classification set of Hugging Face `datasets`, or a folder of theirs',
+    'arrays:FILE.npz':
+        'train_images, train_labels, test_images, test_labels; maybe val_images, val_labels',
     'scenes:NAME': 'scenes with boxes, composed of the images of one of those, for a detector',
     'tfds:coco/2017': 'photographs with boxes, for a detector',
 }

@@ -131,7 +131,8 @@ def test_files_of_every_mode(tmp_path):
 def test_images_are_turned_as_their_exif_says(tmp_path, kind, side):
   upright = smooth(np.random.default_rng(0), 24, 16)
   options = {'quality': 95, 'subsampling': 0} if kind == 'JPEG' else {'lossless': True} if kind == 'WEBP' else {}
-  files = {'a.png': upright}
+  suffix = kind.lower()
+  files = {f'a.{suffix}': content(upright, kind, **options)}
   undo = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
   for orientation, inverse in undo.items():
     stored = PIL.Image.fromarray(upright)
@@ -139,15 +140,27 @@ def test_images_are_turned_as_their_exif_says(tmp_path, kind, side):
     stored = PIL.ImageOps.exif_transpose(stored)
     stored = PIL.Image.fromarray(np.asarray(stored))
     assert stored.size == ((24, 16) if orientation > 4 else (16, 24))
-    files[f'b{orientation}.{kind.lower()}'] = content(stored, kind, orientation=orientation, **options)
+    files[f'b{orientation}.{suffix}'] = content(stored, kind, orientation=orientation, **options)
   found = one(tmp_path, files, Reading(side))
-  assert found['a.png'].shape == ((12, 12, 3) if side else (24, 16, 3))
+  first = found[f'a.{suffix}']
+  assert first.shape == ((12, 12, 3) if side else (24, 16, 3))
+  if kind != 'JPEG' and not side:
+    np.testing.assert_array_equal(first, upright)
   for name, image in found.items():
-    away = np.abs(image.astype(int) - found['a.png'])
+    away = np.abs(image.astype(int) - first)
     if kind == 'JPEG':
       assert away.mean() < 2, name
     else:  # the middle of an image lies between pixels: turned, it is rounded the other way
       assert away.max() <= (1 if side else 0), name
+
+
+@pytest.mark.parametrize('exif', [b'Exif\0\0garbage', b'Exif\0\0II*\0' + b'\xff' * 40, 9],
+                         ids=['no', 'short', 'of no turn'])
+def test_a_damaged_exif_is_no_damage(tmp_path, exif):
+  pixels = smooth(np.random.default_rng(0), 16, 20)
+  file = content(pixels, 'JPEG', orientation=exif) if isinstance(exif, int) else content(pixels, 'JPEG', exif=exif)
+  found = one(tmp_path, {'a.jpg': file, 'b.jpg': content(pixels, 'JPEG')})
+  np.testing.assert_array_equal(found['a.jpg'], found['b.jpg'])
 
 
 def test_the_chunk_of_a_png_may_lie_behind_its_pixels(tmp_path):
@@ -238,12 +251,25 @@ def test_a_class_that_is_damaged_whole_is_named(tmp_path):
 
 def test_more_than_the_memory_holds_is_refused(tmp_path, monkeypatch):
   name = write(tmp_path, plain())
-  assert pictures.free_memory() > 1e6
   monkeypatch.setattr(pictures, 'free_memory', lambda: 12 * 20 * 20 * 3 - 1)
   with pytest.raises(BadInput, match='12 images of 20x20x3 need .* of memory and .* are free: set data.side') as info:
     sources.load(name)
   assert '\n' not in str(info.value)
   assert len(sources.load(name, None, Reading(19)).train_labels) == 6
+
+
+def test_the_memory_that_is_free_is_that_of_the_container(tmp_path, monkeypatch):
+  free = pictures.free_memory()
+  if free is None:
+    pytest.skip('this system does not say how much memory is free')
+  assert 1e6 < free < 1e14
+  monkeypatch.setattr(pictures, '_CGROUP', str(tmp_path))
+  assert pictures.free_memory() > 1e6  # no limit is known
+  for name, text in (('max', '5000'), ('current', '4000'), ('stat', 'anon 900\nactive_file 20\ninactive_file 300\n')):
+    (tmp_path / f'memory.{name}').write_text(text)
+  assert pictures.free_memory() == 1320
+  (tmp_path / 'memory.max').write_text('max\n')
+  assert pictures.free_memory() > 1e6
 
 
 def test_large_sets_tell_how_far_they_are(tmp_path, monkeypatch, capsys):

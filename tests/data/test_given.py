@@ -1,5 +1,8 @@
 """Arrays of a program as a data set: every library's, and one line for each that cannot be one."""
 
+import json
+
+import commands
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ import daas_jax as dx
 from daas_jax import config as config_lib
 from daas_jax.data import batches, dataset, given, select, splits
 from daas_jax.errors import BadInput
+from daas_jax.runtime import cli
+from daas_jax.train import command as train
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 8, 8, 3), np.uint8)
@@ -193,6 +198,31 @@ def test_arrays_that_cannot_be_a_set_are_one_line(changes, says):
     given.from_arrays(**{'images': IMAGES, 'labels': LABELS, 'name': 'mine'} | changes)
   line = str(info.value)
   assert says in line and '\n' not in line and line.startswith('mine') and len(line) < 300
+
+
+TRAIN = """
+from daas_jax.config import train_config
+
+def get_config():
+  config = train_config()
+  config.policy = config.genotype = 'none'
+  config.network.name, config.network.depth, config.network.width = 'wrn_40_2', 10, 1
+  config.train.auxiliary, config.train.drop_path, config.train.batch, config.train.epochs = 0.0, 0.0, 6, 1
+  config.preprocess.cutout, config.preprocess.padding = 0, 0
+  return config
+"""
+
+
+def test_a_training_without_test_images_writes_no_accuracy_of_them(tmp_path, monkeypatch, capsys):
+  """And the validation images are the set's own."""
+  data = given.from_arrays(IMAGES, LABELS, (IMAGES[:5], LABELS[:5]))
+  monkeypatch.setattr(select, 'from_config', lambda config, least: data)
+  words = [f'--config={commands.config_file(tmp_path, TRAIN)}', f'--workdir={tmp_path}/run', '--compilation_cache=off']
+  assert cli.run('train', train.main, words, train.define_flags) == 0, capsys.readouterr().err
+  results = json.loads((tmp_path / 'run' / 'results.json').read_text())
+  assert not {'test_accuracy', 'test_loss'} & set(results) and results['best_epoch'] == 1
+  assert results['val_accuracy'] * 5 == pytest.approx(round(results['val_accuracy'] * 5), abs=1e-5)
+  assert 'no test images, of the epoch with the best validation accuracy' in capsys.readouterr().out
 
 
 def test_a_set_without_test_images_is_asked_for_none():

@@ -150,6 +150,12 @@ def test_what_cannot_be_loaded_is_one_line(hub, tmp_path, name):
   assert line.startswith(f'hf:{name}: ') and '\n' not in line and len(line) < 400
 
 
+def test_a_file_is_no_set(hub, tmp_path):
+  (tmp_path / 'a.parquet').write_bytes(b'')
+  with pytest.raises(BadInput, match='is a file: give the folder that holds it'):
+    loaded(tmp_path / 'a.parquet', tmp_path)
+
+
 def test_pixels_are_those_of_the_file(hub, tmp_path):
   """Not of what `datasets` decodes."""
   grey = np.asarray(PIL.Image.fromarray(smooth(np.random.default_rng(0))).convert('L'))

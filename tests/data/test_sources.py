@@ -125,7 +125,24 @@ def test_mean_std_against_exact_fractions():
   assert (mean[1], std[1]) == (7 / 255, 1.0)
 
 
+def test_arrays_may_have_a_validation_set(tmp_path):
+  want, val = arrays(), {'val_images': arrays()['train_images'][::-1][:5], 'val_labels': np.arange(5) % 3}
+  data = sources.load(saved(tmp_path, **val))
+  rows, val_rows = data.halves
+  np.testing.assert_array_equal(data.train_images[rows], want['train_images'])
+  np.testing.assert_array_equal(data.train_labels[val_rows], val['val_labels'])
+  np.testing.assert_array_equal(data.train_images[val_rows], val['val_images'])
+  assert (data.mean, data.std) == dataset.mean_std(want['train_images'])
+
+
+VAL = {'val_images': arrays()['train_images'], 'val_labels': arrays()['train_labels']}
+
+
 @pytest.mark.parametrize('changes, words', [
+    (dict(val_images=VAL['val_images']), 'it has val_images and no val_labels: give both or neither'),
+    (VAL | dict(val_labels=np.arange(11)), '12 val_images and 11 val_labels'),
+    (VAL | dict(val_labels=np.arange(12) % 4), 'val_labels holds 3 and there are 3 classes'),
+    (VAL | dict(val_images=np.zeros((12, 5, 5, 3), np.uint8)), '5x4x3 and validation images 5x5x3'),
     (dict(train_images=None), 'no train_images among its keys'),
     (dict(train_labels=None, test_labels=None), 'no train_labels, test_labels among'),
     (dict(train_images=arrays()['train_images'] / 255), 'train_images has type float64; give uint8'),

@@ -13,13 +13,14 @@ import pytest
 
 import commands
 from conftest import ROOT
-from fake_sets import fake_fashion, fake_imagenet
+from fake_sets import fake_fashion, fake_imagenet, prepared
 from daas_jax import config as config_lib
 from daas_jax.prepare import command as prepare_command
 from daas_jax.benchmark import synthetic as made_up
 from daas_jax.data import (
     batches,
     classes,
+    dataset,
     decode,
     images as images_lib,
     labels as labels_lib,
@@ -91,6 +92,55 @@ def test_batches_are_those_of_the_set_in_memory(fashion):
   one, other = (streaming.train_batches(d.train_images, d.train_labels, rows, 2, 8) for d in (streamed, memory))
   for step in (0, 9, 4):
     _same(one(step), other(step))
+
+
+@pytest.fixture(scope='module')
+def three_splits(tmp_path_factory):
+  """The data folder of a set of two classes, 12 + 8 + 6 images of 20 x 20."""
+  folder, rng = tmp_path_factory.mktemp('three'), np.random.default_rng(4)
+  prepared(folder, {split: [(rng.integers(0, 256, (20, 20, 3), np.uint8), i % 2) for i in range(n)]
+                    for split, n in (('train', 12), ('validation', 8), ('test', 6))})
+  return str(folder)
+
+
+@pytest.mark.parametrize('stream', [False, True])
+def test_a_split_of_its_own_is_d_val(three_splits, stream, capsys):
+  config = _config('tiny', three_splits, side=20, stream=stream, val_split='validation', n_train=10)
+  data = select.from_config(config)
+  assert 'has 8 validation images of its own' in capsys.readouterr().err
+  assert [len(half) for half in data.halves] == [10, 8] and len(data.test_labels) == 6
+  other = select.from_config(_config('tiny', three_splits, stream=False))
+  assert other.halves is None and len(other.train_labels) == 12
+  took = {image.tobytes() for image in np.asarray(data.train_images[data.halves[0]])}
+  assert len(took) == 10 and took <= {image.tobytes() for image in other.train_images}
+  assert (data.mean, data.std) == dataset.mean_std(data.train_images[data.halves[0]])
+  search = streaming.search_batches(data, 0, 2, 0.5)
+  assert search.steps_per_epoch == 5
+  seen = [search(step) for step in range(5)]
+  assert {x.tobytes() for b in seen for x in np.asarray(b.train_images)} == took
+  assert not {x.tobytes() for b in seen for x in np.asarray(b.val_images)} & {x.tobytes() for x in other.train_images}
+  np.testing.assert_array_equal(streaming.rows_of(data.train_images, data.halves[1])[:], data.train_images[10:])
+
+
+def test_d_val_of_its_own_is_streamed_as_it_is_in_memory(three_splits):
+  one, other = (select.from_config(_config('tiny', three_splits, side=20, stream=stream, val_split='validation'))
+                for stream in (True, False))
+  _same(one.halves, other.halves)
+  assert (one.mean, one.std, one.class_names) == (other.mean, other.std, other.class_names)
+  _same([one.train_images, one.train_labels], [other.train_images, other.train_labels])
+  streams = [streaming.search_batches(data, 3, 4, 0.1, 2) for data in (one, other)]
+  for step in (0, 5):
+    _same(streams[0](step), streams[1](step))
+
+
+@pytest.mark.parametrize('val_split, says', [
+    ('train', "'train' is the training images: set data.val_split to 'validation' or ''"),
+    ('test', "'test' is the test set"), ('dev', "'dev' does not exist")])
+@pytest.mark.parametrize('stream', [False, True])
+def test_a_split_that_cannot_be_d_val(three_splits, stream, val_split, says):
+  with pytest.raises(BadInput, match=says) as info:
+    select.from_config(_config('tiny', three_splits, stream=stream, val_split=val_split))
+  assert _line(info)
 
 
 def test_evaluation_sees_every_image_once(fashion):

@@ -17,6 +17,7 @@ from daas_jax.data.dataset import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.methods import export
 from daas_jax.nets.shuffle import layers, supernet as shuffle
+from daas_jax.train import command as train
 from daas_jax.types import Batch
 
 MEAN, STD = (0.4,), (0.3,)
@@ -47,6 +48,20 @@ def searched(tmp_path_factory, tiny):
   folder = tmp_path_factory.mktemp('search')
   text = export.write(str(folder), state, config, data, lambda: batches)
   return folder, theta, path, data, text
+
+
+def test_a_set_without_test_images_is_not_tested(searched, tmp_path):
+  _, theta, path, data, _ = searched
+  config = config_lib.search_config('diffautoml')
+  config.network.size, config.search.moment_batches = 'tiny', 1
+  images = data.train_images
+  text = export.write(str(tmp_path), types.SimpleNamespace(theta=theta, arch={'path': path}), config,
+                      data._replace(test_images=images[:0], test_labels=data.test_labels[:0]),
+                      lambda: lambda i: Batch(jnp.asarray(images[:10]), None, None, None))
+  results = json.loads((tmp_path / 'results.json').read_text())
+  assert text.startswith('no test images; ') and 'parameters' in results
+  assert not {'test_accuracy', 'test_loss'} & set(results)
+  assert train._without_training(str(tmp_path)) is None
 
 
 def test_what_was_saved_comes_back(searched):
