@@ -34,7 +34,8 @@ QUICK_TO_COMPILE = os.environ[_TRIED]
 os.environ['XLA_FLAGS'] = xla_flags(os.environ.get('XLA_FLAGS', ''), QUICK_TO_COMPILE)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path += [str(ROOT / 'tests' / room) for room in ('runtime', 'study', 'nets/cells')]  # used elsewhere
+sys.path += [str(ROOT / 'tests' / room) for room in (
+    'runtime', 'study', 'nets/cells', 'augment', 'policies')]  # used elsewhere
 CACHE = os.environ.get('DAAS_JAX_TEST_CACHE') or os.path.join(tempfile.gettempdir(), 'daas_jax_test_cache')
 jax.config.update('jax_compilation_cache_dir', CACHE)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)

@@ -20,7 +20,7 @@ PACKAGE = ROOT / 'daas_jax'
 ORDER = (
     {'errors', 'types', 'trees', 'arrays', '__init__'}, {'config'}, {'files'}, {'estimators'}, {'augment'},
     {'nets'}, {'policies'}, {'data'}, {'runtime'}, {'methods'}, {'detection'},
-    {'search', 'train', 'study', 'report', 'gradcheck', 'benchmark', 'prepare'})
+    {'search', 'train', 'study', 'report', 'gradcheck', 'benchmark', 'prepare', 'export'})
 """From the ground up: a room imports what is below it. Those of one row import none of each other."""
 COMMANDS = ORDER[-1]
 MOST_PAIRS = 105  # half of the 211 that there were when every file at the top was a room

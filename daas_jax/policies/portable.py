@@ -238,8 +238,8 @@ class _Transformations:
     return [(self.ops[int(i)], rng.random()) for i in index]
 
 
-_FORMS = {'daas_jax.policy': _Table, 'daas_jax.policy_schedule': _Schedule,
-          'daas_jax.policy_transformations': _Transformations}
+_FORMS: dict[Any, Any] = {'daas_jax.policy': _Table, 'daas_jax.policy_schedule': _Schedule,
+                          'daas_jax.policy_transformations': _Transformations}
 
 
 class Sampler:
@@ -292,8 +292,8 @@ class Sampler:
         other = partner if step[0] == 'SamplePairing' else None
         if other is not None:
           for before in filter(None, self._form.own(shared, rng)[:k]):
-            other = apply(other, *before, rng)
-        image = apply(image, *step, rng, other)
+            other = apply(other, before[0], before[1], rng)
+        image = apply(image, step[0], step[1], rng, other)
     return image
 
 
@@ -326,7 +326,8 @@ class Transform:
       seed = int(torch.randint(2**62, ()))
     self._seed = np.random.SeedSequence(seed).entropy
     self._made_in = os.getpid()
-    self._place = self._rng = None
+    self._place: Any = None
+    self._rng: Any = None
 
   def _generator(self):
     data = sys.modules.get('torch.utils.data')

@@ -1,0 +1,24 @@
+"""One small policy of every form, as what its file holds."""
+
+TABLE = {
+    'format': 'daas_jax.policy', 'version': 1, 'ops': ['Rotate', 'Invert', 'Solarize'], 'K': 2, 'levels': 10,
+    'policies': [
+        {'ops': ['Rotate', 'Invert'], 'probability': 0.5, 'p': [0.3, 0.8], 'level': [3, 9]},
+        {'ops': ['Solarize', 'Rotate'], 'probability': 0.3, 'p': [1.0, 0.25], 'level': [4, 0]},
+        {'ops': ['Invert', 'Invert'], 'probability': 0.2, 'p': [0.0, 1.0], 'level': [0, 0]}]}
+SCHEDULE = {
+    'format': 'daas_jax.policy_schedule', 'version': 1, 'K': 2,
+    'candidates': [{'op': 'Rotate', 'strength': 0.6, 'magnitude': 6.0}, {'op': 'Equalize'},
+                   {'op': 'Contrast', 'strength': 1.4, 'magnitude': 2.62}],
+    'epochs': [{'p_tp': 0.2, 'p_o': [0.5, 0.2, 0.3]}, {'p_tp': 0.9, 'p_o': [0.1, 0.0, 0.9]},
+               {'p_tp': 0.4, 'p_o': [0.2, 0.7, 0.1]}]}
+TRANSFORMATIONS = {
+    'format': 'daas_jax.policy_transformations', 'version': 1, 'K': 2, 'ops': ['Color', 'Invert', 'Identity'],
+    'epochs': [[0.1, 0.2, 0.1, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05], [0.3, 0.1, 0.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]}
+ALL = {'table': TABLE, 'schedule': SCHEDULE, 'transformations': TRANSFORMATIONS}
+
+
+def alone(name, level=9):
+  """The table of one operation, always applied at one of ten levels."""
+  return {'format': 'daas_jax.policy', 'version': 1, 'ops': [name], 'K': 1, 'levels': 10,
+          'policies': [{'ops': [name], 'probability': 1, 'p': [1], 'level': [level]}]}
