@@ -182,7 +182,8 @@ def _python(text, not_json, fail):
     if len(body) == len(values) == 1:
       return _literal(values[0][1])
   except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-    why = storage.reason(error) or type(error).__name__
+    where = f', line {error.lineno}' if isinstance(error, SyntaxError) else ''
+    why = (getattr(error, 'msg', '') or storage.reason(error) or type(error).__name__) + where
     fail(f'it is neither JSON ({not_json}) nor the text of a genotype ({why})')
   return fail(f'it is not JSON ({not_json}), and holds no Genotype(...)')
 
