@@ -28,6 +28,7 @@ NAMED_ELSEWHERE = {
     # A benchmark is a list of names by its nature.
     'benchmark/cases.py', 'benchmark/bars.py', 'benchmark/command.py', 'benchmark/public.py',
     'gradcheck/estimators.py',  # 'ddas' is a row of its table: an estimator
+    'nets/cells/formats.py',  # 'darts' is a form of text, that of its project
 }
 
 

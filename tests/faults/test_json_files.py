@@ -312,8 +312,9 @@ class _Watch:
 
   @classmethod
   def hook(cls, event, arguments):
+    # To parse a text, as of DARTS, is to compile it; what runs it is an 'exec' with its constants.
     if cls.on and (event in ('os.system', 'os.exec', 'os.posix_spawn', 'subprocess.Popen', 'pickle.find_class') or
-                   event in ('compile', 'exec') and 'PWNED' in str(arguments)[:1000]):
+                   event == 'exec' and 'PWNED' in str(arguments[0].co_consts)):
       cls.seen.append(event)
 
   def __enter__(self):

@@ -381,6 +381,10 @@ def test_a_ready_network_in_a_store(tmp_path):
   _, params, names = daas_jax.load('store://b/network')
   jax.tree.map(np.testing.assert_array_equal, params, dict(variables))
   assert names == ('a', 'b')
+  mirror = remote.Mirror('store://b/network')  # what goes on with a workdir has them too
+  mirror.pull()
+  assert {'network.json', 'network.safetensors'} == set(os.listdir(mirror.folder))
+  mirror.drop()
 
 
 # --- the lock and the store ---------------------------------------------------------------------------------------

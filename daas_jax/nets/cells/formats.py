@@ -32,7 +32,7 @@ _OPERATIONS = ('max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', '
 _CELLS = ('normal', 'reduce')
 _NODES = tuple(range(INPUTS, INPUTS + STEPS))
 _MOST_TEXT = 2**16  # Python's parser takes a thousand times as much memory
-_LOGGED = re.compile(r'\d\d/\d\d \d\d:\d\d:\d\d [AP]M ')  # before what DARTS's search logs
+_LOGGED = re.compile(r'\A\d\d/\d\d \d\d:\d\d:\d\d [AP]M ')  # before what DARTS's search logs
 
 _FIELDS = ('normal', 'normal_concat', 'reduce', 'reduce_concat')  # in the order of DARTS
 _UNUSED = ('connectN', 'connects')  # of AutoDL-Projects, always None
@@ -165,7 +165,7 @@ def _reader(content):
 def _python(text, not_json, fail):
   """The value that a Python text holds: one literal, or the arguments of the one Genotype(...) in
   it as a dict."""
-  text = _LOGGED.sub('', text.strip(), count=1)
+  text = _LOGGED.sub('', text.strip())
   try:
     if len(text) > _MOST_TEXT:
       raise ValueError(f'it is longer than {_MOST_TEXT >> 10} KiB')
@@ -182,7 +182,9 @@ def _python(text, not_json, fail):
     if len(body) == len(values) == 1:
       return _literal(values[0][1])
   except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-    why = storage.reason(error) or type(error).__name__
+    line = getattr(error, 'lineno', None)  # of a SyntaxError, where it has one
+    where = f', line {line}' if line else ''
+    why = (getattr(error, 'msg', '') or storage.reason(error) or type(error).__name__) + where
     fail(f'it is neither JSON ({not_json}) nor the text of a genotype ({why})')
   return fail(f'it is not JSON ({not_json}), and holds no Genotype(...)')
 

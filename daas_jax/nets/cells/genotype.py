@@ -157,7 +157,7 @@ def load(path: str, primitives: Sequence[str] | None = None) -> Any:
     path: file that `save` wrote, or that holds a genotype as DARTS, nni or NASLib write it
       (`formats.from_text`); or one of `named.named_genotypes`, where there is no such file.
     primitives: names of the candidate operations that the genotype must have been chosen from, in
-      order; None: any. Other projects' files do not say it: there these are taken.
+      order; None: any. Of another project's, which does not say it, these are taken.
 
   Returns:
     Genotype.
@@ -168,6 +168,8 @@ def load(path: str, primitives: Sequence[str] | None = None) -> Any:
   """
   if named.is_meant(path):
     genotype = named.named_genotypes()[os.fspath(path)]
+    if primitives is not None:
+      genotype = canonical(genotype._replace(primitives=tuple(primitives)))
   else:
     try:
       text = storage.read_text(path)
