@@ -1,42 +1,43 @@
 """Policies that need no search: what every result is held against.
 
-An augmenter is a function (key, images [B, H, W, C]) -> images, as `contract.of` describes it.
-Operations and ranges are this package's own (`daas_jax.augment.ops`). Compared with the public code
-of TrivialAugment, its space RA and its space Wide:
+An augmenter is a function (key, images [B, H, W, C]) -> images, as `contract.of` describes it. What
+is drawn, is drawn for every image.
 
-  operation                               here         RA           Wide
-  ShearX, ShearY                          0.3          0.3          0.99
-  TranslateX, TranslateY, of 32 pixels    14.4         10           32
-  Rotate, degrees                         30           30           135
-  Posterize, bits                         4 to 8       4 to 8       2 to 8
-  Solarize, threshold                     0 to 256     0 to 256     0 to 256
-  Color, Contrast, Brightness, Sharpness  0.1 to 1.9   0.1 to 1.9   0.01 to 2
+  name                      as                                          public code
+  trivial_augment           torchvision.transforms.TrivialAugmentWide   pytorch/vision
+  trivial_augment_ra        TrivialAugment's paper, its space RA        automl/trivialaugment
+  rand_augment              RandAugment's paper, N = 2 and M = 9        tensorflow/tpu
+  rand_augment_torchvision  torchvision.transforms.RandAugment          pytorch/vision
+  auto_augment_cifar10,     torchvision.transforms.AutoAugment          pytorch/vision
+  _imagenet, _svhn
 
-One more difference is meant. In both papers' code the last row runs from 0.1 up with the strength,
-so that 1, which changes nothing, lies in the middle and strength 0 is an almost black or grey
-image. Here strength 0 changes nothing and greater strength goes to either end, drawn for each
-image.
+Each is the code with its default arguments, on 8-bit images: nearest neighbours, black where
+nothing comes from (128 in rand_augment), and otherwise Pillow's pixels
+(`daas_jax.augment.levels`). What remains different:
+
+- AutoContrast may be a level more where Pillow's double precision falls short of a whole number.
+- torchvision draws from another generator. On a processor without a fused multiply-add its
+  TrivialAugmentWide moves by 16 pixels at level 15; with one, and here, by 15.
+- trivial_augment_ra: the code counts translations in pixels, of 32 at most 10 and of 224 at most
+  70; here it is the same share of any side.
+- rand_augment: the code (models/official/efficientnet/autoaugment.py) has operations of its own in
+  TensorFlow. They mean Pillow's, and are Pillow's here: there Sharpness truncates its smooth image,
+  and Contrast takes the number of pixels / 256 for the mean. The 14 operations are the paper's; the
+  code has Invert, Cutout and SolarizeAdd instead of Identity. Magnitudes are the code's: Posterize
+  keeps int(0.4 M) bits, Solarize's threshold is int(25.6 M), so that both do less at a greater M,
+  and the blends' factor is 0.1 + 0.18 M. Its translations, at most 100 pixels of 224, are here the
+  same share of any side. A place half-way between two pixels may go to the other one.
+- auto_augment_*: the sub-policies are the paper's and the magnitudes torchvision's, whose blends go
+  to either side of 1 with a random sign, where the paper's run from 0.1 to 1.9. The paper's code
+  for CIFAR-10 has 70 sub-policies more.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from daas_jax.augment.apply import apply_each
-from daas_jax.augment.ops import OPS
-from daas_jax.policies import contract
-
-# The 14 operations of RandAugment, and of TrivialAugment's space RA.
-RAND_AUGMENT_OPS = ('Identity', 'AutoContrast', 'Equalize', 'Rotate', 'Solarize', 'Color',
-                    'Posterize', 'Contrast', 'Brightness', 'Sharpness', 'ShearX', 'ShearY',
-                    'TranslateX', 'TranslateY')
-
-# Where in its range an operation changes nothing: the middle, or the upper end.
-_MIDDLE = ('Rotate', 'Color', 'Contrast', 'Brightness', 'Sharpness', 'ShearX', 'ShearY',
-           'TranslateX', 'TranslateY')
-_UPPER = ('Solarize', 'Posterize')
+from daas_jax.policies import contract, published, published_spaces as spaces
 
 
 class Fixed(NamedTuple):
@@ -55,70 +56,78 @@ def identity() -> Callable:
   return contract.of(lambda key, images: images)
 
 
-def trivial_augment() -> Callable:
-  """TrivialAugment (arXiv:2103.10158): one operation for each image, its strength one of 31 levels.
-
-  Both uniform, from `RAND_AUGMENT_OPS` and 0, 1/30, ..., 1. See the top of this file for the
-  ranges.
-  """
-  def augment(key, images):
-    key_u, key = jax.random.split(key)
-    u = jax.random.choice(key_u, np.linspace(0, 1, 31), (images.shape[0], 1))
-    return _random_operations(key, images, u)
-  return contract.of(augment)
+def trivial_augment() -> published.Published:
+  """TrivialAugment Wide (arXiv:2103.10158), torchvision's: an operation, one of 31 levels, and a
+  sign."""
+  return published.Published(
+      lambda height, width: spaces.one_of_each(spaces.torchvision(31, height, width, wide=True)))
 
 
-def rand_augment(n: int = 2, m: float = 9) -> Callable:
-  """RandAugment (arXiv:1909.13719): n operations for each image, all at one magnitude.
+def trivial_augment_ra() -> published.Published:
+  """TrivialAugment (arXiv:2103.10158) in its space RA: an operation, one of 31 levels, and where it
+  moves pixels a sign."""
+  return published.Published(
+      lambda height, width: spaces.one_of_each(spaces.trivial_augment_ra(height, width)))
+
+
+def rand_augment(n: int = 2, m: float = 9) -> published.Published:
+  """RandAugment (arXiv:1909.13719): n operations in sequence, all at one magnitude.
 
   Args:
-    n: operations in sequence, each uniform from `RAND_AUGMENT_OPS`, repetitions allowed.
-    m: magnitude on the paper's scale from 0 to 10, where 10 is the end of the range; need not be
-      whole.
+    n: operations in sequence, each uniform from the paper's 14, repetitions allowed.
+    m: magnitude on the paper's scale from 0 to 10; need not be whole.
 
   Raises:
     ValueError: n is not a whole number from 1 on, or m is outside of [0, 10].
   """
-  if n != int(n) or n < 1 or not 0 <= m <= 10:
-    raise ValueError(f'n must be a whole number from 1 on and m in [0, 10], got {n} and {m}')
-  return contract.of(lambda key, images: _random_operations(
-      key, images, jnp.full((images.shape[0], int(n)), m / 10)))
+  _check(n, 0 <= m <= 10, f'm in [0, 10], got {n} and {m}')
+  return published.Published(
+      lambda height, width: spaces.one_of_each(spaces.rand_augment(m, height, width), 0), int(n),
+      fill=128, corner=0.5)
 
 
-def _random_operations(key, images, u):
-  """Operations drawn uniformly for each image, at strength u [B, K] from nothing to the most."""
-  key_o, key_upwards, key_apply = jax.random.split(key, 3)
-  o = jax.random.randint(key_o, u.shape, 0, len(RAND_AUGMENT_OPS))
-  strength = outward(o, u, jax.random.bernoulli(key_upwards, shape=u.shape))
-  return apply_each(images, o, jnp.ones_like(o), strength, key_apply, ops=RAND_AUGMENT_OPS)
+def rand_augment_torchvision(num_ops: int = 2, magnitude: int = 9,
+                             bins: int = 31) -> published.Published:
+  """RandAugment, torchvision's: `num_ops` operations in sequence, all at level `magnitude` in [0,
+  bins).
+
+  Raises:
+    ValueError: num_ops is not a whole number from 1 on, or magnitude not one of the levels.
+  """
+  _check(num_ops, magnitude in range(bins),
+         f'the level one of {bins} from 0 on, got {num_ops} and {magnitude}')
+  return published.Published(
+      lambda height, width: spaces.one_of_each(spaces.torchvision(bins, height, width),
+                                               int(magnitude)),
+      int(num_ops))
 
 
-def outward(o: jax.Array, u: jax.Array, upwards: jax.Array) -> jax.Array:
-  """Strength in which 0 changes nothing, as the package's strength, which runs through an
-  operation's range.
+def auto_augment(name: str) -> published.Published:
+  """AutoAugment (arXiv:1805.09501), torchvision's: one of 25 sub-policies of two operations.
 
   Args:
-    o: integers [...], positions in `RAND_AUGMENT_OPS`.
-    u: floats [...] in [0, 1], from no change to the end of the range (ignored where there is no
-      magnitude).
-    upwards: booleans [...], to which end where the range has one on either side of no change.
-
-  Returns:
-    [...], in [0, 1]: the strength that `daas_jax.augment.apply` takes.
+    name: of the set it was found on, a key of `published_spaces.SUB_POLICIES`.
   """
-  start = jnp.asarray(
-      [0.5 if name in _MIDDLE else 1. if name in _UPPER else 0. for name in RAND_AUGMENT_OPS])[o]
-  end = jnp.where(start == 0.5, upwards.astype(start.dtype), 1 - start)
-  # Whole bits, rounded towards no change as in both papers' code; the operation alone would round
-  # away from it.
-  bits = OPS['Posterize'].high - OPS['Posterize'].low
-  u = jnp.where(o == RAND_AUGMENT_OPS.index('Posterize'), jnp.floor(u * bits) / bits, u)
-  return start + u * (end - start)
+  return published.Published(
+      lambda height, width: spaces.sub_policies(name, spaces.torchvision(10, height, width)))
+
+
+def _check(n, good, wanted):
+  if n != int(n) or n < 1 or not good:
+    raise ValueError(f'n must be a whole number from 1 on and {wanted}')
+
+
+def _fixed(policy, *args):
+  """The row of a policy, made of its function when it is first asked for."""
+  return Fixed(lambda: published.augmenter(policy(*args)))
 
 
 BASELINES = {
     'none': Fixed(identity, standard_preprocessing=False),
     'standard': Fixed(identity),
-    'trivial_augment': Fixed(trivial_augment),
-    'rand_augment': Fixed(rand_augment),
+    'trivial_augment': _fixed(trivial_augment),
+    'trivial_augment_ra': _fixed(trivial_augment_ra),
+    'rand_augment': _fixed(rand_augment),
+    'rand_augment_torchvision': _fixed(rand_augment_torchvision),
+    **{f'auto_augment_{name}': _fixed(auto_augment, name) for name in spaces.SUB_POLICIES},
 }
