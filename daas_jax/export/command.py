@@ -18,7 +18,8 @@ def _parser():
   parser = arguments.Parser(
       prog='daas_jax.export', allow_abbrev=False,
       description='Writes what a search has found as code or a file that runs without JAX.')
-  parser.add_argument('file', metavar='FILE', help='what a search has found: policy.json or genotype.json')
+  parser.add_argument('file', metavar='FILE',
+                      help='what a search has found: policy.json or genotype.json')
   parser.add_argument(
       '--to', required=True, metavar='TARGET', help='of a policy: pil, a Python file with '
       'augment(image, rng) on PIL images; torchvision, a Python file with a class Policy for a '
@@ -56,11 +57,11 @@ def _text(path, to):
   try:
     content = storage.read_json(path)
   except OSError as e:
-    raise BadInput(f'{path} cannot be read ({e.strerror or e}); give the policy.json or genotype.json of '
-                   'a search') from None
+    raise BadInput(f'{path} cannot be read ({e.strerror or e}); give the policy.json or '
+                   'genotype.json of a search') from None
   except ValueError as e:
-    raise BadInput(f'{path} is not a JSON file ({storage.reason(e)}); give the policy.json or genotype.json of '
-                   'a search') from None
+    raise BadInput(f'{path} is not a JSON file ({storage.reason(e)}); give the policy.json or '
+                   'genotype.json of a search') from None
   form = content.get('format') if isinstance(content, dict) else None
   row = forms.FORMS.get(form) if isinstance(form, str) else None
   if row is None:

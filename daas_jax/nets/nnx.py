@@ -12,6 +12,9 @@ from flax import nnx
 import jax
 
 PARAMS, STATE = 'params', 'state'
+# filters of any number have no type that a checker follows
+_split: Any = nnx.split
+_reseed: Any = nnx.reseed
 
 
 class FromNnx:
@@ -23,9 +26,9 @@ class FromNnx:
 
   def __init__(self, module: nnx.Module):
     module.train()
-    self._train = nnx.split(module, nnx.Param, nnx.RngState, ...)
+    self._train = _split(module, nnx.Param, nnx.RngState, ...)
     module.eval()
-    self._eval = nnx.split(module, nnx.Param, nnx.RngState, ...)
+    self._eval = _split(module, nnx.Param, nnx.RngState, ...)
     module.train()
 
   def __call__(self, images: Any, train: bool) -> None:
@@ -60,11 +63,11 @@ class FromNnx:
       _replace(rest, variables[STATE])
     module = nnx.merge(graph, params, nnx.clone(streams), rest)
     if rngs:
-      nnx.reseed(module, **{name: rngs['dropout'] for name in _streams(streams)})
+      _reseed(module, **{name: rngs['dropout'] for name in _streams(streams)})
     out = module(images)
     if mutable is False:
       return out
-    _, _, _, changed = nnx.split(module, nnx.Param, nnx.RngState, ...)
+    _, _, _, changed = _split(module, nnx.Param, nnx.RngState, ...)
     changed = _named(nnx.to_pure_dict(changed))
     return out, ({STATE: changed} if changed else {})
 
