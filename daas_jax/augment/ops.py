@@ -59,6 +59,7 @@ class Operation(NamedTuple):
     source: where content comes from, `source(y, x, magnitude, height, width) -> (y, x)`: the affine
       map, in pixels, from points of the output to points of the input; None where content stays
       where it is.
+    colour_only: whether it changes nothing on images of one channel.
   """
   name: str
   low: float
@@ -68,6 +69,7 @@ class Operation(NamedTuple):
   pairs: bool = False
   graded: bool = True
   source: Callable[..., tuple[chex.Array, chex.Array]] | None = None
+  colour_only: bool = False
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -284,7 +286,7 @@ OPS: dict[str, Operation] = {
         Operation('Solarize', 0., 256., keyed.no_key(solarize)),
         Operation('Posterize', 4., 8., keyed.no_key(posterize)),  # bits
         Operation('Contrast', 0.1, 1.9, keyed.no_key(contrast)),  # factor; 1 is the identity
-        Operation('Color', 0.1, 1.9, keyed.no_key(color)),
+        Operation('Color', 0.1, 1.9, keyed.no_key(color), colour_only=True),
         Operation('Brightness', 0.1, 1.9, keyed.no_key(brightness)),
         Operation('Sharpness', 0.1, 1.9, keyed.no_key(sharpness)),
         Operation('Cutout', 0., 0.2, _random_cutout),  # of the width

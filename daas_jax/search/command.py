@@ -10,7 +10,7 @@ from daas_jax.config import schema as config_lib
 from daas_jax.data import select
 from daas_jax.methods import registry
 from daas_jax.nets import registry as nets
-from daas_jax.policies import given as given_lib
+from daas_jax.policies import given as given_lib, idle, registry as policies
 from daas_jax.runtime import loop, processes, progress, signals, workdir
 from daas_jax.search import catalogue, job as job_lib, results
 
@@ -59,6 +59,8 @@ def main(options: Any, should_stop: Any = signals.never) -> str | None:
   genotype = space.find(held, options.search) if held and space else None
   data, name = load(config), config.policy.get('name')
   given = given_lib.find(name, options.search) if name else None
+  row = policies.spaces()[registry.of(config).policy]
+  config, left_out = idle.leave_out(config, row, len(data.mean))
   job = job_lib.of(config, data, genotype, given)
   if not processes.first():
     with progress.silent() as reporter:
@@ -70,6 +72,8 @@ def main(options: Any, should_stop: Any = signals.never) -> str | None:
     if genotype and space:
       workdir.keep_input(folder, space.file, space.to_text(genotype))
     workdir.keep_input(folder, 'policy.json', given_lib.text(name, options.search))
+    if left_out:
+      reporter.note(left_out)
     reporter.note(
         f'{config.method} on {data.name}: {job.total_steps} steps of {config.search.batch} + '
         f'{job.images_per_step - config.search.batch} images; compiling the step takes up to a '
