@@ -73,7 +73,7 @@ def apply_policy(images: chex.Array, o: chex.Array, y: chex.Array, strength: che
 
 def apply_each(images: chex.Array, o: chex.Array, y: chex.Array, strength: chex.Array,
                key: chex.PRNGKey, *, ops: Sequence[str]) -> chex.Array:
-  """Applies to every image operations of its own (RandAugment, TrivialAugment, and the like).
+  """Applies to every image operations of its own.
 
   This is a `vmap` of a switch: EVERY operation of `ops` is computed for every image and all but one
   thrown away, so it costs about as much as all of `ops` together. Prefer `apply_policy` where one

@@ -60,6 +60,7 @@ class Operation(NamedTuple):
       map, in pixels, from points of the output to points of the input; None where content stays
       where it is.
     unit: of the magnitude; '' where it is not `graded`.
+    colour_only: whether it changes nothing on images of one channel.
   """
   name: str
   low: float
@@ -70,6 +71,7 @@ class Operation(NamedTuple):
   graded: bool = True
   source: Callable[..., tuple[chex.Array, chex.Array]] | None = None
   unit: str = ''
+  colour_only: bool = False
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -286,7 +288,8 @@ OPS: dict[str, Operation] = {
         Operation('Solarize', 0., 256., keyed.no_key(solarize), unit='threshold, of 0 to 255'),
         Operation('Posterize', 4., 8., keyed.no_key(posterize), unit='bits kept'),
         Operation('Contrast', 0.1, 1.9, keyed.no_key(contrast), unit=_FACTOR),
-        Operation('Color', 0.1, 1.9, keyed.no_key(color), unit=_FACTOR),
+        Operation('Color', 0.1, 1.9, keyed.no_key(color), unit=_FACTOR,
+                  colour_only=True),
         Operation('Brightness', 0.1, 1.9, keyed.no_key(brightness), unit=_FACTOR),
         Operation('Sharpness', 0.1, 1.9, keyed.no_key(sharpness), unit=_FACTOR),
         Operation('Cutout', 0., 0.2, _random_cutout, unit='side, of the width'),

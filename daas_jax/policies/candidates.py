@@ -72,6 +72,11 @@ def published() -> tuple[Candidate, ...]:
                + [Candidate(op, strength_of(op, level)) for op in _WITH for level in LEVELS])
 
 
+def published_names() -> tuple[str, ...]:
+  """The published list as `parse` reads it, to the bit."""
+  return tuple(f'{c.op}:{c.strength!r}' if OPS[c.op].graded else c.op for c in published())
+
+
 def parse(names: Iterable[str]) -> tuple[Candidate, ...]:
   """The `Candidate`s of ('Rotate:0.6', 'Equalize', ...).
 

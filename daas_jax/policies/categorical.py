@@ -336,6 +336,7 @@ registry.register('categorical', registry.PolicySpace(
     },
     space=lambda config: Space(tuple(config.policy.ops), config.policy.K, config.policy.levels,
                                config.policy.share),
+    candidates=registry.ops_of,
     distribution=lambda config, space: policies(space, config.policy.p0, config.search.score),
     train_input=lambda config, data, space, given: inputs.make_input(
         config, data, functools.partial(augment, space=space)),

@@ -73,9 +73,9 @@ def _train_input(config: Any, data: Any, space: None, given: Given) -> Callable:
 
 registry.register('given', registry.PolicySpace(
     'none is searched, policy.name says which',
-    keys={'policy.name': Key('standard', anything, 'of the training images, not searched: none, '
-                             'standard, trivial_augment, rand_augment, searched (by --search), or '
-                             'a policy FILE')},
+    keys={'policy.name': Key('standard', anything, 'of the training images, not searched: '
+                             + ', '.join(baselines.BASELINES)
+                             + ', searched (by --search), or a policy FILE')},
     space=lambda config: None,
     distribution=lambda config, space: Policies(),
     train_input=_train_input))

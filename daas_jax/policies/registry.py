@@ -16,6 +16,8 @@ class PolicySpace(NamedTuple):
     about: what it is, for a list.
     keys: {'group.key': `Key`} of its config.
     space: config -> the space; None where nothing is searched.
+    candidates: config -> (the key that names the candidate operations, their names as it has them:
+      'Rotate', 'Rotate:0.6'); None where nothing is searched.
     distribution: (config, space) -> `daas_jax.types.Problem.policies`: a NamedTuple with `init` and
       `sample`.
     train_input: (config, data, space, given) -> (images uint8, policy, key) -> the network's input;
@@ -32,6 +34,7 @@ class PolicySpace(NamedTuple):
   space: Callable
   distribution: Callable
   train_input: Callable
+  candidates: Callable = lambda config: None
   measures: Callable = lambda gamma, space: {}
   record: Callable = lambda gamma, space: {}
   write: Callable = lambda path, gamma, space, records: ''
@@ -55,6 +58,11 @@ SPACES: Registry[PolicySpace] = Registry('space of policies', 'daas_jax.policies
 FORMATS: Registry[Format] = Registry('form of policy.json', 'daas_jax.policies')
 register, spaces = SPACES.register, SPACES.rows
 register_format, formats = FORMATS.register, FORMATS.rows
+
+def ops_of(config: Any) -> tuple[str, tuple[str, ...]]:
+  """`PolicySpace.candidates` of a space whose key is policy.ops."""
+  return 'policy.ops', tuple(config.policy.ops)
+
 
 K_KEY = Key(2, between(1, 3), 'operations in sequence (DAAS 3.2)')
 """Of every space whose policies are sequences."""

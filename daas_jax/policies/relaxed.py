@@ -319,6 +319,7 @@ registry.register('relaxed', registry.PolicySpace(
                                             'of the relaxed Bernoulli variables (code)'),
     },
     space=_space,
+    candidates=registry.ops_of,
     distribution=lambda config, space: Policies(
         functools.partial(init, space=space), lambda key, gamma: gamma, project),
     train_input=lambda config, data, space, given: inputs.make_input(

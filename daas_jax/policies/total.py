@@ -33,7 +33,7 @@ from daas_jax.config.key import between, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
 from daas_jax.policies import contract, registry, table as policy_table
-from daas_jax.policies.candidates import parse, published, Space, values
+from daas_jax.policies.candidates import parse, published, published_names, Space, values
 
 
 class Policy(NamedTuple):
@@ -334,6 +334,8 @@ registry.register('total', registry.PolicySpace(
                            'total probability at the start (DDAS 4.2)'),
     },
     space=lambda config: Space(parse(config.policy.candidates) or published(), config.policy.K),
+    candidates=lambda config: (
+        'policy.candidates', tuple(config.policy.candidates) or published_names()),
     distribution=lambda config, space: policies(space, config.policy.p_tp),
     train_input=lambda config, data, space, given: inputs.make_input(
         config, data, functools.partial(augment, space=space)),

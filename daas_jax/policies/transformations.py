@@ -235,6 +235,7 @@ registry.register('transformations', registry.PolicySpace(
                           'candidate image operations: 14, or the 4 of Table 3'),
     },
     space=lambda config: Space(tuple(config.policy.ops), config.policy.K),
+    candidates=registry.ops_of,
     distribution=lambda config, space: Policies(
         functools.partial(init, space=space),
         lambda key, tau: sample(key, tau, config.search.batch, space), probability),

@@ -10,7 +10,7 @@ from daas_jax.library import about, networks
 from daas_jax.methods import registry
 from daas_jax.nets import registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
-from daas_jax.policies import given as given_lib
+from daas_jax.policies import given as given_lib, idle, registry as policies
 from daas_jax.runtime import loop, processes, progress, signals, workdir
 from daas_jax.search import job as job_lib, results
 
@@ -66,6 +66,8 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
   data, name = load(config, data), config.policy.get('name')
   networks.check(config, data, criterion)
   given = given_lib.find(name, earlier) if name else None
+  space_row = policies.spaces()[registry.of(config).policy]
+  config, left_out = idle.leave_out(config, space_row, len(data.mean))
   job = job_lib.of(config, data, genotype, given, criterion)
   if not processes.first():
     with progress.silent() as reporter:
@@ -77,6 +79,8 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
     if genotype and space:
       workdir.keep_input(folder, space.file, space.to_text(genotype))
     workdir.keep_input(folder, 'policy.json', given_lib.text(name, earlier))
+    if left_out:
+      reporter.note(left_out)
     reporter.note(
         f'{config.method} on {data.name}: {job.total_steps} steps of {config.search.batch} + '
         f'{job.images_per_step - config.search.batch} images; compiling the step takes up to a '

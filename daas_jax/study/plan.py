@@ -19,8 +19,8 @@ A study file defines get_config(variant), which returns a dict of
                      'epoch': n,                the architecture is that of the search's n-th epoch;
                                                 its last one where it is left out
                      'policy': NAME,            the search whose policy is used, or a fixed one
-                                                ('none', 'standard', 'rand_augment',
-                                                'trivial_augment')
+                                                ('standard', 'trivial_augment', ...; see
+                                                `daas_jax.policies.baselines`)
                      'shift': n}}               the policy is that of the n-th next seed; 0 where it
                      is left out
   rows       {label: (training, ...)}           a row's value at a seed is the mean over these

@@ -8,6 +8,7 @@ from daas_jax.errors import BadInput
 from daas_jax.methods import optimizers
 from daas_jax.methods.keys import SEEDS
 from daas_jax.nets import registry as nets
+from daas_jax.policies import baselines
 from daas_jax.runtime import loop
 
 
@@ -23,7 +24,7 @@ def keys(method=None):
                                'share of the training set that chooses the epoch'),
       **inputs.KEYS,
       'policy': Key('searched', anything,
-                    'searched, standard, none, trivial_augment, rand_augment, or a policy FILE'),
+                    'searched, ' + ', '.join(baselines.BASELINES) + ', or a policy FILE'),
       'genotype': Key(
           'searched', anything,
           'searched, searched:EPOCH (as of that epoch of the search), random:SEED, a genotype '

@@ -40,8 +40,10 @@ def test_the_workdir_holds_the_result(finished):
   assert all(row['grad_norm_gamma'] == 0 for row in rows[:6]) and all(row['grad_norm_gamma'] > 0 for row in rows[6:])
   assert {'entropy_alpha', 'entropy_beta', 'entropy_pi_0', 'skip_share'} <= set(rows[-1])
   policies = json.loads((run / 'policy.json').read_text())['policies']
-  assert len(policies) == 225 and sum(p['probability'] for p in policies) == pytest.approx(1, abs=1e-6)
-  assert json.loads((run / 'config.json').read_text())['search']['n_arch'] == 2
+  assert len(policies) == 14 ** 2 and sum(p['probability'] for p in policies) == pytest.approx(1, abs=1e-6)
+  config = json.loads((run / 'config.json').read_text())
+  assert config['search']['n_arch'] == 2 and tuple(config['policy']['ops']) == tuple(op for op in DAAS_OPS if op != 'Color')
+  assert "\nColor does nothing on images of 1 channel: left out of the policy's candidates\n" in '\n' + output
   assert list((run / 'checkpoints').iterdir())
   history = [json.loads(line) for line in (run / 'history.jsonl').read_text().splitlines()]
   assert [(row['step'], row['epoch']) for row in history] == [(0, 0), (12, 1), (24, 2), (36, 3)]
@@ -66,6 +68,13 @@ def test_a_finished_search_started_again_changes_nothing(finished):
   done = commands.run('search', f'--config={config}', f'--workdir={run}')
   assert done.returncode == 0
   assert {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+
+
+def test_a_search_of_what_does_nothing_on_its_images_is_refused(finished, tmp_path):
+  config, _, _ = finished
+  done = commands.run('search', f'--config={config}', f"--workdir={tmp_path / 'run'}", '--config.policy.ops=Color')
+  assert done.returncode == 2 and done.stderr.count('\n') == 1 and 'Color does nothing' in done.stderr
+  assert not (tmp_path / 'run').exists()
 
 
 def test_training_what_was_found(finished, tmp_path):
