@@ -2,13 +2,19 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
 
 import commands
-from conftest import ROOT
+from conftest import CACHE, ROOT
+from library import photos
 
 from daas_jax.methods import registry
 from daas_jax.runtime import cli
 from daas_jax.search import command as search
+
+README = ROOT / 'README.md'
 
 
 def _gdas():
@@ -42,6 +48,22 @@ def test_the_figure_of_the_amended_study_has_its_table():
   means = [mean for _, mean, _ in rows]
   assert round(max(max(both) - min(both) for *_, both in rows), 1) == 7.5
   assert round(max(means) - min(means), 1) == 2.7
+
+
+def test_the_script_of_a_newcomer_goes_from_a_folder_of_photographs_to_predictions(tmp_path):
+  """Ten lines; .ci/run runs them as well, on as many images as they were timed on."""
+  script, = [block for block in re.findall(r'```python\n(.*?)```', README.read_text(encoding='utf-8'), re.DOTALL)
+             if "'folder:photos'" in block]
+  assert len([line for line in script.splitlines() if line]) <= 10
+  photos.make(str(tmp_path / 'photos'), (16, 4))
+  (tmp_path / 'mine.py').write_text(script, encoding='utf-8')
+  began = time.monotonic()
+  done = subprocess.run([sys.executable, 'mine.py'], cwd=tmp_path, text=True, capture_output=True, check=False,
+                        env=commands.environment(PYTHONPATH=str(ROOT), XDG_CACHE_HOME=CACHE), timeout=600)
+  assert done.returncode == 0 and time.monotonic() - began < 300, done.stderr
+  said = json.loads(done.stdout.splitlines()[-1].replace("'", '"'))
+  assert len(said) == 12 and set(said) <= set(photos.CLASSES)
+  assert (tmp_path / 'runs/mine/policy.json').exists() and (tmp_path / 'runs/mine_trained/network.safetensors').exists()
 
 
 def test_the_catalogue_names_what_there_is(capsys):

@@ -29,7 +29,8 @@ def load(workdir: str | os.PathLike, network: Any = None) -> found.Found | train
     networks.require_name(network, config.network.name, workdir)
   if config.network.name not in nets.networks():
     raise BadInput(f'{workdir} holds a run on the network {config.network.name!r}, which is not '
-                   'one of this package: give it, as dx.load(workdir, network=...)')
+                   'one of this package: give it, as dx.load(workdir, network=...), or a '
+                   '--config=FILE.py that registers it')
   if config.kind == 'search':
     return found.Found(workdir)
   if config.kind != 'train':

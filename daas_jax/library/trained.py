@@ -105,7 +105,8 @@ class Trained:
     for start in range(0, max(len(images), 1), _BATCH):
       part = np.asarray(images[start:start + _BATCH])
       preprocess.check(part, uint8=True, shape=self.image_shape)
-      room = min(_BATCH, len(images)) - len(part)  # one compiled program, whatever is left over
+      # one compiled program, whatever is left over; of no image too
+      room = max(min(_BATCH, len(images)), 1) - len(part)
       filled = np.concatenate([part, np.zeros((room, *part.shape[1:]), part.dtype)])
       out.append(np.asarray(self._compiled(self.variables, filled))[:len(part)])
     return np.concatenate(out)
@@ -167,12 +168,11 @@ def write(folder: str, config: Any, data: Any, variables: Any) -> None:
   atomic.write(os.path.join(folder, FILES[0]), json.dumps(content, indent=1) + '\n')
 
 
-def read(folder: str, known: Callable[[str], None] = lambda name: None) -> Trained:
+def read(folder: str) -> Trained:
   """The network that a training ended with.
 
   Args:
     folder: the training's workdir.
-    known: name of a network that is not registered here -> None; registers it, or does nothing.
 
   Raises:
     BadInput: it holds no network, a damaged one, or one whose module is not known here.
@@ -181,10 +181,8 @@ def read(folder: str, known: Callable[[str], None] = lambda name: None) -> Train
   content = _content(path)
   config = ml_collections.ConfigDict(content['config'])
   if config.network.name not in nets.networks():
-    known(config.network.name)
-  if config.network.name not in nets.networks():
     raise BadInput(f'{path}: the network {config.network.name!r} is not one of this package: give '
-                   'it, as dx.load(workdir, network=...), or in a program that registers it')
+                   'it, as dx.load(workdir, network=...), or a --config=FILE.py that registers it')
   row, shape = nets.of(config), tuple(content['image_shape'])
   architecture = row.space.load(os.path.join(folder, row.space.file)) if row.space else None
   net = training.network(config, architecture, len(content['class_names']))

@@ -23,7 +23,7 @@ class Net(nn.Module):
 
   @nn.compact
   def __call__(self, images, train):
-    x = nn.relu(nn.BatchNorm(use_running_average=not train)(nn.Conv(4, (3, 3), 2)(images)))
+    x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(nn.Conv(4, (3, 3), 2)(images)))
     x = nn.Dropout(0.1, deterministic=not train)(x.reshape(len(x), -1))
     return nn.Dense(self.num_classes)(x)
 
@@ -33,7 +33,7 @@ class NnxNet(nnx.Module):
 
   def __init__(self, rngs):
     self.conv = nnx.Conv(1, 4, (3, 3), 2, rngs=rngs)
-    self.norm = nnx.BatchNorm(4, rngs=rngs, momentum=0.99)
+    self.norm = nnx.BatchNorm(4, rngs=rngs, momentum=0.9)
     self.drop = nnx.Dropout(0.1, rngs=rngs)
     self.heads = nnx.List([nnx.Linear(64, 2, rngs=rngs)])
 

@@ -78,7 +78,7 @@ class _WithoutDropout(nn.Module):
 
   @nn.compact
   def __call__(self, images, train):
-    x = nn.relu(nn.BatchNorm(use_running_average=not train)(nn.Conv(4, (3, 3), 2)(images)))
+    x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(nn.Conv(4, (3, 3), 2)(images)))
     return nn.Dense(2)(x.reshape(len(x), -1))
 
 

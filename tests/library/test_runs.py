@@ -54,7 +54,7 @@ def test_set():
 
 @pytest.fixture(scope='module')
 def model(found, data, test_set, tmp_path_factory):
-  return dx.train(*data, search=found, test=test_set, class_names=['top', 'bottom'], epochs=6, batch=8, lr=0.1,
+  return dx.train(*data, search=found, test=test_set, class_names=['top', 'bottom'], epochs=12, batch=8, lr=0.1,
                   workdir=tmp_path_factory.mktemp('runs') / 'trained', progress=False)
 
 
