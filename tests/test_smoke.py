@@ -160,11 +160,11 @@ def test_diffautoml_ends_with_a_network_ready_to_use(name, tmp_path):
   assert {'entropy_alpha', 'entropy_tau'} <= set(rows[-1])
   results = json.loads((found / 'results.json').read_text())
   assert rows[2]['multiply_adds'] == rows[3]['multiply_adds'] == results['multiply_adds']  # the path is fixed
-  apply, params, classes = daas_jax.load(str(found))
+  network = daas_jax.load(found).network
   with np.load(tmp_path / 'data.npz') as arrays:
     images, labels = arrays['test_images'], arrays['test_labels']
-  right = np.argmax(apply(params, images), -1) == labels
-  assert len(classes) == 2 and abs(right.mean() - results['test_accuracy']) < 1e-6
+  right = network.predict(images) == labels
+  assert len(network.class_names) == 2 and abs(right.mean() - results['test_accuracy']) < 1e-6
   if name == 'cifar10':
     trained = tmp_path / 'train'
     run('train', '--config=configs/train_diffautoml_quickstart.py', data, f'--search={found}', f'--workdir={trained}',
@@ -186,9 +186,9 @@ def test_diffautoml_s_augmentation_and_hyper_parameters_on_a_fixed_network(tmp_p
   for name in ('lr_scale', 'weight_decay'):
     assert rows[0][name] != rows[-1][name] > 0
   assert not (found / 'blocks.json').exists()
-  apply, params, _ = daas_jax.load(str(found))
+  network = daas_jax.load(found).network
   with np.load(tmp_path / 'data.npz') as arrays:
-    right = np.argmax(apply(params, arrays['test_images']), -1) == arrays['test_labels']
+    right = network.predict(arrays['test_images']) == arrays['test_labels']
   assert abs(right.mean() - json.loads((found / 'results.json').read_text())['test_accuracy']) < 1e-6
 
 

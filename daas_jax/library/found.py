@@ -32,7 +32,7 @@ class Found:
     if self.config.kind != 'search':
       raise BadInput(f'{workdir} is a workdir of {self.config.kind}, no search')
     last = registry.last_file(config_lib.flatten(self.config))
-    self.finished = os.path.isfile(os.path.join(workdir, last))
+    self.finished = storage.is_file(os.path.join(workdir, last))
     self._so_far: Any = None
 
   def __repr__(self) -> str:
@@ -115,7 +115,7 @@ class Found:
   def _file(self, name):
     """The path of a result: in the workdir, or written anew from the last checkpoint."""
     path = os.path.join(self.workdir, name)
-    if self.finished or os.path.isfile(path):
+    if self.finished or storage.is_file(path):
       return path
     if self._so_far is None:
       self._so_far = _write_so_far(self.workdir, self.config)
@@ -124,7 +124,8 @@ class Found:
 
 def _write_so_far(workdir, config):
   """A temporary folder with the results as of the newest checkpoint."""
-  state = checkpoint.newest(os.path.join(workdir, 'checkpoints'))
+  state = None if storage.is_remote(workdir) else checkpoint.newest(
+      os.path.join(workdir, 'checkpoints'))
   if state is None:
     raise BadInput(f'{workdir} holds a search that is not finished and has no checkpoint yet: '
                    'start it again with the same command or call')
@@ -138,6 +139,12 @@ def _write_so_far(workdir, config):
     policy.write(os.path.join(folder.name, 'policy.json'), state['gamma'], space,
                  [row['policy'] for row in rows if row['step']])
   return folder
+
+
+def place(workdir: str | os.PathLike) -> str:
+  """A workdir's absolute path, or its URL."""
+  path = os.fspath(workdir)
+  return path if storage.is_remote(path) else os.path.abspath(os.path.expanduser(path))
 
 
 def config_of(workdir: str) -> ml_collections.FrozenConfigDict:

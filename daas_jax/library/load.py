@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 from daas_jax.errors import BadInput
-from daas_jax.library import found, networks, trained
+from daas_jax.files import storage
+from daas_jax.library import found, networks, ready, trained
 from daas_jax.nets import registry as nets
 
 
@@ -12,7 +13,8 @@ def load(workdir: str | os.PathLike, network: Any = None) -> found.Found | train
   """What a search found, or what a training has trained.
 
   Args:
-    workdir: of a search, finished or not, or of a training.
+    workdir: of a search, finished or not, or of a training; also a URL. Of a network's own two
+      files, in a folder without the rest, the network.
     network: the network of it, as `daas_jax.search` and `daas_jax.train` take it, where it is a
       program's own; None: one of the package, or one that is registered.
 
@@ -23,7 +25,10 @@ def load(workdir: str | os.PathLike, network: Any = None) -> found.Found | train
   Raises:
     BadInput: it is the workdir of neither, a training that is not finished, or a damaged one.
   """
-  workdir = os.path.abspath(os.path.expanduser(os.fspath(workdir)))
+  workdir = found.place(workdir)
+  if not storage.is_file(os.path.join(workdir, 'config.json')) and storage.is_file(
+      os.path.join(workdir, trained.FILES[0])):
+    return _network_alone(workdir)
   config = found.config_of(workdir)
   if network is not None:
     networks.require_name(network, config.network.name, workdir)
@@ -36,7 +41,18 @@ def load(workdir: str | os.PathLike, network: Any = None) -> found.Found | train
   if config.kind != 'train':
     raise BadInput(f'{workdir} holds a run of daas_jax.{config.kind}: give the workdir of a search '
                    'or of a training')
-  if not os.path.isfile(os.path.join(workdir, trained.FILES[0])):
+  if not storage.is_file(os.path.join(workdir, trained.FILES[0])):
     raise BadInput(f'{workdir} holds a training that is not finished, or of an earlier version, '
                    'which kept no network: run the same command or call again')
   return trained.read(workdir)
+
+
+def _network_alone(folder):
+  """The network of a folder that holds its two files and no run."""
+  path = os.path.join(folder, trained.FILES[0])
+  try:
+    content = storage.read_json(path)
+  except (OSError, ValueError):
+    content = None  # what reads it says what is wrong
+  of_training = isinstance(content, dict) and content.get('format') == trained.FORMAT
+  return trained.read(folder) if of_training else ready.of_search(folder)

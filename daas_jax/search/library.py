@@ -64,4 +64,4 @@ def search(images: Any = None, labels: Any = None, *, validation: tuple[Any, Any
   path = session.workdir_of(workdir, 'search', lambda line: print(line, file=stream))
   with session.opened() as should_stop:
     whole.run(config, path, os.fspath(given) if given else None, should_stop, data, own, stream)
-  return found.Found(os.path.abspath(os.path.expanduser(path)))
+  return found.Found(found.place(path))

@@ -8,6 +8,7 @@ from typing import Any
 from daas_jax.config import schema as config_lib
 from daas_jax.library import (
   data as data_lib,
+  found,
   inputs,
   networks,
   session,
@@ -67,4 +68,4 @@ def train(images: Any = None, labels: Any = None, *, policy: Any = None, genotyp
     path = session.workdir_of(workdir, 'train', lambda line: print(line, file=stream))
     with session.opened() as should_stop:
       whole.run(config, path, files.search, None, should_stop, data, own, stream)
-  return trained.read(os.path.abspath(os.path.expanduser(path)))
+  return trained.read(found.place(path))

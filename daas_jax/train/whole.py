@@ -125,7 +125,7 @@ def _said(result, without, data):
   epoch = f"of the epoch with the best validation {how} ({result['best_epoch']}: {best:.4f})"
   size = f"{result['parameters']:,} parameters"
   if 'test_accuracy' not in result:
-    yield f'no test images; the network is that {epoch}; {size}'
+    yield f'no test images, {epoch}; {size}'
   else:
     yield (f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read "
            f'once), {epoch}; {size}')

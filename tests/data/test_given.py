@@ -216,7 +216,7 @@ def get_config():
 def test_a_training_without_test_images_writes_no_accuracy_of_them(tmp_path, monkeypatch, capsys):
   """And the validation images are the set's own."""
   data = given.from_arrays(IMAGES, LABELS, (IMAGES[:5], LABELS[:5]))
-  monkeypatch.setattr(select, 'from_config', lambda config, least: data)
+  monkeypatch.setattr(select, 'from_config', lambda config, least, asked=None: data)
   words = [f'--config={commands.config_file(tmp_path, TRAIN)}', f'--workdir={tmp_path}/run', '--compilation_cache=off']
   assert cli.run('train', train.main, words, train.define_flags) == 0, capsys.readouterr().err
   results = json.loads((tmp_path / 'run' / 'results.json').read_text())

@@ -278,7 +278,7 @@ def place(tmp_path_factory):
     patch.setitem(layers.SIZES, 'tiny', layers.Size((4, 1), ((2, 8, 2),), 6))
     patch.setattr(figures, 'png', lambda size, plot: b'')  # what is drawn is of tests/report/test_reports.py
     patch.setattr(sheet, 'draw', lambda table, images: b'')
-    patch.setattr(select, 'from_config', lambda config, least: types.SimpleNamespace(
+    patch.setattr(select, 'from_config', lambda config, least, asked=None: types.SimpleNamespace(
         train_images=np.zeros((20, 8, 8, 1), np.uint8), train_labels=np.zeros(20, np.int32), name='made'))
     GOOD_TEXTS.update({kind: make() for kind, make in GOOD.items()})
     folders = {}

@@ -342,7 +342,7 @@ def test_what_reads_a_workdir_reads_one_in_a_store(straight, tmp_path, monkeypat
       {k: v for k, v in row.items() if k != 'images_per_second'} for row in metrics.read(f'{url}/metrics.jsonl')]
   with pytest.raises(BadInput, match='holds no architecture'):
     space.at_epoch(url, 1)
-  with pytest.raises(BadInput, match='store://b/none/network.json cannot be read'):
+  with pytest.raises(BadInput, match='store://b/none holds no run'):
     daas_jax.load('store://b/none')
   monkeypatch.setattr(figures, 'png', lambda size, plot: b'')
   monkeypatch.setattr(sheet, 'draw', lambda table, images: b'')
@@ -378,9 +378,9 @@ def test_a_ready_network_in_a_store(tmp_path):
                                'network': {'name': 'wrn_40_2', 'depth': 10, 'width': 1}, 'image_shape': [8, 8, 1],
                                'std': [0.5]}, jax.device_get(variables))
   _put('store://b/network', {p.name: p.read_bytes() for p in tmp_path.iterdir()})
-  _, params, names = daas_jax.load('store://b/network')
-  jax.tree.map(np.testing.assert_array_equal, params, dict(variables))
-  assert names == ('a', 'b')
+  network = daas_jax.load('store://b/network')
+  jax.tree.map(np.testing.assert_array_equal, network.variables, dict(variables))
+  assert network.class_names == ('a', 'b')
   mirror = remote.Mirror('store://b/network')  # what goes on with a workdir has them too
   mirror.pull()
   assert {'network.json', 'network.safetensors'} == set(os.listdir(mirror.folder))

@@ -66,7 +66,7 @@ def test_a_set_without_test_images_is_not_tested(searched, tmp_path):
 
 def test_what_was_saved_comes_back(searched):
   folder, theta, path, data, text = searched
-  apply, params, names = daas_jax.load(str(folder))
+  apply, params, names, _ = export.load(str(folder))
   assert names == data.class_names
   own = shuffle.path_parameters(theta, [layers.CHOICES[i] for i in path])
   jax.tree.map(np.testing.assert_array_equal, params['params'], own)
@@ -78,7 +78,7 @@ def test_what_was_saved_comes_back(searched):
 
 def test_an_image_s_logits_do_not_depend_on_the_batch(searched):
   folder, _, _, data, _ = searched
-  apply, params, _ = daas_jax.load(str(folder))
+  apply, params, *_ = export.load(str(folder))
   run = jax.jit(apply)
   whole = run(params, data.test_images)
   for rows in ([4, 0], [7, 4], [12, 12]):
@@ -90,14 +90,14 @@ def test_an_image_s_logits_do_not_depend_on_the_batch(searched):
 
 @pytest.mark.parametrize('dtype', ['int32', 'int64', 'uint16', 'bool', 'int8'])
 def test_images_of_whole_numbers_are_uint8(dtype, searched):
-  apply, params, _ = daas_jax.load(str(searched[0]))
+  apply, params, *_ = export.load(str(searched[0]))
   for run in (apply, functools.partial(jax.eval_shape, apply)):  # a dtype is seen under jit too
     with pytest.raises(TypeError, match='^images must be uint8, or floating with values'):
       run(params, searched[3].test_images.astype(dtype))
 
 
 def test_floats_of_0_to_255_are_refused_and_empty_or_half_precision_batches_are_not(searched):
-  apply, params, _ = daas_jax.load(str(searched[0]))
+  apply, params, *_ = export.load(str(searched[0]))
   images = searched[3].test_images
   for wrong in (images.astype(np.float32), images / 127.5 - 1, jnp.asarray(images, jnp.float16)):
     with pytest.raises(ValueError, match='values in'):
@@ -109,7 +109,7 @@ def test_floats_of_0_to_255_are_refused_and_empty_or_half_precision_batches_are_
 
 def test_moments_are_means_over_the_batches(searched):
   folder, theta, _, data, _ = searched
-  _, params, _ = daas_jax.load(str(folder))
+  _, params, *_ = export.load(str(folder))
   w = theta['stem'][:36].reshape(3, 3, 1, 4)
   means, variances = [], []
   for i in range(3):
@@ -141,7 +141,7 @@ def test_a_network_of_version_1_is_read(searched, tmp_path):
   """Its arrays were in network.npz, as `numpy.savez` writes them."""
   _copy(searched[0], tmp_path, version=1)
   (tmp_path / 'network.safetensors').unlink()
-  _, params, _ = daas_jax.load(str(searched[0]))
+  _, params, *_ = export.load(str(searched[0]))
   flat = flax.traverse_util.flatten_dict(jax.device_get(params), sep='/')
   np.savez(tmp_path / 'network.npz', **flat)
   jax.tree.map(np.testing.assert_array_equal, daas_jax.load(str(tmp_path)).params, params)

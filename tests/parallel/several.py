@@ -18,7 +18,7 @@ from daas_jax.methods import ddas, registry
 from daas_jax.estimators.unrolled import update
 from daas_jax.nets import devices
 from daas_jax.policies import given as given_lib
-from daas_jax.search import command as search, job as job_lib
+from daas_jax.search import job as job_lib, whole
 
 STEPS = 3
 CELLS = ('sep_conv_3x3', 'noise')
@@ -75,7 +75,7 @@ def config_of(case, over='samples', count=1):
 def job_of(config):
   """The `loop.Job` of a config."""
   given = config.policy.get('name')
-  return job_lib.of(config, search.load(config), None, given_lib.find(given, None) if given else None)
+  return job_lib.of(config, whole.load(config), None, given_lib.find(given, None) if given else None)
 
 
 def run(job):

@@ -518,7 +518,7 @@ QUICK = """
       loss = jnp.where(state['step'] == int(sys.argv[1]), jnp.nan, 1.0)
       return {'step': state['step'] + 1}, {'train_loss': loss}
 
-    job.of = lambda config, data, genotype, policy: loop.Job(
+    job.of = lambda *arguments: loop.Job(
         init=lambda: {'step': jnp.int32(0)}, step=step, batches=lambda number: None, total_steps=9999,
         steps_per_epoch=9999, images_per_step=1, phase=lambda epoch: 'joint')
     sys.exit(cli.run('search', command.main, sys.argv[2:], command.define_flags))
