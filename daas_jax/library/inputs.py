@@ -39,7 +39,9 @@ def written(policy: Any, genotype: Any, search: Any) -> Iterator[Files]:
   Raises:
     BadInput: something else is given.
   """
-  of = found_lib.Found(found_lib.place(search)) if isinstance(search, (str, os.PathLike)) else search
+  of = search
+  if isinstance(search, (str, os.PathLike)):
+    of = found_lib.Found(found_lib.place(search))
   if of is not None and not isinstance(of, found_lib.Found):
     raise BadInput(f'search must be what dx.search returns or the workdir of one, not '
                    f'{type(of).__name__}')

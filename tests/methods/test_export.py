@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-import daas_jax
 from daas_jax import config as config_lib
 from daas_jax.data.dataset import Dataset
 from daas_jax.errors import BadInput
 from daas_jax.methods import export
 from daas_jax.nets.shuffle import layers, supernet as shuffle
-from daas_jax.train import command as train
+from daas_jax.train import whole as train
 from daas_jax.types import Batch
 
 MEAN, STD = (0.4,), (0.3,)
@@ -144,13 +143,13 @@ def test_a_network_of_version_1_is_read(searched, tmp_path):
   _, params, *_ = export.load(str(searched[0]))
   flat = flax.traverse_util.flatten_dict(jax.device_get(params), sep='/')
   np.savez(tmp_path / 'network.npz', **flat)
-  jax.tree.map(np.testing.assert_array_equal, daas_jax.load(str(tmp_path)).params, params)
+  jax.tree.map(np.testing.assert_array_equal, export.load(str(tmp_path)).params, params)
   np.savez(tmp_path / 'network.npz', **flat | {'params/stem': np.array([{}], object)})  # a pickle
   with pytest.raises(BadInput, match='damaged'):
-    daas_jax.load(str(tmp_path))
+    export.load(str(tmp_path))
   (tmp_path / 'network.npz').unlink()
   with pytest.raises(BadInput, match='network.npz cannot be read'):
-    daas_jax.load(str(tmp_path))
+    export.load(str(tmp_path))
 
 
 @pytest.mark.parametrize('changed, word', [
@@ -162,23 +161,23 @@ def test_a_network_of_version_1_is_read(searched, tmp_path):
 def test_a_wrong_description_is_one_line(changed, word, searched, tmp_path):
   _copy(searched[0], tmp_path, **changed)
   with pytest.raises(BadInput, match=word) as error:
-    daas_jax.load(str(tmp_path))
+    export.load(str(tmp_path))
   assert '\n' not in str(error.value)
 
 
 def test_wrong_arrays_are_one_line(searched, tmp_path):
   with pytest.raises(BadInput, match='finished search'):
-    daas_jax.load(str(tmp_path))
+    export.load(str(tmp_path))
   _copy(searched[0], tmp_path)
   file = tmp_path / 'network.safetensors'
   whole = file.read_bytes()
   arrays = safetensors.numpy.load(whole)
   file.write_bytes(whole[: len(whole) // 2])
   with pytest.raises(BadInput, match='damaged'):
-    daas_jax.load(str(tmp_path))
+    export.load(str(tmp_path))
   file.write_bytes(safetensors.numpy.save({k: v for k, v in arrays.items() if k != 'params/stem'}))
   with pytest.raises(BadInput, match="'params/stem' is missing"):
-    daas_jax.load(str(tmp_path))
+    export.load(str(tmp_path))
   file.unlink()
   with pytest.raises(BadInput, match='cannot be read'):
-    daas_jax.load(str(tmp_path))
+    export.load(str(tmp_path))
