@@ -1,9 +1,9 @@
-"""The policies without a search: what can be drawn, as torchvision and the papers have it, how it is drawn, and pixels as
-Pillow's.
+"""The policies without a search: what can be drawn, as torchvision and the papers have it, how it is drawn, and Pillow's
+pixels.
 
-What can be drawn is a list (`published.Rows`), so it is enumerated; only `published.draw` is sampled. Pixels are held against
-the calls of Pillow that torchvision makes of its images, for every operation and magnitude of every policy; where torchvision
-is installed, those calls against torchvision's own.
+What can be drawn is a list (`published.Rows`), so it is enumerated; only `published.draw` is sampled. Pixels are held
+against the calls of Pillow that torchvision makes of its images, for every operation and magnitude of every policy; where
+torchvision is installed, those calls against torchvision's own.
 """
 
 import collections
@@ -245,7 +245,8 @@ def _uniform(values, n):
 @pytest.mark.parametrize('name', ('trivial_augment', 'rand_augment_torchvision', 'auto_augment_cifar10'))
 def test_draws_are_uniform_and_of_each_image(name):
   rows, times = _rows(name), POLICIES[name].times
-  row, place, applied = map(np.asarray, jax.jit(lambda key: published.draw(key, rows, 60_000, times))(jax.random.key(0)))
+  drawn = jax.jit(lambda key: published.draw(key, rows, 60_000, times))(jax.random.key(0))
+  row, place, applied = map(np.asarray, drawn)
   assert row.shape == (60_000, times) and place.shape == applied.shape == (60_000, times, len(rows[0]))
   assert all(_uniform(row[:, k], len(rows)) for k in range(times))
   if times == 2:
@@ -350,7 +351,7 @@ def test_a_blend_is_pillow_s_for_every_pair_of_levels():
   blend = jax.jit(lambda image, start, factor: levels._blend(lambda _: start)(image, None, factor, 0))
   factors = {step.magnitudes for name in POLICIES for row in _rows(name) for step in row if step.op in BLENDS}
   for factor in sorted(set(sum(factors, ()))):
-    wanted = Image.blend(to_pillow(start[..., None].astype(np.uint8)), to_pillow(image[..., None].astype(np.uint8)), factor)
+    wanted = Image.blend(*(to_pillow(x[..., None].astype(np.uint8)) for x in (start, image)), factor)
     np.testing.assert_array_equal(blend(image, start, np.float32(factor)), np.asarray(wanted), err_msg=str(factor))
 
 
@@ -365,6 +366,8 @@ def test_changes_follow_one_another_and_bytes_stay_bytes():
     found = levels.apply(jnp.asarray(image / 255, dtype), jnp.arange(4)[None], table)
     assert found.dtype == dtype
     np.testing.assert_array_equal(np.round(np.asarray(found, np.float32) * 255)[0], np.asarray(img))
+  none = levels.table([levels.Change('Posterize', 0.)], HEIGHT, WIDTH)  # RandAugment's at a magnitude below 2.5
+  assert not levels.apply(jnp.float32(image / 255), jnp.zeros((1, 1), int), none).any()
   with pytest.raises(ValueError, match="unknown operation 'Cutout'"):
     levels.table([levels.Change('Cutout')], HEIGHT, WIDTH)
 

@@ -57,9 +57,10 @@ def test_the_published_candidates_stay_what_they_are():
   assert len(found.policy.candidates) == 48
 
 
-@pytest.mark.parametrize('method, key, value', [('daas', 'ops', ('Color',)), ('ddas', 'candidates', ('Color:0.5', 'Color:1'))])
+@pytest.mark.parametrize('method, key, value', [
+    ('daas', 'ops', ('Color',)), ('ddas', 'candidates', ('Color:0.5', 'Color:1'))])
 def test_nothing_left_is_bad_input(method, key, value):
   config = config_lib.search_config(method)
   config.policy[key] = value
-  with pytest.raises(BadInput, match=f"Color does nothing on images of 1 channel, and config key 'policy.{key}' names nothing else"):
+  with pytest.raises(BadInput, match=f"Color does nothing on .* 1 channel, .* 'policy.{key}' names nothing else"):
     _leave_out(config, 1)
