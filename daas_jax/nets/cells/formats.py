@@ -132,7 +132,7 @@ def from_text(text: str, source: str = 'the text', primitives: Sequence[str] | N
     content = storage.parse_json(text, finite=False)  # NaN is named with its place
   except ValueError as error:
     wrong = storage.reason(error)
-    content = _python(text, wrong, fail)
+    content = _python(text, f'{source} is not JSON ({wrong})', fail)
   read = _reader(content)
   if read is not None:
     head = {
@@ -164,7 +164,7 @@ def _reader(content):
 
 def _python(text, not_json, fail):
   """The value that a Python text holds: one literal, or the arguments of the one Genotype(...) in
-  it as a dict."""
+  it as a dict. `not_json` says why it is being tried."""
   text = _LOGGED.sub('', text.strip())
   try:
     if len(text) > _MOST_TEXT:
@@ -185,8 +185,8 @@ def _python(text, not_json, fail):
     line = getattr(error, 'lineno', None)  # of a SyntaxError, where it has one
     where = f', line {line}' if line else ''
     why = (getattr(error, 'msg', '') or storage.reason(error) or type(error).__name__) + where
-    fail(f'it is neither JSON ({not_json}) nor the text of a genotype ({why})')
-  return fail(f'it is not JSON ({not_json}), and holds no Genotype(...)')
+    raise BadInput(f'{not_json}, and no text of a genotype ({why}); {content_lib.REMEDY}') from None
+  raise BadInput(f'{not_json}, and holds no Genotype(...); {content_lib.REMEDY}')
 
 
 def _is_genotype(node):
