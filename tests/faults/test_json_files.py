@@ -18,7 +18,7 @@ import pytest
 from daas_jax import config as config_lib
 from daas_jax.files import storage
 from daas_jax.runtime import workdir
-from daas_jax.train import command as train
+from daas_jax.train import whole as train
 from daas_jax.augment.ops import OPS
 from daas_jax.data import select
 from daas_jax.errors import BadInput
@@ -141,7 +141,7 @@ def _apply(augment):
 
 
 def _network(path):
-  apply, params, names = export.load(os.path.dirname(path))
+  apply, params, names, _ = export.load(os.path.dirname(path))
   side = storage.read_json(path)['image_shape']
   assert jax.eval_shape(apply, params, jnp.zeros((2, *side))).shape == (2, len(names))
 
