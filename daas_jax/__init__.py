@@ -40,8 +40,8 @@ Gradients
 Errors
   BadInput, Diverged, Terminated, Interrupted
 
-The commands are `python -m daas_jax.search`, `.train`, `.study`, `.report`, `.gradcheck`,
-`.benchmark`, `.prepare` and `.export`.
+The commands are `python -m daas_jax.search`, `.train`, `.predict`, `.evaluate`, `.export`,
+`.study`, `.report`, `.gradcheck`, `.benchmark` and `.prepare`.
 """
 
 import importlib

@@ -196,6 +196,10 @@ def test_a_policy_object_a_name_or_nothing_is_trained_under(found, data, tmp_pat
   assert kept == json.loads(found.policy.to_text())
   assert set(one.results['from']['search']) == {'sha256'} and 'test_accuracy' not in one.results
   assert dx.train(*data, workdir=tmp_path / 'nothing', **words).results['policy'] == 'standard'
+  own = dx.train(*data, policy='none', workdir=tmp_path / 'nnx', **words | {'network': small.NnxNet})
+  again = dx.load(tmp_path / 'nnx', network=small.NnxNet)
+  np.testing.assert_array_equal(own.outputs(data[0]), again.outputs(data[0]))
+  assert {'params/heads/0/kernel', 'state/norm/mean'} <= set(_names(own.workdir))
   with pytest.raises(BadInput, match='policy must be a policy that a search has found'):
     dx.train(*data, policy=3.5, workdir=tmp_path / 'number', **words)
 
