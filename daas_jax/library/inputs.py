@@ -89,15 +89,22 @@ def fill(config: Any, files: Files, chosen: bool, asked: set[str]) -> None:
     files: `written`.
     chosen: whether a network was given.
     asked: the settings that were given, which stay.
+
+  Raises:
+    BadInput: the network is one of an architecture, and there is none.
   """
   if files.of is not None and not chosen and 'network.name' not in asked:
     _same_network(config, files.of.config)
   if files.policy is not None:
     config.policy = files.policy
-  elif config.policy == 'searched' and files.search is None and 'policy' not in asked:
+  elif config.policy == 'searched' and 'policy' not in asked:
     config.policy = 'standard'
   if files.genotype is not None:
     config.genotype = files.genotype
+  elif nets.of(config).space and config.genotype == 'searched' and files.of is None:
+    raise BadInput(
+        f'network {config.network.name!r} needs an architecture: give search=..., genotype=... '
+        "(what a search found, a file, or a name such as 'darts_v2'), or another network")
   if not nets.of(config).space:
     # the defaults are those of cells; what was asked for is refused by the network itself
     for name, value in (('auxiliary', 0.0), ('drop_path', 0.0)):

@@ -17,7 +17,7 @@ from library import small
 
 import daas_jax as dx
 from daas_jax.errors import BadInput
-from daas_jax.library import answers, trained
+from daas_jax.library import answers, inputs, trained
 from daas_jax.nets import registry as nets
 from daas_jax.runtime import loop
 
@@ -293,3 +293,36 @@ def test_a_search_without_a_network_cannot_be_asked(found, tmp_path, capsys):
   assert 'a search by ddas, which keeps no network: train what it found' in capsys.readouterr().err
 
 
+
+
+# --- architectures --------------------------------------------------------------------------------
+
+
+def test_cells_are_found_and_trained(tmp_path):
+  """As the smoke test's commands search and train."""
+  small_set = {'n_train': 240, 'n_test': 100, 'progress': False, 'layers': 3, 'channels': 2}
+  found = dx.search('embedded', workdir=tmp_path / 'search', epochs=3, warmup_epochs=1, batch=10, n_arch=2, n_aug=2, n_w=2,
+                    share='slot', primitives=('max_pool_3x3', 'skip_connect', 'sep_conv_3x3'), **small_set)
+  assert len(found.genotype.normal) == 8 and 'node 2 =' in found.summary() and 'Color' not in found.policy.content['ops']
+  model = dx.train('embedded', search=found, workdir=tmp_path / 'trained', epochs=1, batch=30, **small_set)
+  again = dx.load(tmp_path / 'trained')
+  images = np.zeros((2, 28, 28, 1), np.uint8)
+  np.testing.assert_array_equal(again.outputs(images), model.outputs(images))
+  assert set(model.results['from']['search']['sha256']) == {'policy.json', 'genotype.json'}
+
+
+@pytest.mark.parametrize('words, policy, genotype', [
+    ({}, 'standard', None), ({'genotype': 'random:3'}, 'standard', 'random:3'),
+    ({'policy': 'none', 'genotype': 'darts_v2'}, 'none', 'darts_v2'),
+    ({'genotype': dx.load_genotype('darts_v2')}, 'standard', 'searched')])
+def test_what_a_training_starts_from(words, policy, genotype):
+  config = dx.train_config()
+  with inputs.written(words.get('policy'), words.get('genotype'), None) as files:
+    if genotype is None:
+      with pytest.raises(BadInput, match="network 'derived' needs an architecture: give search=..."):
+        inputs.fill(config, files, False, set())
+      return
+    inputs.fill(config, files, False, set())
+    assert (config.policy, config.genotype) == (policy, genotype)
+    assert (files.search is not None) == (genotype == 'searched')
+  assert not files.search or not os.path.exists(files.search)
