@@ -1,5 +1,7 @@
 """docs/estimate.py: what it counts, what it makes of it, and that the page shows what it prints."""
 
+import re
+
 import commands
 from conftest import ROOT
 import jax
@@ -55,9 +57,29 @@ def printed():
   return estimate.tables()
 
 
+PAGES_JAX = '0.10.2'
+NUMBER = re.compile(r'\d[\d,]*\.?\d*')
+
+
+def _differ(page, printed, most):
+  """Whether a page lacks a table of other words than numbers, or a number of it is off by more than a share."""
+  words = NUMBER.sub('#', printed)
+  tables = [part for part in page.split('\n\n') if NUMBER.sub('#', part) == words]
+  numbers = lambda text: np.array([float(n.replace(',', '').rstrip('.')) for n in NUMBER.findall(text)])
+  # of one digit a unit is more than a tenth
+  return not any(np.all(np.abs(numbers(table) - numbers(printed)) <= np.maximum(most * numbers(table), 1)) for table in tables)
+
+
 def test_the_page_shows_what_is_printed(printed):
+  """To the last digit by the jax that it names; another traces a few kernels more or less."""
   page = (ROOT / 'docs' / 'pods.md').read_text(encoding='utf-8')
-  missing = [table for table in printed.split('\n\n') if table not in page]
+  assert f'jax {PAGES_JAX}' in page
+  tables = printed.split('\n\n')
+  assert len(tables) > 3
+  if jax.__version__ == PAGES_JAX:
+    missing = [table for table in tables if table not in page]
+  else:
+    missing = [table for table in tables if _differ(page, table, 0.1)]
   assert not missing, 'python docs/estimate.py prints other tables than docs/pods.md has: put them there'
 
 
