@@ -16,6 +16,8 @@ import commands
 from conftest import ROOT
 import daas_jax
 from daas_jax.export import albumentations as of_albumentations, command, forms
+from daas_jax.nets.cells import formats, genotype
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import portable, registry
 import policy_forms
 
@@ -313,3 +315,15 @@ def test_uniform_magnitudes_are_pillow_s():
         value = int(draw()[0, 0])
         counts[value] = counts.get(value, 0) + 1
       _check(counts, wanted)
+
+
+@pytest.mark.parametrize('to', formats.FORMS)
+def test_a_pair_of_cells_becomes_what_other_libraries_read(to, tmp_path, capsys):
+  found = genotype.random_genotype(3, DAAS_PRIMITIVES)
+  genotype.save(str(tmp_path / 'genotype.json'), found)
+  assert command.main([str(tmp_path / 'genotype.json'), f'--to={to}', f'--out={tmp_path / "out.txt"}']) == 0
+  again = genotype.load(str(tmp_path / 'out.txt'))
+  assert (again.normal, again.reduce) == (found.normal, found.reduce)
+  assert command.main([str(tmp_path / 'genotype.json'), '--to=pil']) == 2
+  assert capsys.readouterr().err == ('daas_jax.export: --to=pil is not what a daas_jax.genotype can become; choose '
+                                     'darts, nni, naslib\n')
