@@ -140,6 +140,24 @@ def normalise(images: chex.Array, mean: Sequence[float], std: Sequence[float]) -
   return (images - mean) / std
 
 
+def for_network(images: chex.Array, mean: Sequence[float], std: Sequence[float],
+                shape: tuple[int, int, int]) -> chex.Array:
+  """Anyone's images as a trained network takes them: normalised, float32, as its weights are.
+
+  Args:
+    images: uint8, or floating in [0, 1], [B, H, W, C].
+    mean, std: one number a channel, on the scale [0, 1].
+    shape: (H, W, C) that the network was trained on.
+
+  Raises:
+    TypeError, ValueError: as `check`.
+  """
+  images = check(images, uint8=True, shape=shape)
+  is_bytes = images.dtype == jnp.uint8
+  return normalise(to_float(images, jnp.float32) if is_bytes else images.astype(jnp.float32), mean,
+                   std)
+
+
 def random_resized_crop(
     images: chex.Array, key: chex.PRNGKey, size: int, scale: tuple[float, float] = (0.08, 1.),
     ratio: tuple[float, float] = (3 / 4, 4 / 3)

@@ -23,7 +23,7 @@ from daas_jax.config import schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage, weights
 from daas_jax.library import images as images_lib
-from daas_jax.methods import training
+from daas_jax.methods import export, training
 from daas_jax.nets import registry as nets
 
 FORMAT, VERSION = 'daas_jax.trained', 1
@@ -191,11 +191,7 @@ def read(folder: str) -> Trained:
   variables = weights.check(variables, shapes, os.path.join(folder, FILES[1]))
 
   def apply(variables, images):
-    images = preprocess.check(images, uint8=True, shape=shape)
-    # The network computes in the type of its weights, whatever the images' own.
-    images = preprocess.to_float(
-        images, jnp.float32) if images.dtype == jnp.uint8 else images.astype(jnp.float32)
-    images = preprocess.normalise(images, content['mean'], content['std'])
+    images = preprocess.for_network(images, content['mean'], content['std'], shape)
     return net.apply(variables, images, False)[0]
 
   return Trained(apply, variables, tuple(content['class_names']), shape,
@@ -221,23 +217,13 @@ def _content(path):
     raise BadInput(f'{path} is damaged: it is no JSON ({storage.reason(error)})') from None
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise BadInput(f'{path}: its format is not {FORMAT!r}; give the workdir of a training')
-  if content.get('version') != VERSION:
+  version = content.get('version')
+  if type(version) is not int or version != VERSION:  # True is 1
     raise BadInput(f'{path}: its version is not the one that this daas_jax reads, {VERSION}; use '
                    'the daas_jax that wrote it')
-  names, shape = content.get('class_names'), content.get('image_shape')
-  good = (isinstance(names, list) and all(isinstance(x, str) for x in names)
-          and _numbers(shape, 3, 1) and all(isinstance(x, int) for x in shape)
-          and _numbers(content.get('mean'), shape[2], 0)
-          and _numbers(content.get('std'), shape[2], 1e-9)
-          and isinstance(content.get('config'), dict)
-          and isinstance(content['config'].get('network'), dict)
-          and isinstance(content['config']['network'].get('name'), str))
-  if not good:
-    raise BadInput(f'{path} is damaged: class_names, image_shape, mean, std or config is not what '
-                   'a training writes')
+  export.check_images(content, path, classes=False)
+  config = content.get('config')
+  network = config.get('network') if isinstance(config, dict) else None
+  if not isinstance(network, dict) or not isinstance(network.get('name'), str):
+    raise BadInput(f'{path}: "config" is not that of a training')
   return content
-
-
-def _numbers(value, n, low):
-  return (isinstance(value, list) and len(value) == n and all(
-      isinstance(x, (int, float)) and not isinstance(x, bool) and low <= x < 1e6 for x in value))

@@ -15,7 +15,7 @@ so that what it says of an image does not depend on the images beside it: each i
 moment over `search.moment_batches` batches of clean training images, taken with the final weights.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 import json
 import os
 from typing import Any, NamedTuple
@@ -174,16 +174,33 @@ def _numbers(value, n, low):
       isinstance(x, (int, float)) and not isinstance(x, bool) and low <= x < 1e6 for x in value))
 
 
-def _check(content, path):
-  """BadInput where an entry of network.json is not what `write` writes."""
-  spec, names, shape = (content.get(key) for key in ('network', 'class_names', 'image_shape'))
-  if not isinstance(names, list) or not names or not all(isinstance(x, str) for x in names):
+def check_images(content: Mapping[str, Any], path: str, classes: bool = True) -> None:
+  """Refuses a network.json whose classes, image size or moments are none.
+
+  Args:
+    content: of the file.
+    path: the file, for the message.
+    classes: whether there have to be classes.
+
+  Raises:
+    BadInput: an entry is none.
+  """
+  names: Any = content.get('class_names')
+  shape: Any = content.get('image_shape')
+  if not isinstance(names, list) or classes and not names or not all(
+      isinstance(x, str) for x in names):
     raise BadInput(f'{path}: "class_names" must be a list of names')
   if not _numbers(shape, 3, 1) or not all(isinstance(x, int) for x in shape):
     raise BadInput(f'{path}: "image_shape" must be [height, width, channels]')
   if not _numbers(content.get('mean'), shape[2], 0) or not _numbers(content.get('std'), shape[2],
                                                                     1e-9):
     raise BadInput(f'{path}: "mean" and "std" must hold a number a channel')
+
+
+def _check(content, path):
+  """BadInput where an entry of network.json is not what `write` writes."""
+  check_images(content, path)
+  spec = content.get('network')
   known = {name: row.export for name, row in nets.networks().items() if row.export}
   if not isinstance(spec, dict) or not isinstance(spec.get('name'),
                                                   str) or spec['name'] not in known:
@@ -213,11 +230,7 @@ def load(workdir: str) -> Ready:
   params = jax.tree.map(jnp.asarray, weights.check(weights.load(arrays), shapes, arrays))
 
   def apply(params, images):
-    images = preprocess.check(images, uint8=True, shape=shape)
-    # The network computes in the type of its weights, whatever the images' own.
-    images = preprocess.to_float(
-        images, jnp.float32) if images.dtype == jnp.uint8 else images.astype(jnp.float32)
-    return net.apply(params, preprocess.normalise(images, content['mean'], content['std']),
-                     False)[0]
+    images = preprocess.for_network(images, content['mean'], content['std'], shape)
+    return net.apply(params, images, False)[0]
 
   return Ready(apply, params, names, shape)

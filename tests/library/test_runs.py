@@ -212,7 +212,7 @@ def test_an_unfinished_or_foreign_workdir_is_one_line(model, tmp_path):
   with pytest.raises(BadInput, match='a training that is not finished'):
     dx.load(tmp_path)
   (tmp_path / 'network.json').write_text('{"format": "daas_jax.trained", "version": 1}')
-  with pytest.raises(BadInput, match='is damaged: class_names'):
+  with pytest.raises(BadInput, match='"class_names" must be a list of names'):
     dx.load(tmp_path)
 
 
