@@ -10,7 +10,7 @@ from daas_jax.data import dataset as dataset_lib
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
 
-_ROWS = 1024  # images that are checked and rounded at once
+_AT_ONCE = 2**24  # numbers that are checked and rounded at once
 _HOST = {np.dtype(np.float64): np.float32, np.dtype(np.int64): np.int32,
          np.dtype(np.uint64): np.uint32}
 """What targets of a type become, as JAX has them."""
@@ -55,14 +55,14 @@ def from_arrays(images: Any, labels: Any, validation: tuple[Any, Any] | None = N
     tested = _split(name, 'test', test, targets)
     dataset_lib.same_shape(name, train_images, tested[0], 'test')
     _same_kind(name, train_labels, tested[1], 'test')
+  if class_names is not None and not _is_names(class_names):
+    raise BadInput(f'{name}: class_names is {short(class_names)}; give a list of strings, one for '
+                   'each class')
   if targets:
     return _of_targets(name, train_images, train_labels, *tested, class_names, n_val)
   n_train = len(train_labels) - n_val
   if class_names is None:
     _check_numbers(name, train_labels[:n_train])
-  elif isinstance(class_names, str) or not all(isinstance(c, str) for c in class_names):
-    raise BadInput(f'{name}: class_names is {short(class_names)}; give a list of strings, one for '
-                   'each class')
   data = dataset_lib.assemble(name, train_images, train_labels, *tested, class_names, n_val)
   dataset_lib.enough(name, data.class_names, data.train_labels[:n_train], 1 if n_val else 2)
   return data
@@ -74,8 +74,13 @@ def _of_targets(name, train_images, train_labels, test_images, test_labels, clas
     test_images, test_labels = train_images[:0], train_labels[:0]
   return dataset_lib.Dataset(
       name, train_images, train_labels, test_images, test_labels,
-      tuple(map(str, class_names or ())), *dataset_lib.mean_std(train_images[:n_train]),
+      tuple(map(str, () if class_names is None else class_names)), *dataset_lib.mean_std(train_images[:n_train]),
       targets=True, halves=dataset_lib.in_order(n_train, n_val))
+
+
+def _is_names(names):
+  return isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str) and all(
+      isinstance(c, str) for c in names)
 
 
 def _split(name, split, pair, targets):
@@ -141,8 +146,9 @@ def _levels(what, images):
               'them before they were normalised, which is done here')
     raise BadInput(f'{found}, and floats must be in [0, 1]: give {remedy}')
   out = np.empty(images.shape, np.uint8)
-  for start in range(0, len(images), _ROWS):
-    rows = slice(start, start + _ROWS)
+  step = max(1, _AT_ONCE // images[0].size)
+  for start in range(0, len(images), step):
+    rows = slice(start, start + step)
     out[rows] = np.rint(images[rows].astype(np.float64) * 255)
   return out
 
@@ -150,8 +156,9 @@ def _levels(what, images):
 def _range(what, images):
   """(least, greatest value); BadInput where one is not finite."""
   low, high = np.inf, -np.inf
-  for start in range(0, len(images), _ROWS):
-    part = images[start:start + _ROWS]
+  step = max(1, _AT_ONCE // images[0].size)
+  for start in range(0, len(images), step):
+    part = images[start:start + step]
     if part.dtype.kind == 'f' and not np.all(np.isfinite(part)):
       row = start + int(np.flatnonzero(~np.isfinite(part).all((1, 2, 3)))[0])
       raise BadInput(f'{what} hold NaN or infinity, the first in image {row}: mend or leave it out')

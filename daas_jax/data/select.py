@@ -72,9 +72,8 @@ def check(data, config, least=8):
 
 def _in_memory(config, given):
   data = given or sources.load(*arguments(config))
-  if data.targets:
-    return data
-  kept = classes.chosen(config, data.name, data.class_names)
+  # labels of a loss of the user's name no classes to choose among
+  kept = None if data.targets else classes.chosen(config, data.name, data.class_names)
   if kept is not None:
     data = splits.keep_classes(data, kept)
   if config.data.n_train or config.data.n_test:

@@ -57,6 +57,8 @@ def _run(name, parser, argv, main):
     args = parser.parse_args(argv)
     if args.config:
       config_file.run(args.config)
+    if args.out and os.path.lexists(os.path.expanduser(args.out)):
+      raise BadInput(f'--out={args.out} is there already: move it away, or choose another file')
     with cli.quiet():
       main(_network(args.network), args)
     return 0
@@ -139,8 +141,5 @@ def _write(table, path):
   if path is None:
     print(text.getvalue(), end='')
     return
-  path = os.path.expanduser(path)
-  if os.path.lexists(path):
-    raise BadInput(f'--out={path} is there already: move it away, or choose another file')
-  atomic.write(path, text.getvalue())
+  atomic.write(os.path.expanduser(path), text.getvalue())
   print(f'wrote {path}', file=sys.stderr)

@@ -21,6 +21,11 @@ class _Module(types.ModuleType):
   def __call__(self, *args: Any, **kwargs: Any) -> Any:
     return self._function()(*args, **kwargs)
 
+  def __getattr__(self, name: str) -> Any:
+    if name == 'library':  # help(daas_jax.search.library.search), before anything is called
+      return importlib.import_module(f'{self.__name__}.library')
+    raise AttributeError(f'module {self.__name__!r} has no attribute {name!r}')
+
   @property
   def __signature__(self) -> inspect.Signature:
     return inspect.signature(self._function())

@@ -1,16 +1,13 @@
 """What a search found, read from its workdir: of one that is over, or as far as it has come."""
 
-import json
 import os
 import tempfile
 from typing import Any
 
-import ml_collections
-
 from daas_jax.config import schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.files import metrics as metrics_lib, storage
-from daas_jax.library import ready, trained
+from daas_jax.library import ready, trained, workdirs
 from daas_jax.methods import problem as problem_lib, registry
 from daas_jax.nets import registry as nets
 from daas_jax.policies import found as found_policies, registry as policies
@@ -23,17 +20,22 @@ class Found:
   Attributes:
     workdir: its folder.
     config: its config, read-only.
-    finished: whether the search is over.
+    own_network: the network that it was given, where that is a program's own; else None.
   """
 
-  def __init__(self, workdir: str):
+  def __init__(self, workdir: str, own_network: Any = None):
     self.workdir = workdir
-    self.config = config_of(workdir)
+    self.config = workdirs.config_of(workdir)
     if self.config.kind != 'search':
       raise BadInput(f'{workdir} is a workdir of {self.config.kind}, no search')
+    self.own_network = None if isinstance(own_network, str) else own_network
+    self._so_far: Any = None, None
+
+  @property
+  def finished(self) -> bool:
+    """Whether the search is over."""
     last = registry.last_file(config_lib.flatten(self.config))
-    self.finished = storage.is_file(os.path.join(workdir, last))
-    self._so_far: Any = None
+    return storage.is_file(os.path.join(self.workdir, last))
 
   def __repr__(self) -> str:
     state = 'finished' if self.finished else f'not finished, {self.steps} steps done'
@@ -82,6 +84,14 @@ class Found:
     return space.load(self._file(space.file))
 
   @property
+  def architecture(self) -> tuple[str, str] | None:
+    """(name of its file, its text) of the architecture that was found, or held; None of neither."""
+    space = nets.of(self.config).space
+    if space and self.config.network.get('genotype'):
+      return space.file, space.to_text(space.load(os.path.join(self.workdir, space.file)))
+    return (space.file, space.to_text(self.genotype)) if space else None
+
+  @property
   def network(self) -> Any:
     """The network that the search ended with, ready to be used (`daas_jax.Trained`), of a method
     that keeps it; None of the others.
@@ -117,15 +127,19 @@ class Found:
     path = os.path.join(self.workdir, name)
     if self.finished or storage.is_file(path):
       return path
-    if self._so_far is None:
-      self._so_far = _write_so_far(self.workdir, self.config)
-    return os.path.join(self._so_far.name, name)
+    step, folder = self._so_far
+    if folder is None or step != self.steps:
+      folder = _write_so_far(self.workdir, self.config)
+      self._so_far = self.steps, folder
+    return os.path.join(folder.name, name)
 
 
 def _write_so_far(workdir, config):
   """A temporary folder with the results as of the newest checkpoint."""
-  state = None if storage.is_remote(workdir) else checkpoint.newest(
-      os.path.join(workdir, 'checkpoints'))
+  if storage.is_remote(workdir):
+    raise BadInput(f'{workdir} holds a search that is not finished: copy the folder here to see '
+                   'what it has found so far')
+  state = checkpoint.newest(os.path.join(workdir, 'checkpoints'))
   if state is None:
     raise BadInput(f'{workdir} holds a search that is not finished and has no checkpoint yet: '
                    'start it again with the same command or call')
@@ -139,32 +153,3 @@ def _write_so_far(workdir, config):
     policy.write(os.path.join(folder.name, 'policy.json'), state['gamma'], space,
                  [row['policy'] for row in rows if row['step']])
   return folder
-
-
-def place(workdir: str | os.PathLike) -> str:
-  """A workdir's absolute path, or its URL."""
-  path = os.fspath(workdir)
-  return path if storage.is_remote(path) else os.path.abspath(os.path.expanduser(path))
-
-
-def config_of(workdir: str) -> ml_collections.FrozenConfigDict:
-  """The config of a workdir.
-
-  Raises:
-    BadInput: it holds none, or a damaged one.
-  """
-  path = os.path.join(workdir, 'config.json')
-  try:
-    content = storage.read_json(path)
-  except OSError as error:
-    raise BadInput(f'{workdir} holds no run ({path}: {error.strerror or error}): give the workdir '
-                   'of a search or of a training') from None
-  except ValueError as error:
-    raise BadInput(f'{path} is damaged: it is no JSON ({storage.reason(error)})') from None
-  if not isinstance(content, dict) or content.get('kind') not in config_lib.KINDS:
-    raise BadInput(f'{path} is no config of a search or a training: give the workdir of one')
-  try:
-    config_lib.of(content['kind'])  # its methods are known from here on
-    return ml_collections.FrozenConfigDict(json.loads(json.dumps(content)))
-  except (TypeError, ValueError) as error:
-    raise BadInput(f'{path} is damaged: {storage.reason(error)}') from None

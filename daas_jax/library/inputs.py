@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic
-from daas_jax.library import about, found as found_lib
+from daas_jax.library import about, found as found_lib, workdirs
 from daas_jax.nets import registry as nets
 
 
@@ -18,13 +18,16 @@ class Files(NamedTuple):
 
   Attributes:
     search: folder that 'searched' means, or None.
-    policy, genotype: what the config keys of these names are to be; None: as they are.
+    policy: what the config key is to be; None: as it is.
+    genotype: the same; of the search it counts for networks of architectures alone.
     of: the search whose result is trained, or None.
+    own: whether the genotype was given by itself, and is not the search's.
   """
   search: str | None
   policy: str | None
   genotype: str | None
   of: found_lib.Found | None
+  own: bool
 
 
 @contextlib.contextmanager
@@ -39,32 +42,45 @@ def written(policy: Any, genotype: Any, search: Any) -> Iterator[Files]:
   Raises:
     BadInput: something else is given.
   """
-  of = search
-  if isinstance(search, (str, os.PathLike)):
-    of = found_lib.Found(found_lib.place(search))
-  if of is not None and not isinstance(of, found_lib.Found):
-    raise BadInput(f'search must be what dx.search returns or the workdir of one, not '
-                   f'{type(of).__name__}')
-  words = [os.fspath(x) if isinstance(x, (str, os.PathLike)) else None for x in (policy, genotype)]
+  of, own = search_of(search), genotype is not None
   if of is not None and policy is None and genotype is None and of.finished:
-    yield Files(of.workdir, 'searched' if of.policy else None, None, of)
+    yield Files(of.workdir, 'searched' if of.policy else None, None, of, False)
     return
   with tempfile.TemporaryDirectory(prefix=about.TEMPORARY) as folder:
-    if of is not None:
-      policy, genotype = policy or of.policy, genotype or of.genotype
-    if policy is not None and not words[0]:
+    policy = of.policy if policy is None and of else policy
+    words: list[str | None] = [None, None]
+    if isinstance(policy, (str, os.PathLike)):
+      words[0] = os.fspath(policy)
+    elif policy is not None:
       words[0] = 'searched'
-      atomic.write(os.path.join(folder, 'policy.json'), _text(policy, 'policy'))
-    if genotype is not None and not words[1]:
-      words[1] = 'searched'
-      file, text = _architecture(genotype)
-      atomic.write(os.path.join(folder, file), text)
-    yield Files(folder if 'searched' in words else None, words[0], words[1], of)
+      atomic.write(os.path.join(folder, 'policy.json'), _text(policy))
+    if isinstance(genotype, (str, os.PathLike)):
+      words[1] = os.fspath(genotype)
+    else:
+      kept = _architecture(genotype) if own else of.architecture if of else None
+      if kept:
+        words[1] = 'searched'
+        atomic.write(os.path.join(folder, kept[0]), kept[1])
+    yield Files(folder if 'searched' in words else None, words[0], words[1], of, own)
 
 
-def _text(policy, what):
+def search_of(search: Any) -> found_lib.Found | None:
+  """A search that a program gives, as `Found` or by its workdir.
+
+  Raises:
+    BadInput: it is none.
+  """
+  if isinstance(search, (str, os.PathLike)):
+    return found_lib.Found(workdirs.place(search))
+  if search is not None and not isinstance(search, found_lib.Found):
+    raise BadInput('search must be what dx.search returns or the workdir of one, not '
+                   f'{type(search).__name__}')
+  return search
+
+
+def _text(policy):
   if not hasattr(policy, 'to_text'):
-    raise BadInput(f'{what} must be a {what} that a search has found, a name or a file, not '
+    raise BadInput('policy must be a policy that a search has found, a name or a file, not '
                    f'{type(policy).__name__}')
   return policy.to_text()
 
@@ -81,36 +97,38 @@ def _architecture(genotype):
                  f'{type(genotype).__name__}')
 
 
-def fill(config: Any, files: Files, chosen: bool, asked: set[str]) -> None:
+def fill(config: Any, files: Files, network: bool, defaults: bool, asked: set[str]) -> None:
   """Sets what a training config takes from what it starts from.
 
   Args:
     config: an unlocked training config.
     files: `written`.
-    chosen: whether a network was given.
+    network: whether a network was given.
+    defaults: whether no config was given: what is not asked for is then what goes with the network.
     asked: the settings that were given, which stay.
 
   Raises:
     BadInput: the network is one of an architecture, and there is none.
   """
-  if files.of is not None and not chosen and 'network.name' not in asked:
+  if files.of is not None and defaults and not network and not {'name', 'network.name'} & asked:
     _same_network(config, files.of.config)
+  cells = nets.of(config).space is not None
   if files.policy is not None:
     config.policy = files.policy
-  elif config.policy == 'searched' and 'policy' not in asked:
+  elif defaults and config.policy == 'searched':
     config.policy = 'standard'
-  if files.genotype is not None:
+  if files.genotype is not None and (cells or files.own):
     config.genotype = files.genotype
-  elif nets.of(config).space and config.genotype == 'searched' and files.of is None:
+  elif cells and config.genotype == 'searched' and files.of is None:
     raise BadInput(
         f'network {config.network.name!r} needs an architecture: give search=..., genotype=... '
         "(what a search found, a file, or a name such as 'darts_v2'), or another network")
-  if not nets.of(config).space:
+  if not cells and defaults:
     # the defaults are those of cells; what was asked for is refused by the network itself
     for name, value in (('auxiliary', 0.0), ('drop_path', 0.0)):
       if not {name, f'train.{name}'} & asked:
         config.train[name] = value
-    if files.genotype is None and 'genotype' not in asked:
+    if not files.own:
       config.genotype = 'none'
 
 

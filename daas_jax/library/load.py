@@ -5,8 +5,7 @@ from typing import Any
 
 from daas_jax.errors import BadInput
 from daas_jax.files import storage
-from daas_jax.library import found, networks, ready, trained
-from daas_jax.nets import registry as nets
+from daas_jax.library import found, networks, ready, trained, workdirs
 
 
 def load(workdir: str | os.PathLike, network: Any = None) -> found.Found | trained.Trained:
@@ -25,19 +24,18 @@ def load(workdir: str | os.PathLike, network: Any = None) -> found.Found | train
   Raises:
     BadInput: it is the workdir of neither, a training that is not finished, or a damaged one.
   """
-  workdir = found.place(workdir)
+  workdir = workdirs.place(workdir)
   if not storage.is_file(os.path.join(workdir, 'config.json')) and storage.is_file(
       os.path.join(workdir, trained.FILES[0])):
     return _network_alone(workdir)
-  config = found.config_of(workdir)
   if network is not None:
-    networks.require_name(network, config.network.name, workdir)
-  if config.network.name not in nets.networks():
-    raise BadInput(f'{workdir} holds a run on the network {config.network.name!r}, which is not '
-                   'one of this package: give it, as dx.load(workdir, network=...), or a '
-                   '--config=FILE.py that registers it')
+    name = networks.name_of(network)
+  config = workdirs.config_of(workdir)
+  if network is not None and name != config.network.name:
+    raise BadInput(f'{workdir} holds a run on the network {config.network.name!r}, and that which '
+                   f'is given is called {name!r}')
   if config.kind == 'search':
-    return found.Found(workdir)
+    return found.Found(workdir, own_network=network)
   if config.kind != 'train':
     raise BadInput(f'{workdir} holds a run of daas_jax.{config.kind}: give the workdir of a search '
                    'or of a training')

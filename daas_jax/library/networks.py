@@ -1,6 +1,7 @@
 """A program's own network, as a search or a training by name has it."""
 
 from collections.abc import Callable
+import hashlib
 import inspect
 import re
 from typing import Any
@@ -15,8 +16,9 @@ from daas_jax.config import file as config_file
 from daas_jax.errors import BadInput
 from daas_jax.nets import linen, registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
-from daas_jax.nets.nnx import FromNnx
 
+KEPT = f'network-jax-{jax.__version__}.txt'
+"""Another jax writes another program for the same network."""
 _TAKES = ('the name of a network, a flax linen module (or its class, which is called with '
           'num_classes=n), or a flax nnx module (or a function of rngs that makes one)')
 
@@ -47,33 +49,25 @@ def _own_name(network):
   return re.sub(r'\W+', '_', of).strip('_') or 'network'
 
 
-def require_name(network: Any, wanted: str, workdir: str) -> None:
-  """Registers a program's own network as that of a workdir.
-
-  Raises:
-    BadInput: the workdir's is called otherwise.
-  """
-  name = network if isinstance(network, str) else _own_name(network)
-  if name != wanted:
-    raise BadInput(f'{workdir} holds a run on the network {wanted!r}, and that which is given is '
-                   f'called {name!r}')
-  name_of(network)
-
-
 def _maker(network: Any, seed: int) -> Callable:
-  """(num_classes) -> a module with the call of a linen one."""
-  if isinstance(network, nnx.Module):
-    one = FromNnx(network)
-    return lambda num_classes: one
-  if isinstance(network, nn.Module):
+  """(num_classes) -> a flax module."""
+  if isinstance(network, (nn.Module, nnx.Module)):
     return lambda num_classes: network
   names = _parameters(network)
-  if 'num_classes' in names:
-    return lambda num_classes: _of_classes(network, num_classes)
-  if 'rngs' in names:
-    one = FromNnx(_nnx(network(rngs=nnx.Rngs(seed)), network))
-    return lambda num_classes: one
-  raise BadInput(f'network must be {_TAKES}, not {_short(network)}')
+  if not {'num_classes', 'rngs'} & set(names):
+    raise BadInput(f'network must be {_TAKES}, not {_short(network)}')
+  return lambda num_classes: _made(network, names, num_classes, seed)
+
+
+def _made(network, names, num_classes, seed):
+  if 'num_classes' in names and not num_classes:
+    raise BadInput(f'network {_short(network)} is made for a number of classes, which labels of a '
+                   'loss of your own have not: give a module')
+  given = {'num_classes': num_classes, 'rngs': nnx.Rngs(seed)}
+  module = network(**{name: given[name] for name in names if name in given})
+  if not isinstance(module, (nn.Module, nnx.Module)):
+    raise BadInput(f'network {_short(network)} makes {_short(module)}, no flax module')
+  return module
 
 
 def _parameters(network):
@@ -85,29 +79,11 @@ def _parameters(network):
     return ()
 
 
-def _of_classes(network, num_classes):
-  if not num_classes:
-    raise BadInput(f'network {_short(network)} is made for a number of classes, which labels of a '
-                   'loss of your own have not: give a module')
-  module = network(num_classes=num_classes)
-  if isinstance(module, nnx.Module):
-    return FromNnx(module)
-  if not isinstance(module, nn.Module):
-    raise BadInput(f'network {_short(network)} makes {_short(module)}, no flax module')
-  return module
-
-
-def _nnx(module, network):
-  if not isinstance(module, nnx.Module):
-    raise BadInput(f'network {_short(network)} makes {_short(module)}, no flax nnx module')
-  return module
-
-
 def _short(value):
   return config_file.one_line(repr(value))[:60]
 
 
-def check(config: Any, data: Any, criterion: Criterion = CROSS_ENTROPY) -> None:
+def check(config: Any, data: Any, criterion: Criterion = CROSS_ENTROPY) -> str | None:
   """Tries a user's network on two images, before a run is begun.
 
   Args:
@@ -115,20 +91,27 @@ def check(config: Any, data: Any, criterion: Criterion = CROSS_ENTROPY) -> None:
     data: the run's `Dataset`.
     criterion: the run's; one of the user's own is tried too.
 
+  Returns:
+    Which program network and loss are, as the text of a file (`KEPT`) that a workdir keeps: it is
+    not gone on with by others of the same name. None of a network of the package.
+
   Raises:
     BadInput: the network cannot be applied to such images, gives other outputs than one number a
       class, or does not give the same for the same variables, images and key; the loss cannot be
       applied, or gives no number.
   """
-  train = nets.of(config).train
-  net = train(config, None, len(data.class_names), '') if train else None
-  if not isinstance(net, linen.InTraining):
-    return
+  row = nets.of(config)
+  if not row.own or row.train is None:
+    if data.targets and not data.class_names:
+      raise BadInput(f'network {config.network.name!r} is made for a number of classes: give '
+                     'class_names, or a network of your own')
+    return None
   name, shape = config.network.name, data.train_images.shape[1:]
   images = jnp.asarray(np.linspace(-1, 1, 2 * int(np.prod(shape)), dtype=np.float32).reshape(
       2, *shape))
   key = jax.random.key(config.seed)
   try:
+    net = row.train(config, None, len(data.class_names), '')
     variables = net.init(key, images)
     kept = [part for part in variables if part != 'params']
     first, again = (net.apply(variables, images, True, mutable=kept, rngs={'drop_path': key})[0][0]
@@ -140,19 +123,39 @@ def check(config: Any, data: Any, criterion: Criterion = CROSS_ENTROPY) -> None:
                    f'{type(error).__name__}: {config_file.one_line(error)}') from error
   if 'params' not in variables:
     raise BadInput(f'network {name!r} has no weights to learn')
+  if not hasattr(first, 'shape'):
+    raise BadInput(f'network {name!r} gives {type(first).__name__} for its outputs, and has to '
+                   'give one array')
   wanted = (2, len(data.class_names))
-  if data.class_names and getattr(first, 'shape', None) != wanted:
+  if criterion.classes and first.shape != wanted:
     raise BadInput(
-        f'network {name!r} gives outputs of shape {list(getattr(first, "shape", ()))} for 2 images '
+        f'network {name!r} gives outputs of shape {list(first.shape)} for 2 images '
         f'and {wanted[1]} classes, not {list(wanted)}: end it with {wanted[1]} logits, such as '
         f'nn.Dense({wanted[1]})')
-  same = jax.tree.map(lambda x, y: np.array_equal(x, y, equal_nan=True), first, again)
-  if not all(jax.tree.leaves(same)):
+  if not np.array_equal(first, again, equal_nan=True):
     raise BadInput(
         f'network {name!r} gives other outputs for the same variables, images and key: it has to '
         'be a pure function of them (draw random numbers by make_rng, keep nothing in Python)')
+  lines = [program_of(net, shape)]
   if not criterion.classes:
-    _check_loss(criterion, first, jnp.asarray(data.train_labels[:2]))
+    labels = jnp.asarray(data.train_labels[:2])
+    _check_loss(criterion, first, labels)
+    lines.append(_digest(criterion.mean, first, labels))
+  return ''.join(f'{line}\n' for line in lines)
+
+
+def program_of(net: Any, shape: tuple[int, ...]) -> str:
+  """SHA-256 of the program that a network of a training is, on images of one shape (H, W, C)."""
+  images, key = jnp.zeros((2, *shape)), jax.random.key(0)
+  variables = jax.eval_shape(lambda: net.init(key, images))
+  kept = [part for part in variables if part != 'params']
+  return _digest(lambda v: net.apply(v, images, True, mutable=kept, rngs={'drop_path': key}),
+                 variables)
+
+
+def _digest(function, *arguments):
+  text = re.sub(r'0x[0-9a-f]+', '', str(jax.make_jaxpr(function)(*arguments)))  # no addresses
+  return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_loss(criterion, outputs, labels):

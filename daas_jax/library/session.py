@@ -9,12 +9,15 @@ from typing import Any
 
 import jax
 
+from daas_jax.errors import BadInput
 from daas_jax.runtime import cli, signals
 
 
 def workdir_of(asked: str | os.PathLike | None, kind: str, say: Callable[[str], Any]) -> str:
   """A run's workdir: the one that is asked for, or a new temporary one, which is said."""
   if asked is not None:
+    if not os.fspath(asked):  # would be the current folder
+      raise BadInput('workdir is empty: give a folder, or None for a temporary one')
     return os.fspath(asked)
   path = tempfile.mkdtemp(prefix=f'daas_jax-{kind}-')
   say(f'workdir: {path} (give workdir=... to choose it, and to go on with a run that was ended)')

@@ -22,7 +22,7 @@ from daas_jax.augment import preprocess
 from daas_jax.config import schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage, weights
-from daas_jax.library import images as images_lib
+from daas_jax.library import images as images_lib, networks, workdirs
 from daas_jax.methods import export, training
 from daas_jax.nets import registry as nets
 
@@ -100,7 +100,10 @@ class Trained:
       TypeError, ValueError: no such images (`daas_jax.augment.preprocess.check`).
     """
     # checked as a whole, so that a wrong value is found before the first batch
-    preprocess.check(np.asarray(images[:1]), uint8=True, shape=self.image_shape)
+    first = np.asarray(images[:1])
+    first = first[..., None] if first.ndim == 3 else first  # grey
+    preprocess.check(first, uint8=True, shape=self.image_shape)
+    images = images[..., None] if getattr(images, 'ndim', 4) == 3 else images  # grey
     out = []
     for start in range(0, max(len(images), 1), _BATCH):
       part = np.asarray(images[start:start + _BATCH])
@@ -180,15 +183,15 @@ def read(folder: str) -> Trained:
   path = os.path.join(folder, FILES[0])
   content = _content(path)
   config = ml_collections.ConfigDict(content['config'])
-  if config.network.name not in nets.networks():
-    raise BadInput(f'{path}: the network {config.network.name!r} is not one of this package: give '
-                   'it, as dx.load(workdir, network=...), or a --config=FILE.py that registers it')
+  workdirs.require_known(config.network.name, folder)
   row, shape = nets.of(config), tuple(content['image_shape'])
   architecture = row.space.load(os.path.join(folder, row.space.file)) if row.space else None
   net = training.network(config, architecture, len(content['class_names']))
+  if row.own:
+    _require_same(net, shape, folder, config.network.name)
   shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros((1, *shape)), False))
   variables = weights.load(os.path.join(folder, FILES[1]))
-  variables = weights.check(variables, shapes, os.path.join(folder, FILES[1]))
+  variables = jax.device_put(weights.check(variables, shapes, os.path.join(folder, FILES[1])))
 
   def apply(variables, images):
     images = preprocess.for_network(images, content['mean'], content['std'], shape)
@@ -196,6 +199,17 @@ def read(folder: str) -> Trained:
 
   return Trained(apply, variables, tuple(content['class_names']), shape,
                  config.data.get('fit', 'crop'), folder, results_of(folder))
+
+
+def _require_same(net, shape, folder, name):
+  """Refuses another network than the one that was trained, of the same name."""
+  try:
+    kept = storage.read_text(os.path.join(folder, networks.KEPT)).split('\n')[0]
+  except (OSError, ValueError):
+    return  # of another jax, or of a command's network
+  if kept != networks.program_of(net, shape):
+    raise BadInput(f'{folder} holds a network {name!r} that is another than the one of this name '
+                   'here: give it, as dx.load(workdir, network=...)')
 
 
 def results_of(folder: str) -> dict[str, Any]:

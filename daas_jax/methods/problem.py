@@ -127,8 +127,9 @@ def _require_place(config, criterion):
   if criterion.classes:
     return
   row, net = registry.of(config), nets.of(config)
-  if row.problem or net.task or net.space:
-    what = f'method {config.method!r}' if row.problem else f'network {config.network.name!r}'
+  if row.problem or row.exports or net.task or net.space:
+    own = row.problem or row.exports
+    what = f'method {config.method!r}' if own else f'network {config.network.name!r}'
     raise BadInput(
         f'{what} has its own loss and takes none: give a network of your own, or a fixed one, and '
         'a method that searches policies for it')

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 import inspect
 from typing import Any, NamedTuple
 
+from flax import nnx
 import jax
 
 from daas_jax.config.key import Key
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
+from daas_jax.nets.nnx import FromNnx
 
 _MODES = {
     'train': True,
@@ -99,8 +101,8 @@ def register_network(name: str, make: Callable, about: str = '',
   Args:
     name: a word that no network of the package has; the same one again replaces what was registered
       before.
-    make: (num_classes=n, **settings) -> module: the class itself will do. `settings` are the values
-      of `keys` whose names begin with 'network.', by the rest of their names.
+    make: (num_classes=n, **settings) -> linen or nnx module: the class itself will do. `settings`
+      are the values of `keys` whose names begin with 'network.', by the rest of their names.
     about: a line on it, for --list.
     keys: {'network.key': `Key`} of config keys that it has.
     smallest: least side of an image in pixels.
@@ -115,7 +117,8 @@ def register_network(name: str, make: Callable, about: str = '',
       raise BadInput(f'config key {key!r} is one of {others[0]} already: give it another name')
 
   def module(config, num_classes):
-    return make(num_classes=num_classes, **_settings(config, own))
+    made = make(num_classes=num_classes, **_settings(config, own))
+    return FromNnx(made) if isinstance(made, nnx.Module) else made
 
   def in_search(config, num_classes, kernels, sampling):
     del sampling
@@ -129,4 +132,4 @@ def register_network(name: str, make: Callable, about: str = '',
       about or f'registered by {getattr(make, "__module__", "a program")}', make=in_search,
       train=lambda config, genotype, num_classes, kernels: InTraining(module(config, num_classes)),
       keys=k.KEYS | own, check=registry.no_cells, noise=lambda config: True,
-      smallest=lambda config: smallest, unroll=True), users=True)
+      smallest=lambda config: smallest, unroll=True, own=True), users=True)

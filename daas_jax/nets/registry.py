@@ -102,6 +102,7 @@ class Network(NamedTuple):
     default: whether it is what a search begins with where `space` (or its absence) is what is asked
       for.
     title: config -> what a training calls it.
+    own: whether it is a user's, which nobody has tried yet.
   """
   about: str
   make: Callable | None = None
@@ -119,6 +120,7 @@ class Network(NamedTuple):
   export: Export | None = None
   default: bool = False
   title: Callable = lambda config: config.network.name
+  own: bool = False
 
   @property
   def searched(self) -> str:

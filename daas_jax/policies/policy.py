@@ -48,6 +48,11 @@ class Policy:
     self._augment = row.augmenter(self._found, smoothing)
     self._made_of = self._content, int(smoothing), path
 
+  @property
+  def smoothing(self) -> int:
+    """Width of the mean filter over the total probability, in epochs; 1 is none."""
+    return self._made_of[1]
+
   def __call__(self, key: jax.Array, images: Any, progress: Any = 1.0) -> jax.Array:
     """The augmented images, of the shape and dtype of `images`.
 

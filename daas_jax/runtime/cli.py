@@ -178,8 +178,10 @@ def keep_compiled(folder):
 def quiet():
   """Without the tracebacks that orbax leaves on stderr: of errors that it raises as well, and of
   those writes of a save that come back after the first one has failed, for which nobody waits."""
+  asyncio = logging.getLogger('asyncio')
+  levels = absl_logging.get_verbosity(), asyncio.level
   absl_logging.set_verbosity(absl_logging.FATAL)
-  logging.getLogger('asyncio').setLevel(logging.CRITICAL)
+  asyncio.setLevel(logging.CRITICAL)
   before = sys.unraisablehook
   sys.unraisablehook = lambda found: None if str(found.exc_value
                                                 ) == 'Event loop is closed' else before(found)
@@ -187,6 +189,8 @@ def quiet():
     yield
   finally:
     sys.unraisablehook = before
+    absl_logging.set_verbosity(levels[0])
+    asyncio.setLevel(levels[1])
 
 
 def run(kind, main, arguments=None, define=lambda values: None):

@@ -41,7 +41,9 @@ class Reporter:
   other step."""
 
   def __init__(self, stream=None):
-    self._console = Console(file=stream or sys.stdout)
+    # in a notebook rich shows on the page, whatever the stream is
+    jupyter = None if stream in (None, sys.stdout) else False
+    self._console = Console(file=stream or sys.stdout, force_jupyter=jupyter)
     self._bar = None
     self._begun = None
 

@@ -6,7 +6,15 @@ import sys
 from typing import Any
 
 from daas_jax.config import schema as config_lib
-from daas_jax.library import data as data_lib, found, networks, session, settings as settings_lib
+from daas_jax.library import (
+  data as data_lib,
+  found,
+  inputs,
+  networks,
+  session,
+  settings as settings_lib,
+  workdirs,
+)
 from daas_jax.nets import losses
 from daas_jax.search import whole
 
@@ -14,7 +22,7 @@ from daas_jax.search import whole
 def search(images: Any = None, labels: Any = None, *, validation: tuple[Any, Any] | None = None,
            test: tuple[Any, Any] | None = None, class_names: Any = None, method: str | None = None,
            network: Any = None, loss: Callable | None = None, config: Any = None,
-           workdir: str | os.PathLike | None = None, given: str | os.PathLike | None = None,
+           workdir: str | os.PathLike | None = None, given: Any = None,
            progress: bool = True, **settings: Any) -> found.Found:
   """Searches an augmentation policy, an architecture or both on images of yours.
 
@@ -39,8 +47,8 @@ def search(images: Any = None, labels: Any = None, *, validation: tuple[Any, Any
     config: a ConfigDict (`daas_jax.search_config`), or the name or file of a config; None: the
       method's defaults, the papers' numbers.
     workdir: where the search is kept; None: a new temporary folder, which is said.
-    given: workdir of an earlier search whose policy or architecture is given to this one
-      (policy.name or network.genotype is 'searched').
+    given: an earlier search (`Found`, or its workdir) whose policy or architecture is given to this
+      one (policy.name or network.genotype is 'searched').
     progress: whether it shows anything.
     **settings: config keys, by their last word where that is one key's alone (epochs=5, batch=64),
       or in full, **{'theta.lr': 0.1}.
@@ -55,6 +63,7 @@ def search(images: Any = None, labels: Any = None, *, validation: tuple[Any, Any
   """
   own = losses.own(loss) if loss else losses.CROSS_ENTROPY
   stream = sys.stdout if progress else session.Silent()
+  earlier = inputs.search_of(given)
   config = settings_lib.config_of('search', config, settings, method)
   data = data_lib.of(config, images, labels, validation, test, class_names, loss is not None)
   with config.unlocked():
@@ -63,5 +72,5 @@ def search(images: Any = None, labels: Any = None, *, validation: tuple[Any, Any
   config_lib.check(config, 'search')
   path = session.workdir_of(workdir, 'search', lambda line: print(line, file=stream))
   with session.opened() as should_stop:
-    whole.run(config, path, os.fspath(given) if given else None, should_stop, data, own, stream)
-  return found.Found(found.place(path))
+    whole.run(config, path, earlier.workdir if earlier else None, should_stop, data, own, stream)
+  return found.Found(workdirs.place(path), own_network=network)

@@ -64,7 +64,7 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
   held = config.network.get('genotype')
   genotype = space.find(held, earlier) if held and space else None
   data, name = load(config, data), config.policy.get('name')
-  networks.check(config, data, criterion)
+  program = networks.check(config, data, criterion)
   given = given_lib.find(name, earlier) if name else None
   space_row = policies.spaces()[registry.of(config).policy]
   config, left_out = idle.leave_out(config, space_row, len(data.mean))
@@ -78,6 +78,7 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
       stream) as reporter:
     if genotype and space:
       workdir.keep_input(folder, space.file, space.to_text(genotype))
+    workdir.keep_input(folder, networks.KEPT, program)
     workdir.keep_input(folder, 'policy.json', given_lib.text(name, earlier))
     if left_out:
       reporter.note(left_out)

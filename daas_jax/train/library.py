@@ -14,6 +14,7 @@ from daas_jax.library import (
   session,
   settings as settings_lib,
   trained,
+  workdirs,
 )
 from daas_jax.nets import losses
 from daas_jax.train import whole
@@ -57,15 +58,20 @@ def train(images: Any = None, labels: Any = None, *, policy: Any = None, genotyp
     Interrupted, Terminated: it was asked to end; the same call goes on.
   """
   own = losses.own(loss) if loss else losses.CROSS_ENTROPY
-  stream = sys.stdout if progress else session.Silent()
+  stream, defaults = sys.stdout if progress else session.Silent(), config is None
   config = settings_lib.config_of('train', config, settings)
   data = data_lib.of(config, images, labels, validation, test, class_names, loss is not None)
+  if network is None and isinstance(search, found.Found):
+    network = search.own_network
+  name = None if network is None else networks.name_of(network, config.seed)
   with inputs.written(policy, genotype, search) as files, config.unlocked():
-    if network is not None:
-      config.network.name = networks.name_of(network, config.seed)
-    inputs.fill(config, files, network is not None, set(settings))
+    config.network.name = name or config.network.name
+    inputs.fill(config, files, name is not None, defaults, set(settings))
+    smoothing = getattr(policy, 'smoothing', 1)
+    if smoothing != 1 and not {'policy_smoothing', 'train.policy_smoothing'} & set(settings):
+      config.train.policy_smoothing = smoothing
     config_lib.check(config, 'train')
     path = session.workdir_of(workdir, 'train', lambda line: print(line, file=stream))
     with session.opened() as should_stop:
       whole.run(config, path, files.search, None, should_stop, data, own, stream)
-  return trained.read(found.place(path))
+  return trained.read(workdirs.place(path))

@@ -45,7 +45,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
   genotype = network.space.find(config.genotype, search) if network.space else None
   given = given_lib.find(config.policy, policy_search, config.train.policy_smoothing)
   data = select.from_config(config, network.smallest(config), data)
-  networks.check(config, data, criterion)
+  program = networks.check(config, data, criterion)
   job, evaluate = _job(config, data, genotype, given, criterion)
   without = _without_training(search) if network.space and network.export else None
   with workdir.opened(path, config_lib.to_json(config)) as folder, progress.Reporter(
@@ -53,6 +53,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
     if genotype is not None and network.space:
       workdir.keep_input(folder, network.space.file, network.space.to_text(genotype))
     policy = given_lib.text(config.policy, policy_search)
+    workdir.keep_input(folder, networks.KEPT, program)
     workdir.keep_input(folder, 'policy.json', policy)
     reporter.note(
         f'{network.title(config)} on {data.name}, policy {config.policy}: {job.total_steps} steps '

@@ -68,3 +68,38 @@ class Bad(nn.Module):
   @nn.compact
   def __call__(self, images):
     return jnp.dot(images, jnp.zeros((3, 5)))
+
+
+class Pair(nn.Module):
+  """Two outputs."""
+
+  @nn.compact
+  def __call__(self, images):
+    x = images.reshape(len(images), -1)
+    return nn.Dense(2)(x), nn.Dense(2)(x)
+
+
+class Relu(nn.Module):
+  """One of two networks that have the same weights."""
+
+  @nn.compact
+  def __call__(self, images):
+    return nn.relu(nn.Dense(2)(images.reshape(len(images), -1)))
+
+
+class Tanh(nn.Module):
+  """The other one."""
+
+  @nn.compact
+  def __call__(self, images):
+    return nn.tanh(nn.Dense(2)(images.reshape(len(images), -1)))
+
+
+class SizedNnx(nnx.Module):
+  """As most nnx modules are made."""
+
+  def __init__(self, num_classes, *, rngs):
+    self.head = nnx.Linear(64, num_classes, rngs=rngs)
+
+  def __call__(self, images):
+    return self.head(images.reshape(len(images), -1))

@@ -35,9 +35,13 @@ def data():
 
 @pytest.mark.parametrize('network', [
     small.Net, small.Net(), lambda num_classes: small.Net(num_classes),
-    lambda rngs: small.NnxNet(rngs), small.NnxNet, small.NnxNet(nnx.Rngs(0))])
+    lambda rngs: small.NnxNet(rngs), small.NnxNet, small.NnxNet(nnx.Rngs(0)), small.SizedNnx])
 def test_every_kind_of_network_is_taken(network, data):
   networks.check(_config(network), data)
+
+
+def _raising(num_classes):
+  raise ValueError('mine')
 
 
 @pytest.mark.parametrize('network, message', [
@@ -46,18 +50,13 @@ def test_every_kind_of_network_is_taken(network, data):
     (small.Segment(), r"network 'Segment' gives outputs of shape \[2, 8, 8, 2\]"),
     (small.Impure(), "network 'Impure' gives other outputs for the same variables"),
     (small.Bad(), r"network 'Bad' cannot be applied to images \[2, 8, 8, 1\]: TypeError"),
-    (lambda num_classes: 'no module', 'no flax module'), (7, 'network must be the name of'),
+    (lambda num_classes: 'no module', 'no flax module'), (_raising, 'ValueError: mine'), (small.Pair(), 'gives tuple for'), (7, 'network must be the name of'),
     (lambda num_classes: nn.Sequential([lambda x: jnp.zeros((len(x), 2))]), 'has no weights'),
     ('small_cn', "no network 'small_cn' is known")])
 def test_what_is_wrong_with_a_network_is_one_line(network, message, data):
   with pytest.raises(BadInput, match=message) as error:
     networks.check(_config(network), data)
   assert '\n' not in str(error.value)
-
-
-def test_a_workdirs_network_has_its_name():
-  with pytest.raises(BadInput, match="on the network 'Other', and that which is given is called 'Net'"):
-    networks.require_name(small.Net, 'Other', 'here')
 
 
 def _same_weights():
@@ -112,3 +111,12 @@ def test_an_nnx_module_draws_by_the_key_and_starts_from_its_own_weights():
          for i in (0, 0, 1)]
   np.testing.assert_array_equal(out[0], out[1])
   assert np.abs(out[0] - out[2]).max() > 1e-3
+
+
+def test_a_network_is_known_by_its_program_and_not_by_its_weights(data):
+  one, same = (networks.check(_config(small.Net(2)), data) for _ in range(2))
+  assert one == same and one.count('\n') == 1
+  assert networks.check(_config(small.Relu()), data) != networks.check(_config(small.Tanh()), data)
+  config = _config(small.Net(2))
+  net = nets.networks()['Net'].train(config, None, 2, '')
+  assert networks.program_of(net, (8, 8, 1)) + '\n' == one

@@ -115,14 +115,14 @@ def test_without_a_workdir_a_temporary_one_is_said(data, capsys):
 
 @pytest.mark.parametrize('words, message', [
     ({'labels': None}, 'images are given without labels'),
-    ({'images': 'embedded'}, 'labels is given beside the name of a data set'),
+    ({'images': 'embedded'}, 'labels is given beside a whole data set'),
     ({'network': 'small_cnnn'}, "no network 'small_cnnn' is known"),
     ({'batch': 4096}, 'the batch of 4096 images is larger than the 24 of D_train'),
     ({'loss': _pixels}, 'is made for a number of classes, which labels of a loss of your own have not'),
     ({'loss': lambda outputs, labels: labels, 'network': small.Segment()}, 'the loss gives int32 of shape'),
     ({'loss': lambda outputs, labels: outputs @ labels.reshape(3, 3), 'network': small.Segment()},
      'the loss cannot be applied to'),
-    ({'loss': _pixels, 'network': 'supernet'}, "network 'supernet' has its own loss and takes none"),
+    ({'loss': _pixels, 'network': 'supernet', 'class_names': ['a', 'b']}, "network 'supernet' has its own loss and takes none"),
     ({'method': 'faster_aa', 'loss': _pixels, 'network': small.Segment(), 'labels': np.zeros((48, 8, 8), int),
       'val_batches': None, 'policy.candidates': None, 'policy.K': None}, "method 'faster_aa' has its own loss and takes none"),
     ({'epochs': 0}, "config key 'search.epochs' must be in"), ({'epochs': 'two'}, 'must be a whole number')])
@@ -204,10 +204,42 @@ def test_a_policy_object_a_name_or_nothing_is_trained_under(found, data, tmp_pat
     dx.train(*data, policy=3.5, workdir=tmp_path / 'number', **words)
 
 
+def test_another_network_of_the_same_name_does_not_go_on(model, data, tmp_path):
+  class Net(small.Net):  # the same name and weights, another program
+
+    def __call__(self, images, train):
+      return 2 * super().__call__(images, train)
+
+  with pytest.raises(BadInput, match="network 'Net' that is another than the one of this name"):
+    dx.load(model.workdir, network=Net)
+  assert dx.load(model.workdir, network=small.Net).class_names == ('top', 'bottom')
+  words = {'epochs': 1, 'batch': 8, 'progress': False, 'policy': 'none', 'workdir': tmp_path / 'run'}
+  dx.train(*data, network=small.Net, **words)
+  with pytest.raises(BadInput, match='holds a run of another network-jax-'):
+    dx.train(*data, network=Net, **words)
+  dx.load(model.workdir, network=small.Net)  # the name is its own again
+
+
+def test_a_search_brings_its_network_and_its_policy_gives_way_to_a_baseline(found, data, tmp_path):
+  model = dx.train(*data, search=found, policy='trivial_augment', workdir=tmp_path / 'run', epochs=1, batch=8, progress=False)
+  assert model.results['policy'] == 'trivial_augment' and model.results['network'] == 'Net'
+  assert found.own_network is small.Net and dx.load(found.workdir).own_network is None
+
+
+def test_grey_images_and_a_whole_set_are_taken(model, test_set):
+  np.testing.assert_array_equal(model.predict(test_set[0][..., 0]), model.predict(test_set[0]))
+  data = dx.from_arrays(*test_set)
+  with pytest.raises(BadInput, match='labels is given beside a whole data set'):
+    dx.train(data, test_set[1], progress=False)
+
+
 def test_an_unfinished_or_foreign_workdir_is_one_line(model, tmp_path):
   for path, message in ((tmp_path, 'holds no run'), (tmp_path / 'nowhere', 'holds no run')):
     with pytest.raises(BadInput, match=message):
       dx.load(path)
+  (tmp_path / 'config.json').write_text('{"kind": "search", "method": "ddas", "seed": "x"}')
+  with pytest.raises(BadInput, match="is damaged, or of another version: config key 'seed' must be"):
+    dx.load(tmp_path)
   (tmp_path / 'config.json').write_text(open(os.path.join(model.workdir, 'config.json'), encoding='utf-8').read())
   with pytest.raises(BadInput, match='a training that is not finished'):
     dx.load(tmp_path)
@@ -320,9 +352,9 @@ def test_what_a_training_starts_from(words, policy, genotype):
   with inputs.written(words.get('policy'), words.get('genotype'), None) as files:
     if genotype is None:
       with pytest.raises(BadInput, match="network 'derived' needs an architecture: give search=..."):
-        inputs.fill(config, files, False, set())
+        inputs.fill(config, files, False, True, set())
       return
-    inputs.fill(config, files, False, set())
+    inputs.fill(config, files, False, True, set())
     assert (config.policy, config.genotype) == (policy, genotype)
     assert (files.search is not None) == (genotype == 'searched')
   assert not files.search or not os.path.exists(files.search)
