@@ -25,16 +25,24 @@ def workdir_of(asked: str | os.PathLike | None, kind: str, say: Callable[[str], 
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Callable]:
+def opened(temporary: str | None = None) -> Iterator[Callable]:
   """Where a run is run.
+
+  Args:
+    temporary: a workdir that was made for it: where nothing was written there, it goes again.
 
   Yields:
     should_stop, as `daas_jax.runtime.loop.run` takes it: Ctrl-C and SIGTERM save first, in the main
     thread.
   """
-  with signals.termination() as should_stop, cli.quiet():
-    keep_compiled()
-    yield should_stop
+  try:
+    with signals.termination() as should_stop, cli.quiet():
+      keep_compiled()
+      yield should_stop
+  finally:
+    if temporary is not None:
+      with contextlib.suppress(OSError):  # it holds a run
+        os.rmdir(temporary)
 
 
 def keep_compiled() -> None:

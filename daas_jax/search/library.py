@@ -71,6 +71,6 @@ def search(images: Any = None, labels: Any = None, *, validation: tuple[Any, Any
       config.network.name = networks.name_of(network, config.seed)
   config_lib.check(config, 'search')
   path = session.workdir_of(workdir, 'search', lambda line: print(line, file=stream))
-  with session.opened() as should_stop:
+  with session.opened(path if workdir is None else None) as should_stop:
     whole.run(config, path, earlier.workdir if earlier else None, should_stop, data, own, stream)
   return found.Found(workdirs.place(path), own_network=network)

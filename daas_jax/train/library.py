@@ -72,6 +72,6 @@ def train(images: Any = None, labels: Any = None, *, policy: Any = None, genotyp
       config.train.policy_smoothing = smoothing
     config_lib.check(config, 'train')
     path = session.workdir_of(workdir, 'train', lambda line: print(line, file=stream))
-    with session.opened() as should_stop:
+    with session.opened(path if workdir is None else None) as should_stop:
       whole.run(config, path, files.search, None, should_stop, data, own, stream)
   return trained.read(workdirs.place(path))

@@ -113,6 +113,13 @@ def test_without_a_workdir_a_temporary_one_is_said(data, capsys):
   assert f'workdir: {found.workdir} (give workdir=' in capsys.readouterr().out and found.finished
 
 
+def test_a_temporary_workdir_of_nothing_goes_again(data, capsys):
+  with pytest.raises(BadInput, match='the batch of 4096'):
+    dx.search(*data, **SEARCH | {'batch': 4096, 'progress': True})
+  path = capsys.readouterr().out.split('workdir: ')[1].split(' (')[0]
+  assert not os.path.exists(path)
+
+
 @pytest.mark.parametrize('words, message', [
     ({'labels': None}, 'images are given without labels'),
     ({'images': 'embedded'}, 'labels is given beside a whole data set'),
