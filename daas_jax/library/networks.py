@@ -102,7 +102,7 @@ def check(config: Any, data: Any, criterion: Criterion = CROSS_ENTROPY) -> str |
   """
   row = nets.of(config)
   if not row.own or row.train is None:
-    if data.targets and not data.class_names:
+    if not criterion.classes and not data.class_names:
       raise BadInput(f'network {config.network.name!r} is made for a number of classes: give '
                      'class_names, or a network of your own')
     return None
