@@ -236,6 +236,6 @@ def test_ddas_on_objects_with_a_small_retinanet(tmp_path):
   # A quarter of the candidates leave grey scenes as they are: the third step draws no other, and its gradient may be 0.
   assert sum(row['grad_norm_gamma'] > 0 for row in rows) >= 3
   policy = json.loads((tmp_path / 'search' / 'policy.json').read_text())
-  assert len(policy['candidates']) == 50 and len(policy['epochs']) == 2
+  assert len(policy['candidates']) == 46  # those that know where boxes go, without Color on grey images and len(policy['epochs']) == 2
   found = json.loads((tmp_path / 'search' / 'detection.json').read_text())
   assert found['images'] == 4 and 0 <= found['ap'] <= found['ap50'] <= 1

@@ -75,7 +75,8 @@ def _of_targets(name, train_images, train_labels, test_images, test_labels, clas
   return dataset_lib.Dataset(
       name, train_images, train_labels, test_images, test_labels,
       tuple(map(str, () if class_names is None else class_names)),
-      *dataset_lib.mean_std(train_images[:n_train]), targets=True, halves=dataset_lib.in_order(n_train, n_val))
+      *dataset_lib.mean_std(train_images[:n_train]), targets=True,
+      halves=dataset_lib.in_order(n_train, n_val))
 
 
 def _is_names(names):

@@ -120,12 +120,16 @@ def _now():
 
 
 @contextlib.contextmanager
-def session(folder: str) -> Iterator[None]:
+def session(folder: str, last: str) -> Iterator[None]:
   """Notes in run.json of an opened workdir when, on what and by what versions a run is run.
 
   Args:
     folder: the workdir.
+    last: the file that a run writes last: where it is there, nothing is left to be noted.
   """
+  if os.path.exists(os.path.join(folder, last)):
+    yield
+    return
   path, begun = os.path.join(folder, 'run.json'), time.monotonic()
   device = jax.devices()[0]
   row = {'begun': _now(), 'ended': None, 'seconds': None, 'platform': device.platform,

@@ -58,7 +58,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
     reporter.note(
         f'{network.title(config)} on {data.name}, policy {config.policy}: {job.total_steps} steps '
         f'of {config.train.batch} images')
-    with about.session(folder):
+    with about.session(folder, 'results.json'):
       state, _ = loop.run(job, folder, config, reporter, should_stop)
     trained.write(folder, config, data, jax.device_get(state.best['variables']))
     result = _result(config, state, evaluate, data, criterion)
