@@ -20,6 +20,7 @@ import jax
 
 import daas_jax
 from daas_jax.augment.ops import OPS
+from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
 
 TEMPORARY = 'daas_jax-inputs-'
@@ -137,15 +138,23 @@ def session(folder: str, last: str) -> Iterator[None]:
          'versions': _versions()}
   before = _sessions(path)
   _write(path, [*before, row])
+  refused = False
   try:
     yield
+  except BadInput:  # nothing was run: nothing is changed
+    refused = True
+    raise
   finally:
+    ended = row | {'ended': _now(), 'seconds': round(time.monotonic() - begun, 1)}
     with contextlib.suppress(OSError):  # a full disk has been said already
-      _write(path, [*before, row | {'ended': _now(),
-                                    'seconds': round(time.monotonic() - begun, 1)}])
+      _write(path, before if refused else [*before, ended])
 
 
 def _write(path, rows):
+  """run.json of these rows; none is no file."""
+  if not rows:
+    os.remove(path)
+    return
   atomic.write(path, json.dumps({'sessions': rows}, indent=1) + '\n')
 
 

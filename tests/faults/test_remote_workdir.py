@@ -58,7 +58,7 @@ def get_config():
   config.policy, config.genotype = 'searched', 'none'
   return config
 '''
-WRITTEN = ('config.json', 'history.jsonl', 'policy.json')
+WRITTEN = ('config.json', 'history.jsonl', 'policy.json', 'summary.txt')
 
 
 class StoreError(Exception):
@@ -221,7 +221,7 @@ def _same(url, straight, tmp_path):
   assert _plain(there['metrics.jsonl'].decode()) == _plain((straight / 'metrics.jsonl').read_text())
   steps = sorted(int(n) for n in os.listdir(straight / 'checkpoints') if n.isdecimal())
   zips = {f'checkpoints/{step}.zip' for step in steps}
-  assert there.keys() == {*WRITTEN, 'metrics.jsonl', *zips}  # and no lock
+  assert there.keys() == {*WRITTEN, 'metrics.jsonl', 'run.json', *zips}  # and no lock
   with zipfile.ZipFile(io.BytesIO(there[f'checkpoints/{steps[-1]}.zip'])) as file:
     file.extractall(tmp_path / 'unpacked' / str(steps[-1]))
   assert _state(tmp_path / 'unpacked') == _state(straight / 'checkpoints')
@@ -325,7 +325,8 @@ def test_a_search_in_a_store_is_trained_in_a_store(
   assert _run(configs, 'train', 'store://b/trained', '--search=store://b/search') == 0, capsys.readouterr().err
   assert _run(configs, 'train', tmp_path / 'trained', f'--search=~/{straight.name}') == 0
   there = _inside('store://b/trained')
-  assert json.loads(there['results.json']) == json.loads((tmp_path / 'trained' / 'results.json').read_text())
+  ours, local = json.loads(there['results.json']), json.loads((tmp_path / 'trained' / 'results.json').read_text())
+  assert [r['from']['search'].pop('workdir') for r in (ours, local)] == ['search', straight.name] and ours == local
   assert there['policy.json'] == (straight / 'policy.json').read_bytes()
   assert _run(configs, 'train', 'store://b/none', '--search=store://b/nothing') == 2
   assert 'store://b/nothing holds no policy.json' in capsys.readouterr().err and not _inside('store://b/none')
