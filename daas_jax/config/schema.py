@@ -86,14 +86,18 @@ def default(keys: Keys) -> ml_collections.ConfigDict:
   """The ConfigDict of some keys' defaults."""
   config = ml_collections.ConfigDict()
   for name, key in keys.items():
-    node = config
-    *groups, leaf = name.split('.')
-    for group in groups:
-      if group not in node:
-        node[group] = ml_collections.ConfigDict()
-      node = node[group]
-    node[leaf] = key.default
+    put(config, name, key.default)
   return config
+
+
+def put(config: ml_collections.ConfigDict, name: str, value: Any) -> None:
+  """Sets 'group.key' of a ConfigDict that is not locked; groups that it lacks are made."""
+  *groups, leaf = name.split('.')
+  for group in groups:
+    if group not in config:
+      config[group] = ml_collections.ConfigDict()
+    config = config[group]
+  config[leaf] = value
 
 
 def config_of(kind: str, method: str | None = None) -> ml_collections.ConfigDict:

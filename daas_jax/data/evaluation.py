@@ -5,33 +5,27 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from daas_jax.augment import preprocess
 from daas_jax.data import streaming
 
 
-def _hits(logits, labels):
-  return (jnp.argmax(logits, -1) == labels).astype(jnp.float32)
-
-
-def of(net: Any, data: Any, batch: int = 256,
-       each: Callable = optax.softmax_cross_entropy_with_integer_labels,
-       score: Callable = _hits) -> Callable:
+def of(net: Any, data: Any, criterion: Any, batch: int = 256) -> Callable:
   """(variables, images uint8 [n, H, W, C], labels [n]) -> (mean loss, accuracy) over every image
   exactly once.
 
   Args:
     net: a network of a training.
     data: has `mean` and `std`, of the normalisation.
+    criterion: a `daas_jax.nets.losses.Criterion`: the loss and the score of each image.
     batch: images at once.
-    each, score: (outputs [B, ...], labels [B]) -> the loss, and the accuracy, of each image [B].
   """
   @jax.jit
   def sums(variables, images, labels, mask):
     images = preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
     logits, _ = net.apply(variables, images, False)
-    return jnp.sum(each(logits, labels) * mask), jnp.sum(score(logits, labels) * mask)
+    loss, right = criterion.each(logits, labels), criterion.score(logits, labels)
+    return jnp.sum(loss * mask), jnp.sum(right * mask)
 
   def evaluate(variables, images, labels):
     parts = [

@@ -49,15 +49,3 @@ def keep_compiled() -> None:
   """Keeps compiled programs where the commands do, unless the program has chosen a folder."""
   if not jax.config.values.get('jax_compilation_cache_dir'):
     cli.keep_compiled(cli.CACHE)
-
-
-class Silent:
-  """A stream that shows nothing."""
-
-  encoding = 'utf-8'
-
-  def write(self, text: str) -> int:
-    return len(text)
-
-  def flush(self) -> None:
-    pass

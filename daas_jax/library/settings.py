@@ -32,13 +32,8 @@ def config_of(kind: str, config: Any, settings: Mapping[str, Any],
   keys = schema.schema_of(kind, found.get('method'))
   for word, value in settings.items():
     name = _key(word, keys)
-    *groups, leaf = name.split('.')
-    node = found
-    for group in groups:
-      node = node[group]
-    default = keys[name].default
     schema.check_value(name, value, keys)
-    node[leaf] = float(value) if isinstance(default, float) else value
+    schema.put(found, name, float(value) if isinstance(keys[name].default, float) else value)
   return found
 
 

@@ -99,10 +99,6 @@ class Trained:
     Raises:
       TypeError, ValueError: no such images (`daas_jax.augment.preprocess.check`).
     """
-    # checked as a whole, so that a wrong value is found before the first batch
-    first = np.asarray(images[:1])
-    first = first[..., None] if first.ndim == 3 else first  # grey
-    preprocess.check(first, uint8=True, shape=self.image_shape)
     images = images[..., None] if getattr(images, 'ndim', 4) == 3 else images  # grey
     out = []
     for start in range(0, max(len(images), 1), _BATCH):
@@ -222,19 +218,7 @@ def results_of(folder: str) -> dict[str, Any]:
 
 
 def _content(path):
-  try:
-    content = storage.read_json(path)
-  except OSError as error:
-    raise BadInput(f'{path} cannot be read ({error.strerror or error}); give the workdir of a '
-                   'finished training') from None
-  except ValueError as error:
-    raise BadInput(f'{path} is damaged: it is no JSON ({storage.reason(error)})') from None
-  if not isinstance(content, dict) or content.get('format') != FORMAT:
-    raise BadInput(f'{path}: its format is not {FORMAT!r}; give the workdir of a training')
-  version = content.get('version')
-  if type(version) is not int or version != VERSION:  # True is 1
-    raise BadInput(f'{path}: its version is not the one that this daas_jax reads, {VERSION}; use '
-                   'the daas_jax that wrote it')
+  content = export.read_content(path, FORMAT, (VERSION,), 'training')
   export.check_images(content, path, classes=False)
   config = content.get('config')
   network = config.get('network') if isinstance(config, dict) else None

@@ -48,11 +48,7 @@ def _whole(content):
     if name not in keys:
       raise BadInput(config_lib.unknown_key(name, keys))
     config_lib.check_value(name, value, keys)
-    node = config
-    *groups, leaf = name.split('.')
-    for group in groups:
-      node = node[group]
-    node[leaf] = tuple(value) if isinstance(value, list) else value
+    config_lib.put(config, name, tuple(value) if isinstance(value, list) else value)
   return ml_collections.FrozenConfigDict(config)
 
 

@@ -29,6 +29,7 @@ from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage, weights
 from daas_jax.nets import count, kernels as kernel_sets, registry as nets
 from daas_jax.nets.fixed import residual
+from daas_jax.nets.losses import CROSS_ENTROPY
 from daas_jax.types import SearchState
 
 FORMAT = 'daas_jax.network'
@@ -125,7 +126,8 @@ def write(folder: str, state: SearchState, config: Any, data: Any, batches: Call
       }, variables)
   tested = {}
   if len(data.test_labels):
-    loss, accuracy = evaluation.of(net, data)(variables, data.test_images, data.test_labels)
+    evaluate = evaluation.of(net, data, CROSS_ENTROPY)
+    loss, accuracy = evaluate(variables, data.test_images, data.test_labels)
     tested = {'test_accuracy': accuracy, 'test_loss': loss}
   result = tested | {
       'parameters': count.parameters(params),
@@ -147,25 +149,31 @@ def _save(folder, content, variables):
 # --- reading it -----------------------------------------------------------------------------------
 
 
-def _content(path):
+def read_content(path: str, form: str, versions: Iterable[int], run: str) -> dict[str, Any]:
+  """The JSON object of a network.json, its form and version checked.
+
+  Args:
+    path: the file.
+    form: its "format".
+    versions: those of that form that are read.
+    run: whose workdir holds such a file, for messages.
+
+  Raises:
+    BadInput: it cannot be read, or is of another form or version.
+  """
   try:
     content = storage.read_json(path)
   except OSError as error:
-    raise BadInput(
-        f'{path} cannot be read ({error.strerror or error}); give the workdir of a finished search '
-        'of '
-        "method 'diffautoml'") from None
+    raise BadInput(f'{path} cannot be read ({error.strerror or error}); give the workdir of a '
+                   f'finished {run}') from None
   except ValueError as error:
     raise BadInput(f'{path} is damaged: it is no JSON ({storage.reason(error)})') from None
-  if not isinstance(content, dict) or content.get('format') != FORMAT:
-    raise BadInput(
-        f'{path}: its format is not {FORMAT!r}; give the workdir of a search of method '
-        '\'diffautoml\''
-    )
+  if not isinstance(content, dict) or content.get('format') != form:
+    raise BadInput(f'{path}: its format is not {form!r}; give the workdir of a {run}')
   version = content.get('version')
-  if type(version) is not int or version not in _ARRAYS:  # True is 1
+  if type(version) is not int or version not in versions:  # True is 1
     raise BadInput(f'{path}: its version is none that this daas_jax reads, '
-                   f'{" or ".join(map(str, _ARRAYS))}; use the daas_jax that wrote it')
+                   f'{" or ".join(map(str, versions))}; use the daas_jax that wrote it')
   return content
 
 
@@ -218,7 +226,7 @@ def load(workdir: str) -> Ready:
     BadInput: it holds no such network, or a damaged one.
   """
   path = os.path.join(os.path.expanduser(workdir), 'network.json')
-  content = _content(path)
+  content = read_content(path, FORMAT, _ARRAYS, "search of method 'diffautoml'")
   _check(content, path)
   names, shape = tuple(content['class_names']), tuple(content['image_shape'])
   description = content['network']

@@ -1,7 +1,6 @@
 """What a run shows while it works: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
-import os
 import sys
 import time
 
@@ -32,8 +31,20 @@ def _text(row, images_per_second):
 @contextlib.contextmanager
 def silent():
   """A `Reporter` that shows nothing."""
-  with open(os.devnull, 'w', encoding='utf-8') as stream, Reporter(stream) as reporter:
+  with Reporter(Silent()) as reporter:
     yield reporter
+
+
+class Silent:
+  """A stream that shows nothing."""
+
+  encoding = 'utf-8'
+
+  def write(self, text: str) -> int:
+    return len(text)
+
+  def flush(self) -> None:
+    pass
 
 
 class Reporter:

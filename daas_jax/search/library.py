@@ -16,6 +16,7 @@ from daas_jax.library import (
   workdirs,
 )
 from daas_jax.nets import losses
+from daas_jax.runtime import progress as progress_lib
 from daas_jax.search import whole
 
 
@@ -62,7 +63,7 @@ def search(images: Any = None, labels: Any = None, *, validation: tuple[Any, Any
     Interrupted, Terminated: it was asked to end; the same call goes on.
   """
   own = losses.own(loss) if loss else losses.CROSS_ENTROPY
-  stream = sys.stdout if progress else session.Silent()
+  stream = sys.stdout if progress else progress_lib.Silent()
   earlier = inputs.search_of(given)
   config = settings_lib.config_of('search', config, settings, method)
   data = data_lib.of(config, images, labels, validation, test, class_names, loss is not None)

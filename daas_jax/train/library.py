@@ -17,6 +17,7 @@ from daas_jax.library import (
   workdirs,
 )
 from daas_jax.nets import losses
+from daas_jax.runtime import progress as progress_lib
 from daas_jax.train import whole
 
 
@@ -58,7 +59,7 @@ def train(images: Any = None, labels: Any = None, *, policy: Any = None, genotyp
     Interrupted, Terminated: it was asked to end; the same call goes on.
   """
   own = losses.own(loss) if loss else losses.CROSS_ENTROPY
-  stream, defaults = sys.stdout if progress else session.Silent(), config is None
+  stream, defaults = sys.stdout if progress else progress_lib.Silent(), config is None
   config = settings_lib.config_of('train', config, settings)
   data = data_lib.of(config, images, labels, validation, test, class_names, loss is not None)
   if network is None and isinstance(search, found.Found):

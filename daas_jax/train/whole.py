@@ -83,7 +83,7 @@ def _job(config, data, genotype, given, criterion):
   tx, lr = training.optimizer(config, total)
   step = training.make_step(config, net, tx, lr, inputs.given_input(config, data, *given), total,
                             criterion)
-  evaluate = evaluation.of(net, data, each=criterion.each, score=criterion.score)
+  evaluate = evaluation.of(net, data, criterion)
   val_images, val_labels = streaming.rows_of(data.train_images, val), data.train_labels[val]
 
   def start(key):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from daas_jax.data import dataset, evaluation
+from daas_jax.nets.losses import CROSS_ENTROPY
 
 
 class _Table:
@@ -26,7 +27,7 @@ def data():
 def test_every_image_counts_once_whatever_the_batch(data):
   labels = np.array([0, 0, 0, 0, 0, 0, 0], np.int32)  # right for images 0, 2, 4, 6
   for batch in (2, 3, 7, 256):
-    evaluate = evaluation.of(_Table(), data, batch)
+    evaluate = evaluation.of(_Table(), data, CROSS_ENTROPY, batch)
     loss, accuracy = evaluate({'scale': 3.0}, data.test_images, labels)
     assert accuracy == pytest.approx(4 / 7)
     right, wrong = np.log(1 + np.exp(-3.0)), np.log(1 + np.exp(3.0))
