@@ -80,6 +80,9 @@ class Problem(NamedTuple):
     init_theta: key -> theta.
     loss: (theta, z, images float [B, H, W, C], labels [B], key) -> (mean loss [], accuracy []).
     losses: (theta, z, images, labels, key) -> (loss of each image [B], accuracy []).
+    image_losses: (theta, z, images, labels, key, first, forward_mode) -> (loss of each image [B],
+      score of each [B]), on one device; `first`: all rows are normalised by the moments of the
+      first half of them; `forward_mode`: fit to be differentiated in forward mode (both static).
     regularised_loss: (theta, z, images, labels, key, progress) -> as `loss`, with what regularises
       the training of a supernet, which may grow with the share of the search that is done, progress
       in [0, 1].
@@ -98,5 +101,6 @@ class Problem(NamedTuple):
   policies: Any
   arch: Any = Architectures()
   losses: Callable | None = None
+  image_losses: Callable | None = None
   regularised_loss: Callable | None = None
   relaxed_loss: Callable | None = None

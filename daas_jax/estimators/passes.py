@@ -45,10 +45,12 @@ class Results(NamedTuple):
     dots: [P, R], <gradient of row p, kept gradient r>, of those kept before the row's own; 0 for an
       r that nothing was kept as.
     total: pytree like theta, sum_p weight[p] * gradient_p.
+    kept: pytree like theta with a leading axis [R], the gradients that were kept, at the end.
   """
   outputs: Any
   dots: jax.Array
   total: Any
+  kept: Any = None
 
 
 def linear(theta: Any, coefficients: jax.Array, kept: Any) -> Any:
@@ -104,5 +106,5 @@ def run(gradient: Callable, theta: Any, passes: Passes, count: Any = None, point
       carry = body(carry)
   else:
     carry = lax.while_loop(lambda c: c[0] < count, body, start)
-  _, _, outputs, dots, total = carry
-  return Results(outputs, dots, total)
+  _, kept, outputs, dots, total = carry
+  return Results(outputs, dots, total, kept)

@@ -42,7 +42,7 @@ def policy_space(config: Any) -> Any:
 
 
 def forward(config: Any, num_classes: int, split: bool = False, saw: Callable | None = None,
-            **changed: Any) -> Callable:
+            first: bool = False, forward_mode: bool = False, **changed: Any) -> Callable:
   """A search's network as a function: (theta, z, images [B, ...], key, keep=None) -> its outputs
   for the whole batch.
 
@@ -52,9 +52,13 @@ def forward(config: Any, num_classes: int, split: bool = False, saw: Callable | 
     split: whether the devices of a pmapped function split the batch (`daas_jax.nets.devices`).
     saw: called with the number of a device whose own gradient is not finite (`devices.watched`);
       None: nobody looks.
+    first: whether all rows of a batch are normalised by the moments of its first half.
+    forward_mode: whether it is to be differentiated in forward mode.
     **changed: attributes of the linen module that are others than the config says.
   """
-  kernels = kernel_sets.choose(config.network.kernels) + (kernel_sets.SHARED if split else '')
+  kernels = kernel_sets.choose(config.network.kernels)
+  kernels += kernel_sets.FIRST if first else kernel_sets.SHARED if split else ''
+  kernels = kernel_sets.FORWARD[kernels] if forward_mode else kernels
   net, needs_key = network(config, num_classes, kernels), takes_key(config)
   net = net.clone(**changed) if changed else net
 
@@ -155,7 +159,13 @@ def _of_images(config, data, genotype, given, split, saw, criterion):
     logits = logits_of(theta, z, images, key)
     return criterion.each(logits, labels), jnp.mean(criterion.score(logits, labels))
 
-  found = {'loss': loss, 'losses': losses} | net.losses(config, outputs)
+  def image_losses(theta, z, images, labels, key, first=False, forward_mode=False):
+    of_images = forward(config, classes, False, None, first, forward_mode)
+    logits = of_images(theta, z, images, key)
+    return criterion.each(logits, labels), criterion.score(logits, labels)
+
+  found = {'loss': loss, 'losses': losses, 'image_losses': image_losses} | net.losses(
+      config, outputs)
   if genotype is not None or row.sampling == 'uniform':  # no architecture is searched
     found.pop('relaxed_loss', None)
   space = policy.space(config)

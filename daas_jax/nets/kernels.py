@@ -26,8 +26,9 @@ from daas_jax.arrays import beside, floating, wide as _wide
 from daas_jax.config.key import Key, one_of
 from daas_jax.nets import devices
 from daas_jax.nets.depthwise import depthwise, depthwise_plain, depthwise_xla, dilate, pad, views
+from daas_jax.nets.normalisation import (
+  batch_norm, batch_norm_first, batch_norm_first_plain, batch_norm_plain, BN_EPSILON)
 
-BN_EPSILON = 1e-5  # PyTorch's default, which DARTS and all its heirs use
 
 
 # Pooling, 3 x 3, padding 1, as in DARTS (average: the padding is not counted).
@@ -90,56 +91,6 @@ def _avg_pool_bwd(stride, shape_of, g):
 
 # x itself is not needed, only its shape; XLA drops the unused values.
 avg_pool.defvjp(lambda x, stride: (avg_pool_plain(x, stride), x), _avg_pool_bwd)
-
-
-# Batch normalisation by the moments of the batch, without scale and offset (the search's form).
-# Where the batch is split (daas_jax.nets.devices) they are the moments of all devices' rows: one
-# collective forward, one backward.
-
-
-def batch_norm_plain(x: jax.Array, split: bool = False) -> jax.Array:
-  """(x - mean) / sqrt(variance + 1e-5) over [B, H, W] of each channel: [B, H, W, C] -> the same
-  shape."""
-  return _batch_norm_fwd(x, split)[0]
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def batch_norm(x: jax.Array, split: bool = False) -> jax.Array:
-  """`batch_norm_plain` with the closed-form backward pass."""
-  return batch_norm_plain(x, split)
-
-
-def _batch_norm_fwd(x, split):
-  wide = _wide(x)
-  mean = jnp.mean(wide, (0, 1, 2))
-  variance = jnp.mean(jnp.square(wide - beside(mean, x)), (0, 1, 2))
-  return _normalised(x, *(_moments_of_all(mean, variance) if split else (mean, variance)))
-
-
-def _moments_of_all(mean, variance):
-  """Mean and variance over all devices' rows, of those over each device's; as exact as if taken at
-  once."""
-  # Side by side: on CPU XLA joins sums that belong together, and no gathers.
-  means, variances = jnp.moveaxis(lax.all_gather(jnp.stack([mean, variance]), devices.AXIS), 1, 0)
-  mean = jnp.mean(means, 0)
-  return mean, jnp.mean(variances, 0) + jnp.mean(jnp.square(means - mean[None]), 0)
-
-
-def _normalised(x, mean, variance):
-  inverse = lax.rsqrt(variance + BN_EPSILON)
-  y = ((_wide(x) - beside(mean, x)) * beside(inverse, x)).astype(x.dtype)
-  return y, (y, inverse)
-
-
-def _batch_norm_bwd(split, residuals, g):
-  (y, inverse), dtype, g = residuals, g.dtype, _wide(g)
-  y = _wide(y)
-  means = jnp.mean(g, (0, 1, 2)), jnp.mean(g * y, (0, 1, 2))
-  mean, along = lax.pmean(means, devices.AXIS) if split else means
-  return ((beside(inverse, g) * (g - beside(mean, g) - y * beside(along, g))).astype(dtype),)
-
-
-batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
 
 
 def pointwise_plain(x: jax.Array, w: jax.Array) -> jax.Array:
@@ -331,7 +282,15 @@ KERNELS |= {
     name + SHARED: kernels._replace(batch_norm=functools.partial(kernels.batch_norm, split=True),
                                     draw=_draw_split) for name, kernels in KERNELS.items()
 }
-FORWARD |= {name + SHARED: forward + SHARED for name, forward in FORWARD.items()}
+FIRST = '_first'
+"""What is appended where a batch is normalised by the moments of its first half
+(`normalisation`)."""
+KERNELS |= {
+    name + FIRST: KERNELS[name]._replace(
+        batch_norm=batch_norm_first if name == 'fast' else batch_norm_first_plain)
+    for name in FORWARD
+}
+FORWARD |= {name + end: forward + end for name, forward in FORWARD.items() for end in (SHARED, FIRST)}
 KEYS = {
     'network.kernels': Key('auto', one_of('auto', 'fast', 'xla'),
                            "array kernels; auto: the backend's")

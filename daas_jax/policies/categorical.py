@@ -158,6 +158,8 @@ def outcome_log_prob(gamma: Any, policy: Policy, space: Space) -> jax.Array:
     policy: a `Policy` of arrays [K].
     space: the policy space.
   """
+  if space.share != 'policy':
+    return jnp.sum(_slot_outcomes(gamma, policy, space))
   tuples, log_pi, p, delta = _tables(gamma, space)
   log_level = jax.nn.log_softmax(delta)[:, jnp.arange(space.K), policy.m]
   applied = jax.nn.log_sigmoid(p) + jnp.where(graded(space)[tuples] > 0, log_level, 0.0)
@@ -165,6 +167,18 @@ def outcome_log_prob(gamma: Any, policy: Policy, space: Space) -> jax.Array:
   agrees = jnp.all((tuples == policy.o[None]) | (policy.y[None] == 0), -1)
   # A probability of 0 stays out of the sum, and its gradient out of the backward pass.
   return jax.nn.logsumexp(log_pi + jnp.sum(slot, -1), where=agrees)
+
+
+def _slot_outcomes(gamma, policy, space):
+  """log of the probability of each slot's outcome [K], where slots do not depend on each other."""
+  slots = jnp.arange(space.K)
+  log_pi = jax.nn.log_softmax(gamma['pi'])
+  every = jnp.broadcast_to(jnp.arange(len(space.ops)), (space.K, len(space.ops)))
+  p = jax.vmap(lambda o: _of(gamma['p'], o, space), 1, 1)(every)  # [K, N]
+  log_delta = jax.nn.log_softmax(_of(gamma['delta'], policy.o, space))[slots, policy.m]
+  applied = jax.nn.log_sigmoid(p[slots, policy.o]) + graded(space)[policy.o] * log_delta
+  return jnp.where(policy.y == 1, log_pi[slots, policy.o] + applied,
+                   jax.nn.logsumexp(log_pi + jax.nn.log_sigmoid(-p), -1))
 
 
 def features(policy: Policy, space: Space) -> jax.Array:
@@ -316,6 +330,13 @@ def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> 
                             ops=space.ops, per='batch')
 
 
+def augment_each(images: jax.Array, policies: Policy, key: jax.Array, space: Space) -> jax.Array:
+  """Applies to each image a policy of its own: images float [B, H, W, C] in [0, 1], `policies` of
+  arrays [B, K] -> images."""
+  return apply.apply_each(images, policies.o, policies.y, strength(policies.m, space), key,
+                          ops=space.ops)
+
+
 def _write(path, gamma, space, records):
   del records
   found = table(jax.device_get(gamma), space)
@@ -339,7 +360,8 @@ registry.register('categorical', registry.PolicySpace(
     candidates=registry.ops_of,
     distribution=lambda config, space: policies(space, config.policy.p0, config.search.score),
     train_input=lambda config, data, space, given: inputs.make_input(
-        config, data, functools.partial(augment, space=space)),
+        config, data, functools.partial(
+            augment_each if config.search.get('policy_per') == 'image' else augment, space=space)),
     measures=lambda gamma, space: {
         f'entropy_pi_{k}': float(h) for k, h in enumerate(entropy_pi(gamma))},
     record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops),
