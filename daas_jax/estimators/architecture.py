@@ -131,7 +131,7 @@ def learn(Z: jax.Array, values: jax.Array, decay: chex.Numeric = 0.99) -> contro
   """
   def step(past, drawn):
     return control.update(past, *drawn, decay), None
-  phi = Z.reshape(*values.shape, -1)
+  phi = Z.reshape(*values.shape, Z.shape[-2] * Z.shape[-1])
   return lax.scan(step, control.init(phi.shape[-1]), (phi[:, None], values[:, None]))[0]
 
 
