@@ -12,7 +12,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
-from daas_jax.estimators import dsnas as dsnas_lib, gumbel, score
+from daas_jax.estimators import control, dsnas as dsnas_lib, gumbel, score
 
 RULES = ('all', 'sampled', 'ones')
 
@@ -81,6 +81,58 @@ def score_function(loss: Callable, key: chex.PRNGKey, alpha: jax.Array, n: int =
   Z = jax.vmap(sample, (0, None))(jax.random.split(key, n), alpha)
   values = lax.map(loss, Z)[None]
   return score.score_gradient(log_prob, alpha, Z, (values - baseline(values))[0] / n)
+
+
+def reinmax(loss: Callable, key: chex.PRNGKey, alpha: jax.Array, tau: chex.Numeric) -> jax.Array:
+  """ReinMax (Liu et al. 2023, Alg. 2): the straight-through gradient to the second order, by Heun's
+  method.
+
+  Unbiased at tau = 1 for a loss that is quadratic in each row of Z; else biased. It takes the
+  derivative by the operations that were not drawn for known: in a single path it is not.
+
+  Args:
+    loss, key, alpha: as above.
+    tau: temperature >= 1 of the mean of sample and softmax(alpha / tau).
+  """
+  Z = sample(key, alpha)
+  g = jax.grad(loss)(Z)
+  halfway = (Z + jax.nn.softmax(alpha / tau)) / 2
+  through = lambda p, g: p * (g - jnp.sum(p * g, -1, keepdims=True))  # of softmax, at p
+  return 2 * through(halfway, g) - through(jax.nn.softmax(alpha), g) / 2
+
+
+def additive(loss: Callable, key: chex.PRNGKey, alpha: jax.Array, n: int, w: jax.Array,
+             baseline: Callable = score.leave_one_out) -> jax.Array:
+  """grad E[h] + the score function of L - h, h = w . Z additive in edges and operations.
+
+  Unbiased for every w that does not depend on these draws, with `score.leave_one_out`;
+  `score.step_mean` keeps (n - 1) / n of the second term. (A control variate of known expectation:
+  see `control`.)
+
+  Args:
+    loss, alpha: as above.
+    key: PRNG key.
+    n: draws, one forward pass each; 0: grad E[h] alone, biased.
+    w: [E, O], such as `control.coefficients` of earlier draws.
+    baseline: as in `score_function`.
+  """
+  left = lambda Z: loss(Z) - jnp.vdot(w, Z)
+  rest = score_function(left, key, alpha, n, baseline) if n else jnp.zeros_like(alpha)
+  return control.add_expectation(rest, lambda alpha: jnp.vdot(w, jax.nn.softmax(alpha)), alpha, -1)
+
+
+def learn(Z: jax.Array, values: jax.Array, decay: chex.Numeric = 0.99) -> control.Past:
+  """What `control.coefficients` are of, from earlier steps, the last one last.
+
+  Args:
+    Z: [H, n, E, O] one-hot, n draws of each of H steps.
+    values: [H, n] losses, of a batch and weights of each step's own.
+    decay: as in `control.update`.
+  """
+  def step(past, drawn):
+    return control.update(past, *drawn, decay), None
+  phi = Z.reshape(*values.shape, Z.shape[-2] * Z.shape[-1])
+  return lax.scan(step, control.init(phi.shape[-1]), (phi[:, None], values[:, None]))[0]
 
 
 def dsnas(loss: Callable, key: chex.PRNGKey, alpha: jax.Array) -> jax.Array:

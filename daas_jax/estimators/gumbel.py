@@ -62,6 +62,35 @@ def top_k(key: chex.PRNGKey, logits: jax.Array, tau: chex.Numeric, k: int = 2) -
   return straight_through(hard, jax.nn.softmax(noisy / tau))
 
 
+def _log_rest(log_p):
+  """log(1 - p_i) [N], without the cancellation of 1 - p_i where p_i is nearly 1."""
+  return jax.nn.logsumexp(jnp.where(jnp.eye(len(log_p), dtype=bool), -jnp.inf, log_p[None]), -1)
+
+
+def top_two_log_prob(logits: jax.Array, chosen: jax.Array) -> jax.Array:
+  """log P({i, j}) [] of `top_k` with k = 2, in either order: p_i p_j / (1 - p_i) + p_j p_i / (1 -
+  p_j) (Plackett and Luce).
+
+  Args:
+    logits: [N], N >= 2; p = softmax(logits).
+    chosen: [N], ones at i and j, else zeros.
+  """
+  chex.assert_rank(logits, 1)
+  chex.assert_equal_shape([logits, chosen])
+  log_p, two = jax.nn.log_softmax(logits), lax.stop_gradient(chosen) > 0
+  either = jax.nn.logsumexp(jnp.where(two, -_log_rest(log_p), -jnp.inf))
+  return jnp.sum(jnp.where(two, log_p, 0)) + either
+
+
+def top_two_inclusion(logits: jax.Array) -> jax.Array:
+  """P(i is one of the two) [N] of `top_k` with k = 2, for logits [N], N >= 2; they sum to 2."""
+  chex.assert_rank(logits, 1)
+  log_p = jax.nn.log_softmax(logits)
+  first = jnp.exp(log_p - _log_rest(log_p))  # p_i / (1 - p_i): i first, over p of the second
+  return jnp.exp(log_p) * (1 + jnp.sum(jnp.where(jnp.eye(len(log_p), dtype=bool), 0, first[None]),
+                                       -1))
+
+
 def linear_tau(step: chex.Numeric, total_steps: chex.Numeric, start: float = 10.0,
                end: float = 0.1) -> jax.Array:
   """Temperature at `step` of `total_steps`: linear from start to end (GDAS's schedule), clipped

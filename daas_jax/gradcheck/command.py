@@ -8,7 +8,7 @@ import os
 from daas_jax.config import installed, schema as config_lib
 from daas_jax.data import select
 from daas_jax.files import atomic
-from daas_jax.gradcheck import arch, point as point_lib, policy, report
+from daas_jax.gradcheck import arch, arch_rows, point as point_lib, policy, report
 from daas_jax.nets import registry as nets
 from daas_jax.runtime import progress, workdir
 
@@ -16,6 +16,20 @@ from daas_jax.runtime import progress, workdir
 def _write(folder, name, rows):
   atomic.write(os.path.join(folder, name), json.dumps(rows, indent=1) + '\n')
   return name
+
+
+def _of_cells(config, data, reporter, write):
+  """{name of a tiny cell: its rows}, written and shown."""
+  cells = {}
+  for name in arch.EDGES if config.lab.arch_draws else ():
+    rows = cells[name] = arch_rows.compare(config, data, name)
+    write(arch.FILES[name], rows)
+    reporter.note(
+        f'\nThe architecture gradient of a {name} cell, {rows[0]["passes"]} architectures, '
+        f'{config.lab.arch_draws} draws\n{report.arch_table(rows)}')
+  if cells:
+    reporter.note('\n' + report.arch_legend())
+  return cells
 
 
 def main(options):
@@ -33,13 +47,9 @@ def main(options):
         'deviation and variance in units of the exact '
         f'gradient\n{report.policy_table(rows)}\n\n{report.legend(rows)}'
     )
-    arch_rows = arch.compare(config, data) if config.lab.arch_draws else []
-    if arch_rows:
-      written.append(_write(folder, 'gradcheck_arch.json', arch_rows))
-      reporter.note(f'\nThe architecture gradient of a tiny cell, {config.lab.arch_draws} draws\n'
-                    f'{report.arch_table(arch_rows)}')
+    cells = _of_cells(config, data, reporter, lambda *row: written.append(_write(folder, *row)))
     if report.can_draw():
-      report.figure(os.path.join(folder, 'gradcheck.png'), rows, arch_rows)
+      report.figure(os.path.join(folder, 'gradcheck.png'), rows, cells)
       written.append('gradcheck.png')
     else:
       reporter.note('\nno figure: matplotlib is not installed '

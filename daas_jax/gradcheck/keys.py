@@ -4,7 +4,7 @@ it."""
 from daas_jax.config import schema
 from daas_jax.config.key import above, all_of, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
-from daas_jax.gradcheck import estimators
+from daas_jax.gradcheck import arch, estimators
 from daas_jax.methods import keys as method_keys, registry
 from daas_jax.nets.cells.primitives import some_primitives
 from daas_jax.runtime import loop, parallel
@@ -26,6 +26,9 @@ KEYS = {
     'lab.arch_primitives': Key(('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5'),
                                some_primitives,
                                'operations of the tiny cell of the architecture gradient'),
+    'lab.arch_large_primitives': Key(
+        ('max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5',
+         'dil_conv_5x5'), some_primitives, 'operations of the larger one, of four edges'),
     'lab.arch_steps': Key(100, at_least(0),
                           'training steps of the tiny cell before its gradients are compared'),
     'lab.arch_draws': Key(4000, _none_or_some,
@@ -59,10 +62,10 @@ def check(flat):
         "config key 'search.n_aug' must be at least 2 here: estimators compare the policies of a "
         "draw"
     )
-  if flat['lab.arch_draws'] and len(flat['lab.arch_primitives']) < 2:
-    raise BadInput(
-        "config key 'lab.arch_primitives' must name at least two operations, or lab.arch_draws be 0"
-    )
+  for name in arch.PRIMITIVES_KEY.values():
+    if flat['lab.arch_draws'] and len(flat[f'lab.{name}']) < 2:
+      raise BadInput(f"config key 'lab.{name}' must name at least two operations, or "
+                     "lab.arch_draws be 0")
   if flat.get('network.genotype'):
     raise BadInput(
         "config key 'network.genotype' holds the architecture of a search fixed, and is not for "

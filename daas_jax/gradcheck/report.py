@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from daas_jax.gradcheck import estimators
+from daas_jax.gradcheck import arch_rows, estimators
 
 _HEAD = ('estimator', 'bias', '+-', 'variance', 'cosine', '5 %', '95 %', 'pi', 'p', 'delta',
          'passes', 'seconds', 'cosine/pass')
@@ -58,25 +58,32 @@ def legend(rows):
                    if name in estimators.TABLE)
 
 
+def arch_legend():
+  """Text: what each estimator of the architecture gradient is."""
+  return '\n'.join(f'{name:25}{row.about}' for name, row in arch_rows.TABLE.items())
+
+
 def can_draw():
   """Whether matplotlib, an optional extra, is installed."""
   return importlib.util.find_spec('matplotlib') is not None
 
 
-def figure(path, rows, arch_rows):
+def figure(path, rows, cells):
   """Writes the figure (PNG): cosines of one draw with their 5 % to 95 % range, and bias against
   spread.
 
   Args:
     path: of the file.
-    rows, arch_rows: as `policy_table` and `arch_table` take them; arch_rows may be empty.
+    rows: as `policy_table` takes them.
+    cells: {name of a tiny cell: rows as `arch_table` takes them}; may be empty.
   """
   import matplotlib  # pylint: disable=g-import-not-at-top (an optional extra)
   matplotlib.use('Agg')
   from matplotlib import pyplot as plt  # pylint: disable=g-import-not-at-top
 
   parts = [('policy gradient (pi, p, delta)', [row for row in rows if row['group'] == 'all'][1:]),
-           ('architecture gradient (alpha)', arch_rows[1:])]
+           *((f'architecture gradient (alpha), {name} cell', part[1:])
+             for name, part in cells.items())]
   parts = [(title, part) for title, part in parts if part]
   sizes = [len(part) for _, part in parts]
   drawing, axes = plt.subplots(len(parts), 2, figsize=(11, 1.4 + 0.3 * sum(sizes)), squeeze=False,

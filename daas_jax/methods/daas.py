@@ -26,7 +26,7 @@ from daas_jax.config.key import above, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, gumbel, passes, score, unrolled
 from daas_jax.estimators.unrolled import update
-from daas_jax.methods import optimizers as optimizers_lib, registry, stopping
+from daas_jax.methods import arch_gradients, optimizers as optimizers_lib, registry, stopping
 from daas_jax.types import Method, Problem, SearchState
 
 
@@ -47,6 +47,7 @@ class Settings(NamedTuple):
     accumulate: 'mean' or 'sum' over the n_w gradients of Eq. 14.
     devices, axis: number of devices that share the samples, and the name of pmap's axis over them
       (None for one).
+    arch_gradient: a word of `arch_gradients.KEYS`.
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -61,6 +62,12 @@ class Settings(NamedTuple):
   control: str = 'none'
   devices: int = 1
   axis: Any = None
+  arch_gradient: str = 'straight_through'
+
+  @property
+  def own(self):
+    """n_arch, n_w of one device, n_aug."""
+    return self.n_arch // self.devices, self.n_w // self.devices, self.n_aug
 
 
 class Row(NamedTuple):
@@ -71,21 +78,22 @@ class Row(NamedTuple):
   val: jax.Array
 
 
-def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any) -> passes.Passes:
-  """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_arch + n_w + n_arch
+def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int) -> passes.Passes:
+  """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_val + n_w + n_arch
   (n_aug + 1) rows.
 
   Rows: the validation passes of Eq. 9; the weight passes of Eq. 14; then, for each architecture,
   the n_aug training passes of Eq. 10, whose gradients are kept, and the validation pass at theta' =
-  theta - xi / n_aug * their sum. Warm-up runs the first n_arch + n_w rows alone. (The paper's sum
+  theta - xi / n_aug * their sum. Warm-up runs the first n_val + n_w rows alone. (The paper's sum
   over j in Eq. 10's expectation is a mean here.)
 
   Args:
     n_arch, n_aug, n_w: numbers of samples on this device, each >= 1.
     xi: [] step of the inner update.
     weight: [] factor of each of the n_w gradients in the sum of Eq. 14.
+    n_val: n_arch, or 0 where the gradient of Eq. 9 comes from elsewhere.
   """
-  rows: list[dict[str, Any]] = [dict(z=i, val=1) for i in range(n_arch)]
+  rows: list[dict[str, Any]] = [dict(z=i, val=1) for i in range(n_val)]
   rows += [dict(z=n_arch + i, policy=n_arch * n_aug, weight=1.0) for i in range(n_w)]
   for i in range(n_arch):
     rows += [dict(z=i, policy=i * n_aug + j, store=j) for j in range(n_aug)]
@@ -113,31 +121,24 @@ class Samples(NamedTuple):
 def _sample(problem, settings, state, tau, key, joint):
   """Draws a step's `Samples`; number i has its key by its global number, however many devices
   draw."""
-  n_arch, n_w = settings.n_arch // settings.devices, settings.n_w // settings.devices
+  n_arch, n_w, n_aug = settings.own
   device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
   key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
-  fold = jax.vmap(jax.random.fold_in, (None, 0))
-  # One key of each pair draws the sample, the other is for what happens inside the network or the
-  # images.
-  two = lambda keys: jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-  z_keys, network_keys = two(jnp.concatenate([fold(key_arch, device * n_arch + jnp.arange(n_arch)),
-                                              fold(key_w, device * n_w + jnp.arange(n_w))]))
-  z, pullback = jax.vjp(
-      lambda arch: jax.vmap(problem.arch.sample, (0, None, None))(z_keys, arch, tau), state.arch)
-  count = n_arch * settings.n_aug
-  policy_keys, image_keys = two(
-      jnp.concatenate([fold(key_policy, device * count + jnp.arange(count)), key_last[None]]))
+  arch_keys = jnp.concatenate([arch_gradients.keys(key_arch, device * n_arch, n_arch),
+                               arch_gradients.keys(key_w, device * n_w, n_w)])
+  z, pullback, network_keys = arch_gradients.draw(problem, arch_keys, state.arch, tau)
+  count = n_arch * n_aug
+  policy_keys = arch_gradients.keys(key_policy, device * count, count)
+  policy_keys, image_keys = arch_gradients.two(jnp.concatenate([policy_keys, key_last[None]]))
   policies = jax.vmap(problem.policies.sample, (0, None))(policy_keys, state.gamma)
   policies = trees.select(joint, policies, problem.policies.identity(policies))
   return Samples(z, pullback, policies, network_keys, image_keys)
 
 
-def _gradient(problem, batch, drawn):
-  """(theta, row) -> ((loss, accuracy, gradient of z), gradient of theta), the one gradient program
-  of a step.
+def _gradient(problem, batch, drawn, of_z):
+  """(theta, row) -> ((loss, accuracy, [gradient of z] or []), gradient of theta), a step's program.
 
-  Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch for all
-  its architectures.
+  Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch.
   """
   def training(row):
     policy = jax.tree.map(lambda a: a[row.policy], drawn.policies)
@@ -151,18 +152,11 @@ def _gradient(problem, batch, drawn):
   def gradient(theta, row):
     images, labels = jax.lax.cond(row.val, validation, training, row)
     z = jax.tree.map(lambda a: a[row.z], drawn.z)
-    value = jax.value_and_grad(problem.loss, argnums=(0, 1), has_aux=True)
-    (loss, accuracy), (g_theta, g_z) = value(theta, z, images, labels, drawn.network_keys[row.z])
+    value = jax.value_and_grad(problem.loss, argnums=(0, 1) if of_z else (0,), has_aux=True)
+    (loss, accuracy), (g_theta, *g_z) = value(theta, z, images, labels, drawn.network_keys[row.z])
     return (loss, accuracy, g_z), g_theta
 
   return gradient
-
-
-def _everywhere(x, settings):
-  """All devices' rows of x [n, ...], and which of them are this device's."""
-  gathered = trees.all_gather(x, settings.axis)
-  own = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
-  return gathered.reshape(-1, *x.shape[1:]), lambda rows: rows.reshape(gathered.shape)[own]
 
 
 def _baseline(settings, state, s):
@@ -172,7 +166,7 @@ def _baseline(settings, state, s):
   if settings.baseline == 'moving_average':
     return jnp.full_like(s, score.moving_average_value(state.extra['average'],
                                                        state.extra['count']))
-  rows, own = _everywhere(s, settings)
+  rows, own = arch_gradients.everywhere(s, settings.axis)
   return own({
       'leave_one_out': score.leave_one_out,
       'step_mean': score.step_mean
@@ -196,7 +190,7 @@ def _policy_gradient(problem, settings, state, policies, s, xi):
   if settings.control != 'none':
     gradient = control.add_expectation(
         gradient, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
-    rows = _everywhere(phi, settings)[0], _everywhere(s, settings)[0]
+    rows = [arch_gradients.everywhere(x, settings.axis)[0] for x in (phi, s)]
     baseline['past'] = control.update(state.extra['past'], *rows)
   return gradient, baseline
 
@@ -214,11 +208,13 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
 
   Raises:
     ValueError: if n_arch or n_w is no multiple of the number of devices.
+    BadInput: see `arch_gradients.require`.
   """
   for name in ('n_arch', 'n_w'):
     if getattr(settings, name) % settings.devices:
       raise ValueError(
           f'{name}={getattr(settings, name)} is no multiple of the {settings.devices} devices')
+  arch_gradients.require(problem, settings.arch_gradient)
   optimizers = settings.optimizers or optimizers_lib.defaults(settings.lr)
 
   def init(key):
@@ -228,13 +224,14 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     baseline = {'average': jnp.zeros(()), 'count': jnp.zeros(())}
     if settings.control != 'none':
       baseline['past'] = control.init(problem.policies.n_features)
+    baseline |= arch_gradients.init_extra(problem, settings.arch_gradient)
     state = SearchState(jnp.int32(0), key_run, theta, arch, gamma, optimizers['theta'].init(theta),
                         optimizers['arch'].init(arch), optimizers['gamma'].init(gamma), baseline)
     return trees.strongly_typed(state)
 
   def step(state, batch):
-    n_arch, n_w = settings.n_arch // settings.devices, settings.n_w // settings.devices
-    n_aug = settings.n_aug
+    n_arch, n_w, n_aug = settings.own
+    n_val = n_arch if settings.arch_gradient == 'straight_through' else 0
     mean = lambda x: trees.pmean(x, settings.axis)
     joint = state.step >= settings.warmup_steps
     lr, tau = settings.lr(state.step), settings.tau(state.step)
@@ -243,18 +240,21 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     drawn = _sample(problem, settings, state, tau, key, joint)
 
     weight = {'mean': 1.0 / n_w, 'sum': 1.0 * settings.devices}[settings.accumulate]
-    table = schedule(n_arch, n_aug, n_w, xi, weight)
-    count = jnp.where(joint, table.point.shape[0], n_arch + n_w)
-    ran = passes.run(_gradient(problem, batch, drawn), state.theta, table, count)
+    table = schedule(n_arch, n_aug, n_w, xi, weight, n_val)
+    count = jnp.where(joint, len(table.point), n_val + n_w)
+    ran = passes.run(_gradient(problem, batch, drawn, n_val > 0), state.theta, table, count)
     loss, accuracy, g_z = ran.outputs
 
-    # Eq. 9: the pullback of the straight-through samples, averaged over the n_arch architectures.
-    spread = lambda g: jnp.concatenate(
-        [g[:n_arch] / n_arch, jnp.zeros((n_w, *g.shape[1:]), g.dtype)])
-    g_arch = mean(drawn.pullback(jax.tree.map(spread, g_z))[0])
+    if n_val:  # Eq. 9
+      g_arch = mean(arch_gradients.straight_through(drawn.pullback, g_z[0], n_arch, n_w))
+      learned, val_loss, val_accuracy = {}, loss[:n_val], accuracy[:n_val]
+    else:
+      g_arch, learned, val_loss, val_accuracy = arch_gradients.of_losses(
+          problem, settings.arch_gradient, state.theta, state.arch, state.extra,
+          jax.random.fold_in(key, 4), batch, n_arch, settings.axis)
 
     # Eq. 13, from the inner products of the validation passes at theta' with the kept gradients.
-    s = ran.dots[n_arch + n_w :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
+    s = ran.dots[n_val + n_w :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
     searched = jax.tree.map(lambda a: a[:n_arch * n_aug].reshape(n_arch, n_aug, *a.shape[1:]),
                             drawn.policies)
     g_gamma, baseline = _policy_gradient(problem, settings, state, searched, s, xi)
@@ -267,14 +267,14 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     gamma, opt_gamma = trees.select(
         joint, update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
         (state.gamma, state.opt_gamma))
-    baseline = trees.select(joint, baseline, state.extra)
+    extra = trees.select(joint, baseline, {name: state.extra[name] for name in baseline}) | learned
 
-    weights = slice(n_arch, n_arch + n_w)
+    weights = slice(n_val, n_val + n_w)
     metrics = mean({
         'train_loss': jnp.mean(loss[weights]),
         'train_accuracy': jnp.mean(accuracy[weights]),
-        'val_loss': jnp.mean(loss[:n_arch]),
-        'val_accuracy': jnp.mean(accuracy[:n_arch]),
+        'val_loss': jnp.mean(val_loss),
+        'val_accuracy': jnp.mean(val_accuracy),
         'alignment': jnp.mean(s),
     }) | {
         'lr': lr,
@@ -284,7 +284,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
         'grad_norm_gamma': jnp.where(joint, trees.norm(g_gamma), 0.0)
     }
     return SearchState(state.step + 1, state.key, theta, arch, gamma, opt_theta, opt_arch,
-                       opt_gamma, baseline), metrics
+                       opt_gamma, extra), metrics
 
   return Method(init, step)
 
@@ -296,6 +296,7 @@ KEYS = {
     **optimizers_lib.ARCH_KEYS,
     **optimizers_lib.GAMMA_KEYS,
     **stopping.KEYS,
+    **arch_gradients.KEYS,
     'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
     'search.n_arch': Key(5, between(1, MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
     'search.n_aug': Key(2, between(1, MOST), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
@@ -341,7 +342,7 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
   return make(problem, Settings(
       search.n_arch, search.n_aug, search.n_w, search.warmup_epochs * steps_per_epoch, lr,
       search.xi or None, tau, optimizers_lib.of_config(config, lr), search.baseline,
-      search.accumulate, search.control, devices, axis))
+      search.accumulate, search.control, devices, axis, search.arch_gradient))
 
 
 registry.register('daas', registry.Row(

@@ -1,5 +1,7 @@
 """Straight-through samples: hard values, the soft sample's gradient, the distribution."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,3 +58,38 @@ def test_bernoulli_has_the_probability_of_its_logit():
   draws = gumbel.bernoulli(jax.random.key(7), jnp.full(20_000, -0.8), 0.5)
   p = 1 / (1 + np.exp(0.8))
   assert abs(float(draws.mean()) - p) < 5 * np.sqrt(p * (1 - p) / 20_000)
+
+
+def _pairs(n):
+  return np.array([[i in pair for i in range(n)] for pair in itertools.combinations(range(n), 2)], float)
+
+
+@pytest.mark.parametrize('n', [2, 4])
+def test_two_without_replacement_are_as_likely_as_both_orders_together(x64, n):
+  logits = jnp.asarray(np.random.default_rng(n).normal(size=n) * 2)
+  p, sets = np.asarray(jax.nn.softmax(logits)), _pairs(n)
+  ordered = np.zeros(len(sets))
+  for i, j in itertools.permutations(range(n), 2):
+    ordered[np.flatnonzero((sets[:, i] > 0) & (sets[:, j] > 0))] += p[i] * p[j] / (p.sum() - p[i])
+  found = jnp.exp(jax.vmap(gumbel.top_two_log_prob, (None, 0))(logits, sets))
+  np.testing.assert_allclose(found, ordered, rtol=1e-12)
+  np.testing.assert_allclose(jnp.sum(found), 1, rtol=1e-12)
+  np.testing.assert_allclose(gumbel.top_two_inclusion(logits), ordered @ sets, rtol=1e-12)
+
+
+def test_its_probabilities_are_those_of_the_samples(x64):
+  logits = jnp.array([1.0, -0.5, 0.2, 0.0])
+  drawn = jax.vmap(lambda key: gumbel.top_k(key, logits, 1.0))(jax.random.split(jax.random.key(0), 40_000))
+  for pair in _pairs(4):
+    p = float(jnp.exp(gumbel.top_two_log_prob(logits, jnp.asarray(pair))))
+    seen = float(jnp.mean(jnp.all(drawn == pair, -1)))
+    assert abs(seen - p) < 5 * (p * (1 - p) / len(drawn)) ** 0.5
+
+
+def test_it_is_finite_and_has_a_gradient_where_one_is_all_but_certain():
+  logits = jnp.array([60.0, 0.0, -50.0])
+  for two, log_p in ((jnp.array([1.0, 1.0, 0.0]), 0.0), (jnp.array([0.0, 1.0, 1.0]), np.log(2) - 170)):
+    value, gradient = jax.value_and_grad(gumbel.top_two_log_prob)(logits, two)
+    np.testing.assert_allclose(value, log_p, atol=1e-4)
+    assert np.isfinite(gradient).all()
+  assert np.isfinite(jax.jacobian(gumbel.top_two_inclusion)(logits)).all()

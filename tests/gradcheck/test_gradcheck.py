@@ -19,6 +19,7 @@ def get_config():
   config.search.n_arch, config.search.n_aug, config.search.n_w = 1, 2, 1
   config.lab.step, config.lab.draws, config.lab.history = 3, 4, 3
   config.lab.arch_primitives, config.lab.arch_steps, config.lab.arch_draws = ('skip_connect', 'max_pool_3x3'), 2, 50
+  config.lab.arch_large_primitives = ('skip_connect', 'max_pool_3x3')
   return config
 '''
 FIELDS = {'estimator', 'group', 'bias', 'variance', 'cosine_mean', 'cosine_p05', 'cosine_p95', 'passes', 'seconds'}
@@ -46,7 +47,9 @@ def test_rows_figure_and_table(ran):
   assert [(row['estimator'], row['group']) for row in rows[:4]] == [('exact', g) for g in ('pi', 'p', 'delta', 'all')]
   assert rows[3]['bias'] == rows[3]['variance'] == 0 and rows[3]['cosine_mean'] == 1
   assert (workdir / 'gradcheck.png').stat().st_size > 10_000
-  assert _rows(workdir, 'gradcheck_arch.json')[0]['estimator'] == 'exact'
+  for name, count in (('gradcheck_arch.json', 2 ** 3), ('gradcheck_arch_large.json', 2 ** 4)):
+    first = _rows(workdir, name)[0]
+    assert first['estimator'] == 'exact' and first['passes'] == count
   for row in rows:
     assert f"\n{row['estimator']} " in shown
 
@@ -68,6 +71,7 @@ def test_the_same_command_takes_up_kept_draws_and_gives_the_same_rows(ran, tmp_p
     ('--config.lab.draws=1', "config key 'lab.draws' must be in [2, 10000], not 1"),
     ("--config.lab.estimators=('eq31',)", "nearest: eq13"),
     ("--config.lab.arch_primitives=('skip_connect',)", 'at least two operations'),
+    ("--config.lab.arch_large_primitives=('skip_connect',)", 'at least two operations'),
     ('--config.lab.arch_draws=1', 'must be 0 or in [2, 1000000]'),
     ('--config.search.n_aug=1', "config key 'search.n_aug' must be at least 2 here"),
     ('--config.lab.stpe=3', "the nearest is 'lab.step'"),

@@ -24,6 +24,6 @@ def test_the_legend_explains_the_rows_that_are_there():
 def test_the_figure_is_written_with_and_without_architectures(tmp_path):
   assert report.can_draw()
   arch_rows = [row | {'group': 'alpha'} for row in _rows() if row['group'] == 'all']
-  for name, extra in (('a.png', []), ('b.png', arch_rows)):
+  for name, extra in (('a.png', {}), ('b.png', {'small': arch_rows, 'large': arch_rows})):
     report.figure(tmp_path / name, _rows(), extra)
     assert (tmp_path / name).read_bytes()[:4] == b'\x89PNG'

@@ -1,10 +1,11 @@
 """The distribution over architectures: alpha [2, E, O], beta [2, E] (DAAS 3.2, Eq. 7-8); dense
 mixtures (DARTS)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
@@ -107,6 +108,72 @@ def sample(key: jax.Array, arch: Any, tau: Any) -> dict[str, jax.Array]:
             for n, edges in enumerate(cells.NODE_EDGES)
         ]))
   return {'A': gumbel.one_hot(key_a, arch['alpha'], tau), 'B': jnp.stack(rows)}
+
+
+class Cells(NamedTuple):
+  """The distribution over sampled cells, `daas_jax.types.Architectures` with what estimators of
+  its gradient need.
+
+  Attributes:
+    init: key -> arch.
+    sample: (key, arch, temperature) -> z.
+    log_prob: (arch, z) -> [], see `log_prob`.
+    n_features: D, the number of features.
+    features: z -> [D], see `features`.
+    expected_features: (arch, w [D]) -> E[w . features] [], exact.
+  """
+  init: Callable
+  sample: Callable
+  log_prob: Callable
+  n_features: int
+  features: Callable
+  expected_features: Callable
+
+
+def of_primitives(primitives: Sequence[str]) -> Cells:
+  """The `Cells` whose edges choose among these operations."""
+  return Cells(lambda key: init(key, primitives), sample, log_prob,
+               2 * len(cells.EDGES) * len(primitives), features, expected_features)
+
+
+def _by_node(row):
+  return [row[edges[0]:edges[-1] + 1] for edges in cells.NODE_EDGES]
+
+
+def log_prob(arch: Any, z: Any) -> jax.Array:
+  """log p [] of what the network runs of a sample: which two edges of every node, in either order,
+  and their operations.
+
+  The operations of edges that are not among the two change nothing, and are summed out.
+
+  Args:
+    arch: {'alpha': [2, E, O], 'beta': [2, E]}.
+    z: as `sample` gives it; a constant here.
+  """
+  edges = sum(
+      gumbel.top_two_log_prob(beta, two)
+      for kind in range(2)
+      for beta, two in zip(_by_node(arch['beta'][kind]), _by_node(z['B'][kind])))
+  return edges + jnp.vdot(lax.stop_gradient(features(z)), jax.nn.log_softmax(arch['alpha']))
+
+
+def features(z: Any) -> jax.Array:
+  """What the loss of a sample is most nearly additive in: B_e A_eo, [2 * E * O] zeros and ones."""
+  return (z['B'][..., None] * z['A']).reshape(-1)
+
+
+def expected_features(arch: Any, w: jax.Array) -> jax.Array:
+  """E[w . features(z)] [] over samples z, exactly: P(edge e is one of the two) * softmax(alpha_e).
+
+  Args:
+    arch: {'alpha': [2, E, O], 'beta': [2, E]}.
+    w: [2 * E * O].
+  """
+  used = jnp.stack([
+      jnp.concatenate([gumbel.top_two_inclusion(beta) for beta in _by_node(row)])
+      for row in arch['beta']
+  ])
+  return jnp.vdot(w, used[..., None] * jax.nn.softmax(arch['alpha']))
 
 
 def fixed(genotype: Any, primitives: Sequence[str]) -> dict[str, jax.Array]:

@@ -43,8 +43,8 @@ def of(config: Any) -> architecture.DenseSpace:
       if group.get('cells') == 'own' else architecture.CELL_TYPES)
 
 
-def architectures(config: Any, data: Any, sampling: str, genotype: Any = None) -> Architectures:
-  """The `Architectures` of a search config.
+def architectures(config: Any, data: Any, sampling: str, genotype: Any = None) -> Any:
+  """The `Architectures` of a search config; of 'path', `architecture.Cells`.
 
   Args:
     config: a search config.
@@ -69,7 +69,7 @@ def architectures(config: Any, data: Any, sampling: str, genotype: Any = None) -
       arch = jax.tree.map(jnp.zeros_like, architecture.init(key, primitives))
       return architecture.sample(key, arch, temperature)
     return Architectures(sample=uniform)
-  return Architectures(lambda key: architecture.init(key, primitives), architecture.sample)
+  return architecture.of_primitives(primitives)
 
 
 def skip_share(genotype: Any) -> float:

@@ -1,0 +1,130 @@
+"""The gradient of alpha and beta from validation losses: its formula, its mean, devices, and a search's use of it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from daas_jax import trees
+from daas_jax.errors import BadInput
+from daas_jax.estimators import control, score, summary
+from daas_jax.methods import arch_gradients, daas
+from daas_jax.types import Architectures
+import test_daas
+
+N = 2
+
+
+class _Arch:
+  """test_daas's one edge of three operations, with what a gradient out of losses needs."""
+  init, sample = staticmethod(test_daas.PROBLEM.arch.init), staticmethod(test_daas.PROBLEM.arch.sample)
+  n_features = 3
+  features = staticmethod(lambda z: z['A'])
+  log_prob = staticmethod(lambda arch, z: jax.nn.log_softmax(arch['alpha']) @ z['A'])
+  expected_features = staticmethod(lambda arch, w: jax.nn.softmax(arch['alpha']) @ w)
+
+
+PROBLEM = test_daas.PROBLEM._replace(arch=_Arch())
+batch = test_daas.batch
+
+
+@functools.cache
+def _start():
+  theta, arch = PROBLEM.init_theta(jax.random.key(0)), PROBLEM.arch.init(jax.random.key(1))
+  rng = np.random.default_rng(2)
+  learned = control.update(control.init(3), jnp.asarray(rng.normal(size=(1, 9, 3)), jnp.float32),
+                           jnp.asarray(rng.normal(size=(1, 9)), jnp.float32))
+  return theta, arch, {'arch_past': learned}
+
+
+def _losses(theta, batch):
+  """The validation loss of each operation [3]."""
+  loss = lambda z: PROBLEM.loss(theta, {'A': z}, PROBLEM.val_input(batch.val_images), batch.val_labels, None)[0]
+  return jnp.stack([loss(z) for z in jnp.eye(3)])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _one(which, n, key, batch):
+  return arch_gradients.of_losses(PROBLEM, which, *_start(), key, batch, n)
+
+
+@pytest.mark.parametrize('which', ['additive', 'regression'])
+def test_it_is_its_formula(batch, which):
+  theta, arch, extra = _start()
+  key = jax.random.key(4)
+  found = _one(which, N, key, batch)
+  z = arch_gradients.draw(PROBLEM, arch_gradients.keys(key, 0, 2 * N), arch, 1.0).z
+  values = z['A'] @ _losses(theta, batch)
+  np.testing.assert_allclose(found.loss, values, rtol=1e-5)
+  past = control.update(extra['arch_past'], z['A'][None], values[None])
+  jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), found.extra['arch_past'], past)
+  w = control.coefficients(extra['arch_past'] if which == 'additive' else past)
+  left = values - z['A'] @ w
+  left = (left - score.leave_one_out(left[None])[0]) * (which == 'additive')
+
+  def surrogate(arch):
+    return jnp.mean(left * jax.vmap(PROBLEM.arch.log_prob, (None, 0))(arch, z)) + PROBLEM.arch.expected_features(arch, w)
+
+  expected = jax.grad(surrogate)(arch)
+  np.testing.assert_allclose(found.gradient['alpha'], expected['alpha'], rtol=1e-4, atol=1e-6)
+
+
+def test_additive_has_the_exact_gradient_on_average_and_regression_is_near_it(batch):
+  theta, arch, _ = _start()
+  exact = jax.grad(lambda alpha: jax.nn.softmax(alpha) @ _losses(theta, batch))(arch['alpha'])
+  keys = jax.random.split(jax.random.key(6), 20_000)
+  draws = jax.lax.map(lambda key: _one('additive', 1, key, batch).gradient['alpha'], keys, batch_size=500)
+  assert np.abs(summary.z_scores(draws, exact)).max() < 5
+  extra = {'arch_past': control.init(3)}
+  for key in keys[:60]:
+    found = arch_gradients.of_losses(PROBLEM, 'regression', theta, arch, extra, key, batch, N)
+    extra = found.extra
+  np.testing.assert_allclose(found.gradient['alpha'], exact, atol=0.1 * float(jnp.linalg.norm(exact)))
+
+
+@pytest.mark.parametrize('which', ['additive', 'regression'])
+def test_devices_that_share_the_architectures_get_the_gradient_of_one(batch, which):
+  key = jax.random.key(7)
+  one = _one(which, 2, key, batch)
+  shared = jax.vmap(lambda _: arch_gradients.of_losses(PROBLEM, which, *_start(), key, batch, 1, 'devices'),
+                    axis_name='devices')(jnp.arange(2))
+  for device in range(2):
+    mine = jax.tree.map(lambda a, d=device: a[d], (shared.gradient, shared.extra))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), mine, (one.gradient, one.extra))
+  np.testing.assert_allclose(shared.loss.reshape(-1), one.loss, rtol=1e-6)
+
+
+@pytest.mark.parametrize('which', ['additive', 'regression'])
+def test_a_step_of_daas_takes_it_and_changes_nothing_else(batch, which):
+  plain, settings = test_daas._settings(), test_daas._settings(arch_gradient=which)
+  state = daas.make(PROBLEM, settings).init(jax.random.key(0))._replace(step=jnp.int32(test_daas.WARMUP))
+  new, metrics = jax.jit(daas.make(PROBLEM, settings).step)(state, batch)
+  before = {name: state.extra[name] for name in ('average', 'count')}
+  other, _ = jax.jit(daas.make(PROBLEM, plain).step)(state._replace(extra=before), batch)
+  close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
+  jax.tree.map(close, (new.theta, new.gamma), (other.theta, other.gamma))
+  key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), 4)
+  found = jax.jit(lambda: arch_gradients.of_losses(
+      PROBLEM, which, state.theta, state.arch, state.extra, key, batch, test_daas.N_ARCH))()
+  jax.tree.map(close, jax.tree.map(jnp.subtract, state.arch, new.arch), found.gradient)
+  jax.tree.map(close, new.extra['arch_past'], found.extra['arch_past'])
+  assert float(trees.norm(found.gradient)) > 0 or which == 'regression'
+  np.testing.assert_allclose(metrics['val_loss'], found.loss.mean(), rtol=1e-5)
+  assert set(other.extra) == {'average', 'count'}
+
+
+def test_it_learns_in_warm_up_too(batch):
+  settings = test_daas._settings(arch_gradient='regression')
+  state = daas.make(PROBLEM, settings).init(jax.random.key(0))
+  new, _ = jax.jit(daas.make(PROBLEM, settings).step)(state, batch)
+  assert float(trees.norm(new.extra['arch_past'])) > 0
+  jax.tree.map(np.testing.assert_array_equal, new.gamma, state.gamma)
+
+
+def test_architectures_that_do_not_say_how_likely_they_are_are_refused():
+  for problem in (test_daas.PROBLEM, PROBLEM._replace(arch=Architectures())):
+    with pytest.raises(BadInput, match="'search.arch_gradient' = 'additive' needs cells that are searched"):
+      daas.make(problem, test_daas._settings(arch_gradient='additive'))
+    assert arch_gradients.init_extra(problem, 'straight_through') == {}
