@@ -7,7 +7,6 @@ compilation cache.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 

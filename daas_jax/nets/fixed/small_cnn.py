@@ -1,5 +1,5 @@
-"""A fixed network of three convolutions: the cheapest thing on which a policy search can be checked,
-or trainings under many policies compared."""
+"""A fixed network of three convolutions: the cheapest thing on which a policy search can be checked
+and trainings under many policies compared."""
 
 import math
 from typing import Any
