@@ -20,16 +20,17 @@ def of(net: Any, data: Any, criterion: Any, batch: int = 256) -> Callable:
     criterion: a `daas_jax.nets.losses.Criterion`: the loss and the score of each image.
     batch: images at once.
   """
+  # mean and std are arguments: sets of one shape have one program
   @jax.jit
-  def sums(variables, images, labels, mask):
-    images = preprocess.normalise(preprocess.to_float(images), data.mean, data.std)
+  def sums(variables, mean, std, images, labels, mask):
+    images = preprocess.normalise(preprocess.to_float(images), mean, std)
     logits, _ = net.apply(variables, images, False)
     loss, right = criterion.each(logits, labels), criterion.score(logits, labels)
     return jnp.sum(loss * mask), jnp.sum(right * mask)
 
   def evaluate(variables, images, labels):
     parts = [
-        sums(variables, *b)
+        sums(variables, data.mean, data.std, *b)
         for b in streaming.evaluation_batches(images, labels, min(batch, len(labels)))
     ]
     loss, right = (sum(float(p[i]) for p in parts) for i in range(2))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from daas_jax.config.key import anything, at_least, between, Key, MOST, one_of
+from daas_jax.data import field
 from daas_jax.data.decode import FITS
 from daas_jax.errors import BadInput
 
@@ -12,7 +13,8 @@ KEYS = {
         'tfds:cifar10', anything,
         'embedded, folder:DIR (DIR/CLASS/*, or DIR/train/CLASS/* with val/ and test/), tfds:NAME '
         '(prepared), hf:NAME (Hugging Face), or arrays:FILE.npz; for a detection '
-        'network scenes:NAME, with NAME one of those, or tfds:coco/2017'),
+        'network scenes:NAME, with NAME one of those, or tfds:coco/2017; NAME:field: '
+        'validated and tested on photographs of the field (`daas_jax.data.field`)'),
     'data.dir': Key('', anything,
                     "TFDS's data_dir, or Hugging Face's cache_dir; '' is their default"),
     'data.n_train': Key(0, at_least(0),
@@ -59,10 +61,16 @@ def check(flat: Mapping[str, Any], sized: Sequence[str] = ()) -> None:
     sized: names of the networks that take images of a side of their own.
 
   Raises:
-    BadInput: data.side is set for a set in memory that has its own; another key of other kinds is.
+    BadInput: data.side is set for a set in memory that has its own; another key of other kinds is;
+      photographs of the field are asked for of a set that is streamed or of a detector.
   """
   name, side = flat['data.name'], flat['data.side']
   detection = flat['network.name'] in sized
+  plain, shifted = field.named(name)
+  if shifted and (flat['data.stream'] or detection):
+    raise BadInput(f"config key 'data.name': {field.SUFFIX!r} is for sets in memory of images to "
+                   f'classify: set it to {plain!r}, or data.stream to False and network.name to a '
+                   'classifier')
   if side and not flat['data.stream'] and not detection and not name.startswith(_FILES):
     raise BadInput(
         f"config key 'data.side' is for the networks {' and '.join(sized)}, for folder: and hf: "

@@ -3,7 +3,7 @@ for size."""
 
 import numpy as np
 
-from daas_jax.data import classes, pictures, sources, splits, streaming
+from daas_jax.data import classes, field, pictures, sources, splits, streaming
 from daas_jax.data.raw import say
 from daas_jax.errors import BadInput
 
@@ -28,7 +28,11 @@ def from_config(config, least=8, given=None):
   data = streaming.load(config) if given is None and streaming.asked(
       config) else _in_memory(config, given)
   check(data, config, least)
-  if data.halves is not None:
+  if given is None and field.named(data.name)[1]:
+    data = field.validated(data, config.seed, config.data.val_fraction)
+    say(f'note: {data.name}: D_val and the test images are photographs of the field, the '
+        f'{len(data.halves[0])} images of D_train are not')
+  elif data.halves is not None:
     say(f'note: {data.name} has {len(data.halves[1])} validation images of its own: they are '
         'D_val, and data.val_fraction is not used')
   return data

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from daas_jax.data import dataset, folder, hf, pictures, tfds
+from daas_jax.data import dataset, field, folder, hf, pictures, tfds
 from daas_jax.data.raw import short
 from daas_jax.errors import BadInput
 
@@ -37,7 +37,9 @@ def load(name, data_dir=None, reading=pictures.Reading(), val_split='', label=''
       that TFDS has prepared, NAME as TFDS takes it: 'cifar10', 'emnist/letters'), 'hf:NAME' (one of
       Hugging Face's, or a folder of theirs, `daas_jax.data.hf`), or 'arrays:FILE.npz' (keys
       train_images, train_labels, test_images, test_labels and optionally val_images with
-      val_labels, and class_names; images uint8 [N, H, W, C] or [N, H, W]).
+      val_labels, and class_names; images uint8 [N, H, W, C] or [N, H, W]). Each with ':field'
+      behind it: its test images are photographs of the field, and those of D_val become such when
+      they are chosen (`daas_jax.data.field`).
     data_dir: the TFDS data folder, or Hugging Face's cache; None for their own default. The other
       kinds do not use it.
     reading: how the image files of a folder and of Hugging Face become arrays.
@@ -53,7 +55,13 @@ def load(name, data_dir=None, reading=pictures.Reading(), val_split='', label=''
     BadInput: unknown, missing, unprepared or damaged data; nothing is ever downloaded here, but by
       Hugging Face, for 'hf:NAME'.
   """
-  kind, _, rest = str(name).partition(':')
+  name, shifted = field.named(str(name))
+  data = _load(name, data_dir, reading, val_split, label)
+  return field.tested(data) if shifted else data
+
+
+def _load(name, data_dir, reading, val_split, label):
+  kind, _, rest = name.partition(':')
   if name == 'embedded':
     return _load_embedded()
   if kind == 'folder' and rest:
@@ -69,7 +77,7 @@ def load(name, data_dir=None, reading=pictures.Reading(), val_split='', label=''
         f'{name!r} are images to find objects in, for the networks anchor_free and retinanet of '
         'method '
         "'ddas': set network.name, or data.name to a set of classified images such as embedded")
-  raise BadInput(tfds.unknown(str(name)))
+  raise BadInput(tfds.unknown(name))
 
 
 def facts(name, data_dir=None, reading=pictures.Reading(), val_split='', label=''):
@@ -85,7 +93,8 @@ def facts(name, data_dir=None, reading=pictures.Reading(), val_split='', label='
   Raises:
     BadInput: as `load`, but not for a TFDS set that is not prepared.
   """
-  kind, _, rest = str(name).partition(':')
+  name = field.named(str(name))[0]
+  kind, _, rest = name.partition(':')
   if kind == 'folder' and rest:
     return folder.facts(rest, reading)
   if kind == 'hf' and rest:

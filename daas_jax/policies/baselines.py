@@ -11,8 +11,12 @@ is drawn, is drawn for every image.
   auto_augment_cifar10,     torchvision.transforms.AutoAugment          pytorch/vision
   _imagenet, _svhn
 
-Each is the code with its default arguments, on 8-bit images: nearest neighbours, black where
-nothing comes from (128 in rand_augment), and otherwise Pillow's pixels
+Four are of this package: `none`, and `standard`, crop and flip alone; `uniform`, the policies that
+a search begins from; `camera`, which has the very faults that sets with ':field' are validated and
+tested on (`daas_jax.augment.camera`): no policy can know better.
+
+Each of the table is the code with its default arguments, on 8-bit images: nearest neighbours, black
+where nothing comes from (128 in rand_augment), and otherwise Pillow's pixels
 (`daas_jax.augment.levels`). What remains different:
 
 - AutoContrast may be a level more where Pillow's double precision falls short of a whole number.
@@ -36,8 +40,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
-from daas_jax.policies import contract, published, published_spaces as spaces
+from daas_jax.augment import apply, camera
+from daas_jax.augment.ops import OPS
+from daas_jax.policies import categorical, contract, published, published_spaces as spaces
+from daas_jax.policies.table import strength
 
 
 class Fixed(NamedTuple):
@@ -112,6 +120,26 @@ def auto_augment(name: str) -> published.Published:
       lambda height, width: spaces.sub_policies(name, spaces.torchvision(10, height, width)))
 
 
+def uniform(space: categorical.Space = categorical.Space()) -> Callable:
+  """The augmenter of uniform policies of a space: an image gets K operations in sequence, each
+  drawn uniformly and applied with probability 1/2 at a level that is drawn uniformly.
+
+  Operations that do nothing on images of so many channels are left out, as a search does.
+
+  Args:
+    space: by default that of a search.
+  """
+  def augment(key, images):
+    names = tuple(op for op in space.ops if images.shape[-1] > 1 or not OPS[op].colour_only)
+    key_o, key_y, key_m, key_ops = jax.random.split(key, 4)
+    shape = images.shape[0], space.K
+    o = jax.random.randint(key_o, shape, 0, len(names), jnp.int32)
+    m = jax.random.randint(key_m, shape, 0, space.levels, jnp.int32)
+    return apply.apply_each(images, o, jax.random.bernoulli(key_y, shape=shape),
+                            strength(m, space.levels), key_ops, ops=names)
+  return contract.of(augment)
+
+
 def _check(n, good, wanted):
   if n != int(n) or n < 1 or not good:
     raise ValueError(f'n must be a whole number from 1 on and {wanted}')
@@ -130,4 +158,6 @@ BASELINES = {
     'rand_augment': _fixed(rand_augment),
     'rand_augment_torchvision': _fixed(rand_augment_torchvision),
     **{f'auto_augment_{name}': _fixed(auto_augment, name) for name in spaces.SUB_POLICIES},
+    'uniform': Fixed(uniform),
+    'camera': Fixed(lambda: contract.of(camera.augment)),
 }

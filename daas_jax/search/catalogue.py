@@ -13,6 +13,9 @@ from daas_jax.policies import baselines, registry as policies
 
 _DATA = {
     'embedded': 'Fashion-MNIST, 4,000 + 2,000 images in the package',
+    'embedded:field':
+        'the same; D_val and the test images are photographs of the field, D_train is of the '
+        "studio; ':field' goes behind any set in memory",
     'tfds:NAME':
         'any image classification set prepared for TFDS; `python -m daas_jax.prepare` prepares '
         + ', '.join(tfds.PREPARABLE),

@@ -16,6 +16,7 @@ A study file defines get_config(variant), which returns a dict of
                      'genotype': NAME,          the search whose architecture is trained, or
                                                 'random': one drawn by the seed; left out where the
                                                 network is none of cells
+                     'draw': n,                 which of the random ones; 0 where it is left out
                      'epoch': n,                the architecture is that of the search's n-th epoch;
                                                 its last one where it is left out
                      'policy': NAME,            the search whose policy is used, or a fixed one
@@ -24,14 +25,21 @@ A study file defines get_config(variant), which returns a dict of
                      'shift': n}}               the policy is that of the n-th next seed; 0 where it
                      is left out
   rows       {label: (training, ...)}           a row's value at a seed is the mean over these
-    trainings
+                                                trainings; a tuple of trainings in the place of one
+                                                is that with the highest validation accuracy of
+                                                them, at the cost of all
   reference  label of the row that the others are held against, seed by seed
-  references {label: label}                     rows with a reference of their own; may be left out
+
+and, where it is of use,
+
+  references   {label: label}                   rows with a reference of their own
+  comparisons  ((label, label), ...)            more differences, the first row's minus the second's
+  settings     {name: {key: value}}             every training is done under each, and the table has
+                                                the rows of all (`daas_jax.study.settings`)
 """
 
 import json
 import os
-import re
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -39,14 +47,9 @@ import ml_collections
 from daas_jax.config import file as config_file, installed, schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.policies import baselines
+from daas_jax.study import check, settings as settings_lib
 
-RANDOM = 'random'
-_NAME = re.compile(r'[a-z0-9_]+')
-_KEYS = {
-    'title', 'seeds', 'search', 'train', 'searches', 'trainings', 'rows', 'reference', 'references'
-}
-_OF_SEARCH = {'set', 'config', 'genotype'}
-_OF_TRAINING = {'set', 'config', 'genotype', 'epoch', 'policy', 'shift'}
+_DRAWS = 2**32  # between two random architectures of a seed: as many as there are seeds
 
 
 class Run(NamedTuple):
@@ -91,6 +94,8 @@ class Study(NamedTuple):
     runs: tuple of `Run`, the order in which they are begun: seed by seed, searches first.
     rows: {label: (training name, ...)}.
     references: {label: label}, of every row that is held against another.
+    parts: {label: title of the part of the table that it is in}; {} where there is one part.
+    comparisons: tuple of (label, label).
     text: JSON of all this and of every config in full: what config.json of the study's folder
       holds.
   """
@@ -100,6 +105,8 @@ class Study(NamedTuple):
   rows: dict
   references: dict
   text: str
+  parts: dict
+  comparisons: tuple
 
 
 def bases(variant, seeds, small=5, smoke=2):
@@ -146,86 +153,6 @@ def load(argument):
     return _study(data, os.path.dirname(os.path.abspath(path)))
   except BadInput as error:
     raise BadInput(f'{argument}: {error}') from error
-
-
-# --- checks: what a person who writes a study file gets wrong ---
-
-
-def _keys(what, given, known):
-  if not isinstance(given, dict):
-    raise BadInput(f'{what} must be a dict, not {given!r}')
-  for key in given:
-    if key not in known:
-      raise BadInput(f'{what} has the unknown key {key!r}; known are {", ".join(sorted(known))}')
-
-
-def _names(what, given, reserved):
-  if not isinstance(given, dict):
-    raise BadInput(f'{what} must be a dict, not {given!r}')
-  for name in given:
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in reserved:
-      raise BadInput(f'{what} has the name {name!r}: a name is of a-z, 0-9 and _'
-                     + (f', and none of {", ".join(reserved)}' if reserved else ''))
-
-
-def _search_name(what, name, searches):
-  if name not in searches:
-    raise BadInput(
-        f'{what} is {name!r}, which is no search of this study '
-        f'({", ".join(searches) or "it has none"})'
-    )
-
-
-def _check_shape(data):
-  _keys('the study', data, _KEYS)
-  for key in sorted(_KEYS - {'references', 'searches'}):
-    if not data.get(key):
-      raise BadInput(f'{key!r} is missing')
-  seeds = data['seeds']
-  if not (isinstance(seeds, (tuple, list)) and all(type(s) is int and s >= 0 for s in seeds)
-          and len(set(seeds)) == len(seeds)):
-    raise BadInput(f"'seeds' must be different whole numbers from 0 on, not {seeds!r}")
-  searches, trainings, rows = data.get('searches', {}), data['trainings'], data['rows']
-  for what, runs, known, reserved in (('searches', searches, _OF_SEARCH,
-                                       (RANDOM, *baselines.BASELINES)), ('trainings', trainings,
-                                                                         _OF_TRAINING, ())):
-    _names(f'{what!r}', runs, reserved)
-    for name, run in runs.items():
-      _keys(f'{what}[{name!r}]', run, known)
-  _check_links(searches, trainings, len(seeds))
-  _keys("'rows'", rows, rows)
-  for label, names in rows.items():
-    wrong = [n for n in names if n not in trainings] if isinstance(names,
-                                                                   (tuple, list)) else [names]
-    if wrong or not names:
-      raise BadInput(f"row {label!r} must be a tuple of trainings of this study, not {names!r}")
-  for label in (data['reference'], *data.get('references', {}),
-                *data.get('references', {}).values()):
-    if label not in rows:
-      raise BadInput(f'the reference names {label!r}, which is no row ({", ".join(rows)})')
-
-
-def _check_links(searches, trainings, seeds):
-  earlier = []
-  for name, run in searches.items():
-    if run.get('genotype'):
-      _search_name(f"searches[{name!r}]['genotype']", run['genotype'], earlier)
-    earlier.append(name)
-  for name, run in trainings.items():
-    if run.get('genotype', RANDOM) != RANDOM:
-      _search_name(f"trainings[{name!r}]['genotype']", run['genotype'], searches)
-    if 'epoch' in run and (type(run['epoch']) is not int or run['epoch'] < 0
-                           or run.get('genotype', RANDOM) == RANDOM):
-      raise BadInput(
-          f"trainings[{name!r}]['epoch'] must be a whole number of epochs of the search that "
-          "'genotype' "
-          f"names, not {run['epoch']!r}")
-    if run.get('policy') not in baselines.BASELINES:
-      _search_name(f"trainings[{name!r}]['policy']", run.get('policy'), searches)
-    if type(run.get('shift', 0)) is not int or not 0 <= run.get('shift', 0) < seeds:
-      raise BadInput(
-          f"trainings[{name!r}]['shift'] must be a whole number below the number of seeds, "
-          f"{seeds}, not {run['shift']!r}")
 
 
 # --- expansion ---
@@ -282,7 +209,8 @@ def _trainings(data, folder, i):
   for name, given in data['trainings'].items():
     genotype, policy = given.get('genotype'), given['policy']
     if genotype:
-      genotype = f'random:{seed}' if genotype == RANDOM else f'searches/{genotype}-{seed}'
+      random = f"random:{seed + _DRAWS * given.get('draw', 0)}"
+      genotype = random if genotype == check.RANDOM else f'searches/{genotype}-{seed}'
     if policy not in baselines.BASELINES:
       policy = f"searches/{policy}-{seeds[(i + given.get('shift', 0)) % len(seeds)]}"
     yield Run('train', name, seed, _config_path(given.get('config', data['train']), folder),
@@ -290,7 +218,8 @@ def _trainings(data, folder, i):
 
 
 def _study(data, folder):
-  _check_shape(data)
+  check.shape(data)
+  given, (data, parts) = data, settings_lib.unfold(data)
   runs = []
   for i, seed in enumerate(data['seeds']):
     runs += [*_searches(data, folder, seed), *_trainings(data, folder, i)]
@@ -303,7 +232,8 @@ def _study(data, folder):
   references = {label: other for label, other in references.items() if label != other}
   rows = {label: tuple(names) for label, names in data['rows'].items()}
   return Study(data['title'], tuple(data['seeds']), tuple(runs), rows, references,
-               _text(data, folder, runs, loaded))
+               _text(given, folder, runs, loaded), parts,
+               tuple(tuple(pair) for pair in data.get('comparisons', ())))
 
 
 def _text(data, folder, runs, loaded):
@@ -328,6 +258,7 @@ def _text(data, folder, runs, loaded):
       'rows': data['rows'],
       'reference': data['reference'],
       'references': data.get('references', {}),
+      **{key: data[key] for key in ('comparisons', 'settings') if key in data},
       'runs': described,
       'configs': {
           short(path): config.to_dict() for path, config in loaded.items()

@@ -73,7 +73,9 @@ def result(run, root):
     root: the study's folder.
 
   Returns:
-    {} of a search; {'error': test error in percent, 'parameters': int} of a training.
+    {'seconds'} of a search; of a training {'error': test error in percent, 'parameters': int,
+    'validation': accuracy of D_val, 'seconds'}. 'seconds' are those of all devices together, or
+    None where nothing tells; 'validation' may be None too.
 
   Raises:
     BadInput: there is a result and it is damaged, or of something else; the line names the file.
@@ -84,7 +86,8 @@ def result(run, root):
   if not os.path.lexists(path):
     return None
   try:
-    return _search_result(folder, config) if run.kind == 'search' else _training_result(path, run)
+    found = _search_result(folder, config) if run.kind == 'search' else _training_result(path, run)
+    return found | {'seconds': _seconds(folder)}
   except BadInput as error:
     raise BadInput(
         f'a result of this study is damaged: {error} (move {folder} away to run it again)'
@@ -110,7 +113,19 @@ def _training_result(path, run):
     raise BadInput(f'{path} is not the results.json of a training')
   if found.get('seed') != run.seed:
     raise BadInput(f'{path} is of seed {reprlib.repr(found.get("seed"))}, not of {run.seed}')
-  return {'error': 100 * (1 - found['test_accuracy']), 'parameters': found['parameters']}
+  validation = found.get('val_accuracy')
+  return {'error': 100 * (1 - found['test_accuracy']), 'parameters': found['parameters'],
+          'validation': validation if _number(validation, 0, 1) else None}
+
+
+def _seconds(folder):
+  """Device-seconds of all sessions of a run, its compilations among them, by its run.json."""
+  sessions = (_read(os.path.join(folder, 'run.json')) or {}).get('sessions')
+  if not isinstance(sessions, list) or not all(isinstance(row, dict) for row in sessions):
+    return None
+  known = [row['seconds'] * row['devices'] for row in sessions
+           if _number(row.get('seconds'), 0, 1e15) and _number(row.get('devices'), 1, 1e9)]
+  return round(sum(known), 1) if known else None
 
 
 def record(run, root):

@@ -66,6 +66,23 @@ def t_interval(differences, level=0.95):
   return mean - half, mean + half
 
 
+def holm(ps):
+  """p of several tests, adjusted so that the chance of one false find among all is what p says.
+
+  Args:
+    ps: floats in (0, 1].
+
+  Returns:
+    list of floats in (0, 1], in the order of `ps` (Holm, 1979).
+  """
+  order = np.argsort(ps, kind='stable')
+  out, least = [1.0] * len(ps), 0.0
+  for rank, i in enumerate(order):
+    least = max(least, min(1.0, (len(ps) - rank) * ps[i]))
+    out[i] = least
+  return out
+
+
 def paired(values, reference):
   """Compares two rows over the seeds that both have.
 

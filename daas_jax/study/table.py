@@ -5,10 +5,11 @@ import json
 import os
 
 from daas_jax.files import atomic
-from daas_jax.study import statistics
+from daas_jax.study import costs, statistics
 
 _METRIC = 'test error, %'
 _HEAD = ('', 'weights', 'seeds', 'mean', 'std', 'best', 'difference', '95 % interval', 'p')
+_COSTS = ('search s', 'train s')
 
 
 def rows(study, results, failures):
@@ -16,38 +17,39 @@ def rows(study, results, failures):
 
   Args:
     study: a `plan.Study`.
-    results: {folder of a training: {'error', 'parameters'}}, of those that are over.
+    results: {folder of a run: what `runs.result` says of it}, of those that are over.
     failures: {folder of a run: what it said}.
 
   Returns:
     A list of dicts: 'row', 'values' {seed: test error in percent, mean over the row's trainings;
     only seeds at which all of them are over}, 'seeds' their number, 'mean', 'std' (n - 1), 'best'
-    (lowest), 'parameters' (mean), 'reference' and 'difference' (`statistics.paired`, this row minus
-    the reference, so below 0 this row is better) or None, and 'failed' {folder: what it said}, of
-    its trainings.
+    (lowest), 'parameters' (mean), 'search' and 'train' (device-seconds of the searches and the
+    trainings of a seed, mean; None where nothing tells) and 'cost', their sum, 'part' (of the
+    table), 'reference' and 'difference' (`statistics.paired`, this row minus the reference, so
+    below 0 this row is better) or None, and 'failed' {folder: what it said}, of its trainings.
   """
-  by_name = {(run.name, run.seed): run.folder for run in study.runs if run.kind == 'train'}
-  values, out = {}, []
+  cells, values, out = costs.Cells(study, results), {}, []
   for label, names in study.rows.items():
-    found = {s: [results.get(by_name[name, s]) for name in names] for s in study.seeds}
-    found = {s: trainings for s, trainings in found.items() if None not in trainings}
-    mean_of = lambda key: {
-        s: statistics.mean_and_deviation([t[key] for t in ts])[0] for s, ts in found.items()
-    }
-    values[label] = mean_of('error')
+    found = {s: cells.of(names, s) for s in study.seeds}
+    found = {s: cell for s, cell in found.items() if cell is not None}
+    values[label] = {s: cell.error for s, cell in found.items()}
     mean, deviation = statistics.mean_and_deviation(list(values[label].values()))
-    folders = [by_name[name, s] for name in names for s in study.seeds]
+    search, train = (_mean([getattr(cell, key) for cell in found.values()])
+                     for key in ('search', 'train'))
     out.append({
         'row': label,
+        'part': study.parts.get(label, ''),
         'seeds': len(found),
         'values': values[label],
         'mean': mean,
         'std': deviation,
         'best': min(values[label].values(), default=None),
-        'parameters': statistics.mean_and_deviation(list(mean_of('parameters').values()))[0],
-        'failed': {
-            f: failures[f] for f in folders if f in failures
-        }
+        'parameters': _mean([cell.parameters for cell in found.values()]),
+        'search': search,
+        'train': train,
+        'cost': None if search is None or train is None else search + train,
+        'failed': {f: failures[f] for s in study.seeds for f in cells.folders(names, s)
+                   if f in failures}
     })
   for row in out:
     row['reference'] = study.references.get(row['row'])
@@ -56,24 +58,87 @@ def rows(study, results, failures):
   return out
 
 
+def comparisons(study, table):
+  """The differences that a study asks for besides those to references.
+
+  Args:
+    study: a `plan.Study`.
+    table: what `rows` returned.
+
+  Returns:
+    A list of dicts: 'row', 'against', 'difference' (`statistics.paired`, or None), and 'holm', p
+    adjusted for all of them together.
+  """
+  values = {row['row']: row['values'] for row in table}
+  out = [{'row': a, 'against': b, 'difference': statistics.paired(values[a], values[b])}
+         for a, b in study.comparisons]
+  known = [pair for pair in out if pair['difference']]
+  adjusted = statistics.holm([pair['difference']['p'] for pair in known])
+  for pair in out:
+    pair['holm'] = None
+  for pair, p in zip(known, adjusted):
+    pair['holm'] = p
+  return out
+
+
+def _mean(xs):
+  return None if None in xs else statistics.mean_and_deviation(xs)[0]
+
+
 def _shown(value, form='.2f'):
   return '-' if value is None else format(value, form)
 
 
-def _cells(row, total):
-  d = row['difference']
-  interval = f"{d['low']:+.2f} to {d['high']:+.2f}" if d and d['low'] is not None else '-'
-  return (row['row'], _shown(
-      row['parameters'], ',.0f'), f"{row['seeds']} of {total}", _shown(
-          row['mean']), _shown(row['std']), _shown(
-              row['best']), _shown(d and d['mean'], '+.2f') if d else '-', interval,
-          _shown(d['p'], '.3g') if d else '-')
+def _difference(d):
+  """Three cells: mean, interval, p."""
+  if not d:
+    return '-', '-', '-'
+  interval = f"{d['low']:+.2f} to {d['high']:+.2f}" if d['low'] is not None else '-'
+  return f"{d['mean']:+.2f}", interval, f"{d['p']:.3g}"
+
+
+def _cells(row, total, costed):
+  return (row['row'], _shown(row['parameters'], ',.0f'), f"{row['seeds']} of {total}",
+          *(_shown(row[key]) for key in ('mean', 'std', 'best')), *_difference(row['difference']),
+          *(_shown(row[key], ',.0f') for key in ('search', 'train') if costed))
 
 
 def _markdown(lines):
   head, *rest = [[str(cell).replace('|', '\\|') for cell in line] for line in lines]
   return '\n'.join(
       f"| {' | '.join(line)} |" for line in (head, ['---'] + ['---:'] * (len(head) - 1), *rest))
+
+
+def _parts(study, table):
+  """The rows: a table of all, or one for each part under its title."""
+  costed = any(row['cost'] is not None for row in table)
+  for part in dict.fromkeys(row['part'] for row in table):
+    yield from [f'## {part}'] if part else []
+    yield _markdown([_HEAD + _COSTS * costed, *(_cells(row, len(study.seeds), costed)
+                                                for row in table if row['part'] == part)])
+
+
+def _compared(pairs):
+  if pairs:
+    yield '## Comparisons'
+    yield _markdown([('', 'against', 'seeds', 'difference', '95 % interval', 'p', "p, Holm's"),
+                     *((pair['row'], pair['against'], (pair['difference'] or {}).get('seeds', 0),
+                        *_difference(pair['difference']), _shown(pair['holm'], '.3g'))
+                       for pair in pairs)])
+    yield (f'The first row minus the second, seed by seed: below 0 the first is better. '
+           f"Holm's p is adjusted for all {len(pairs)} together.")
+
+
+def _curve(table):
+  """Error against device-seconds, of the first part of the table."""
+  found = costs.cheapest_first([row for row in table if row['part'] == table[0]['part']])
+  if len(found) > 1:
+    yield '## Cost'
+    yield _markdown([('', 'device-seconds', _METRIC, 'none cheaper is as good'),
+                     *((row['row'], f"{row['cost']:,.0f}", f"{row['mean']:.2f}",
+                        '*' if first else '') for row, first in found)])
+    yield ('Device-seconds of a seed, searches and trainings together, with what they compiled: '
+           'measured, so other work on the machine is in them.')
 
 
 def _by_seed(study, results, failures):
@@ -93,10 +158,12 @@ def _by_seed(study, results, failures):
 def _notes(study, pairs):
   references = sorted(set(study.references.values()))
   most = max(pairs, default=0)
+  named = '; '.join(references) if not study.parts else 'of the same part: ' + '; '.join(
+      label for label in references if study.parts[label] == next(iter(study.parts.values())))
   lines = [
       f"{_METRIC}, of the epoch with the best validation accuracy. The difference is of a row "
       "minus its reference "
-      f"({'; '.join(references)}), seed by seed: below 0 the row is better; its interval supposes "
+      f"({named}), seed by seed: below 0 the row is better; its interval supposes "
       "normal "
       'differences. p: exact two-sided sign-flip test of these differences, each row by itself.'
   ]
@@ -110,9 +177,9 @@ def markdown(study, table, results, failures):
   """table.md as text: the rows, every training by itself, and what failed."""
   done = sum(run.folder in results for run in study.runs if run.kind == 'train')
   total = sum(run.kind == 'train' for run in study.runs)
-  parts = [f'# {study.title}', f'{done} of {total} trainings are over.',
-           _markdown([_HEAD, *(_cells(row, len(study.seeds)) for row in table)]),
+  parts = [f'# {study.title}', f'{done} of {total} trainings are over.', *_parts(study, table),
            _notes(study, [row['difference']['seeds'] for row in table if row['difference']]),
+           *_compared(comparisons(study, table)), *_curve(table),
            f'Each training, {_METRIC}:', _by_seed(study, results, failures)]
   if failures:
     parts += ['Failed:', '\n'.join(f'- `{folder}`: {said}' for folder, said in failures.items())]
@@ -140,6 +207,7 @@ def write(root, study, results, failures):
       'seeds': list(study.seeds),
       'runs': runs,
       'rows': table,
+      'comparisons': comparisons(study, table),
       'trainings': {
           run.folder: results[run.folder] for run in study.runs
           if run.kind == 'train' and run.folder in results

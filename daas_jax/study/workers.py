@@ -56,7 +56,8 @@ class Workers:
     with self._lock:
       self.failures = {}  # what failed may have been mended by a later command
       for run in self._study.runs:
-        if run.folder not in self.results:
+        # what a run took, it writes after what it found
+        if self.results.get(run.folder, {}).get('seconds') is None:
           self._look_at(run)
       for run in self._study.runs:  # a search that needs another stands behind it
         failed = [n for n in run.needs if n in self.failures]
@@ -66,8 +67,9 @@ class Workers:
   def _look_at(self, run):
     found, last = runs_lib.result(run, self._root), runs_lib.record(run, self._root)
     if found is not None:
+      new = run.folder not in self.results
       self.results[run.folder] = found
-      if last and not last['status']:
+      if new and last and not last['status']:
         self._seconds.setdefault((run.kind, run.name), []).append(last['seconds'])
     elif last and last['id'] not in self._forgiven:
       self.failures[run.folder] = last['said'] or 'it ended well, without a result'

@@ -16,7 +16,7 @@ from daas_jax.methods import training
 from daas_jax.nets import count, registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
 from daas_jax.policies import given as given_lib
-from daas_jax.runtime import loop, progress, signals, workdir
+from daas_jax.runtime import loop, programs, progress, signals, workdir
 
 
 def run(config: Any, path: str, search: str | None = None, policy_search: str | None = None,
@@ -95,8 +95,8 @@ def _job(config, data, genotype, given, criterion):
     return training.keep_best(state, chosen_by, epoch), {
         'val_loss': loss, 'val_accuracy': accuracy}
 
-  job = loop.Job(init=lambda: jax.jit(start)(jax.random.key(config.seed)), step=jax.jit(
-      step, donate_argnums=0), batches=batches, total_steps=total,
+  job = loop.Job(init=lambda: jax.jit(start)(jax.random.key(config.seed)),
+                 step=programs.jit(step, donate=(0,)), batches=batches, total_steps=total,
                  steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch,
                  phase=lambda epoch: 'train', on_epoch=on_epoch)
   return job, evaluate

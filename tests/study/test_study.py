@@ -22,7 +22,7 @@ from daas_jax.train import command as train
 from daas_jax.errors import BadInput
 from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
-from daas_jax.study import plan, runs as runs_lib, statistics, table
+from daas_jax.study import check, plan, runs as runs_lib, statistics, table
 from daas_jax.config import installed
 from daas_jax.study import workers as workers_lib
 
@@ -41,7 +41,7 @@ def load(name, variant='smoke'):
 @pytest.mark.parametrize('name', STUDIES)
 def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant, tmp_path):
   study = load(name, variant)
-  assert 'DAAS Table' in study.title or name in ('vs_random', 'amended')
+  assert 'DAAS Table' in study.title or name in ('vs_random', 'amended', 'field', 'in_distribution', 'cost')
   folders = [run.folder for run in study.runs]
   assert len(set(folders)) == len(folders)
   for i, run in enumerate(study.runs):
@@ -124,7 +124,7 @@ def test_an_epoch_of_no_search_is_bad_input(given):
   data = config_file.run(f"{ROOT / 'configs' / 'studies' / 'amended.py'}:smoke")
   data['trainings']['eta_0_1'] = {'policy': 'standard'} | given
   with pytest.raises(BadInput, match="'epoch'"):
-    plan._check_shape(data)
+    check.shape(data)
 
 
 # --- arithmetic ---

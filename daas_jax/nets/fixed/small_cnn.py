@@ -1,5 +1,5 @@
-"""A fixed network of three convolutions: the cheapest thing on which a policy search can be
-checked."""
+"""A fixed network of three convolutions: the cheapest thing on which a policy search can be checked
+and trainings under many policies compared."""
 
 import math
 from typing import Any
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from daas_jax.arrays import beside, foreign
 from daas_jax.config.key import between, Key, MOST
 from daas_jax.nets import kernels as k, registry
+from daas_jax.nets.fixed import residual
 
 
 class SmallCNN(nn.Module):
@@ -49,8 +50,31 @@ class SmallCNN(nn.Module):
     return x @ kernel + beside(bias, x)
 
 
+class TrainedCNN(residual.ResidualNet):
+  """The same stages as a training has them: normalisations with scale, offset and running averages.
+
+  `width` is that of the first stage; `depth` counts the convolutions and the classifier.
+  """
+
+  @nn.compact
+  def __call__(self, images: jax.Array, train: bool,
+               drop_path: float = 0.0) -> tuple[jax.Array, None]:
+    del drop_path
+    x, c = images, self.width
+    for stage in range(self.depth - 1):
+      block = residual.conv_block(x.shape[-1], c)
+      x = jax.nn.relu(self._blocks(f'stage{stage}', block, x, train))
+      with foreign():
+        x = nn.avg_pool(x, (2, 2), (2, 2))
+      c *= 2
+    return self._classify(x), None
+
+
 registry.register('small_cnn', registry.Network(
     'three convolutions: for checks',
+    train=lambda config, genotype, num_classes, kernels: TrainedCNN(
+        num_classes, 4, config.network.channels, kernels),
+    check=registry.no_cells,
     make=lambda config, num_classes, kernels, sampling: SmallCNN(
         num_classes, config.network.channels, kernels),
     keys=k.KEYS | {'network.channels': Key(16, between(1, MOST), 'channels of the first stage')}))

@@ -1,0 +1,85 @@
+"""The searches of the studies in the field: D_train of the studio, D_val photographed (`daas_jax/data/field.py`).
+
+':' and one of these after the file name: '' searches architectures and policies jointly, 'daas' and 'ddas' policies
+alone on a small fixed network, 'darts' architectures alone; each with '_smoke' behind it ('smoke' of the first) tries
+it out.
+"""
+
+from daas_jax.config import search_config
+
+METHODS = {'': 'daas', 'daas': 'daas', 'ddas': 'ddas', 'darts': 'darts'}
+
+
+def get_config(variant=''):
+  """The search config of a variant (top of this file)."""
+  name, smoke = variant.removesuffix('smoke').removesuffix('_'), variant.endswith('smoke')
+  if name not in METHODS or variant not in (name, 'smoke', f'{name}_smoke'):
+    raise ValueError(f"unknown variant {variant!r}: choose {', '.join(filter(None, METHODS))}, 'smoke' or one of them "
+                     "with _smoke (FILE.py:smoke)")
+  config = search_config(METHODS[name])
+  config.data.name = 'embedded:field'  # 2,000 images of D_train and of D_val
+  config.preprocess.padding = 2  # pixels, as in train_field_small.py
+  config.theta.lr = 0.05  # a short search: larger steps throughout
+  config.log.every_steps = 25
+  if name in ('daas', 'ddas'):
+    config.network.name = 'small_cnn'
+    config.network.channels = 12  # of the first convolution, as in train_field_small.py
+  else:
+    config.network.layers = 5  # cells: normal, reduction, normal, reduction, normal
+    config.network.channels = 4  # of the first cell; half of the trained network's
+    config.arch.lr = 0.01
+  _METHODS[METHODS[name]](config, alone=name == 'daas')
+  if smoke:
+    _smoke(config, name)
+  return config
+
+
+def _daas(config, alone):
+  """As configs/daas_small.py; on a fixed network all policies of a step are of that one."""
+  config.policy.share = 'slot'
+  config.search.epochs = 4  # of 125 steps
+  config.search.warmup_epochs = 2
+  config.search.batch = 16  # images of D_train and of D_val a step
+  config.search.n_arch, config.search.n_aug, config.search.n_w = (1, 8, 1) if alone else (2, 4, 2)
+  config.search.score = 'outcome'
+  config.search.control = 'additive'
+  config.search.baseline = 'step_mean'
+  config.gamma.lr = 0.1
+
+
+def _ddas(config, alone):
+  """As configs/ddas_quickstart.py."""
+  del alone
+  config.search.epochs = 5
+  config.search.batch = 32
+  config.theta.lr = 0.1
+  config.gamma.lr = 0.05
+  config.gamma.lr_total = 0.02
+
+
+def _darts(config, alone):
+  """As long as `_daas`."""
+  del alone
+  config.search.epochs = 4  # of 125 steps
+  config.search.batch = 16
+
+
+_METHODS = {'daas': _daas, 'ddas': _ddas, 'darts': _darts}
+
+
+def _smoke(config, name):
+  """Every phase of the search, in 4 steps."""
+  config.data.n_train = 80  # images
+  config.search.epochs = 2
+  config.search.batch = 20  # images: 2 steps an epoch
+  config.log.every_steps = 1
+  config.network.channels = 2
+  if name in ('', 'darts'):
+    config.network.layers = 3  # cells
+    config.network.primitives = ('max_pool_3x3', 'skip_connect')  # fewer to compile
+  if name in ('', 'daas'):
+    config.search.warmup_epochs = 1
+    config.search.n_aug = 2
+    config.policy.ops = ('Rotate', 'Invert')  # fewer to compile
+  if name == 'ddas':
+    config.policy.candidates = ('Rotate:0.6', 'Invert')

@@ -1,0 +1,45 @@
+"""What a searched policy is worth where it is meant to be: trained in the studio, tested in the field.
+
+Policies of three searches (DAAS and DDAS on a small fixed network, DAAS joint with an architecture) against those that
+need none, at two learning rates and two lengths each, on one network; every seed has a split of its own. `camera` knows
+the shift and is what there is to be won. ':small' after the file name: embedded images; ':smoke' tries the study out.
+"""
+
+from daas_jax.study.plan import bases
+
+SEARCHED = {'DAAS': 'daas', 'DDAS': 'ddas', 'joint DAAS': 'joint'}
+GIVEN = {'none': 'none', 'crop and flip': 'standard', 'RandAugment': 'rand_augment',
+         'TrivialAugment RA': 'trivial_augment_ra', 'TrivialAugment Wide': 'trivial_augment',
+         'AutoAugment (CIFAR-10)': 'auto_augment_cifar10', 'uniform': 'uniform', 'the camera itself': 'camera'}
+FIELD = {'data.name': 'tfds:cifar10:field'}
+CONFIGS = {  # of the searches and of the trainings
+    '': {'daas': '../daas_wrn_40_2.py', 'ddas': '../ddas_cifar10.py', 'joint': '../daas_cifar10.py',
+         'train': '../train_wrn_40_2.py'},
+    'small': {'daas': '../field_small.py:daas', 'ddas': '../field_small.py:ddas', 'joint': '../field_small.py',
+              'train': '../train_field_small.py'},
+    'smoke': {'daas': '../field_small.py:daas_smoke', 'ddas': '../field_small.py:ddas_smoke',
+              'joint': '../field_small.py:smoke', 'train': '../train_field_small.py:smoke'},
+}
+LEARNING_RATES = {'': (0.05, 0.2), 'small': (0.05, 0.2), 'smoke': (0.1,)}
+EPOCHS = {'': (100, 200), 'small': (10, 20), 'smoke': (1, 2)}
+SMOKE = ('none', 'uniform', 'the camera itself')  # of GIVEN, tried out
+
+
+def get_config(variant=''):
+  """The study, a dict as `daas_jax.study.plan` describes it."""
+  study = bases(variant, seeds=8, small=8)
+  given = {label: GIVEN[label] for label in SMOKE} if variant == 'smoke' else GIVEN
+  configs, policies = CONFIGS[variant], SEARCHED | given
+  changes = {} if variant else FIELD
+  name = lambda policy: f'under_{policy}'
+  return study | {
+      'title': 'Searched and other policies under a shift: trained in the studio, tested in the field',
+      'train': configs['train'],
+      'searches': {search: {'config': configs[search], 'set': changes} for search in SEARCHED.values()},
+      'trainings': {name(policy): {'policy': policy, 'set': changes} for policy in policies.values()},
+      'settings': {f'lr{str(lr).replace(".", "_")}_epochs{epochs}': {'train.lr': lr, 'train.epochs': epochs}
+                   for lr in LEARNING_RATES[variant] for epochs in EPOCHS[variant]},
+      'rows': {label: (name(policy),) for label, policy in policies.items()},
+      'reference': 'DAAS',
+      'comparisons': [(a, b) for a in SEARCHED for b in given],
+  }

@@ -1,0 +1,120 @@
+"""What a person who writes a study file gets wrong, each in one line."""
+
+import re
+from typing import Any
+
+from daas_jax.errors import BadInput
+from daas_jax.policies import baselines
+
+RANDOM = 'random'
+_NAME = re.compile(r'[a-z0-9_]+')
+_MAY_MISS = {'searches', 'references', 'settings', 'comparisons'}
+_KEYS = _MAY_MISS | {'title', 'seeds', 'search', 'train', 'trainings', 'rows', 'reference'}
+_OF_SEARCH = {'set', 'config', 'genotype'}
+_OF_TRAINING = {'set', 'config', 'genotype', 'draw', 'epoch', 'policy', 'shift'}
+
+
+def shape(data: Any) -> None:
+  """Checks the dict of a study file (`daas_jax.study.plan`), but not its configs.
+
+  Raises:
+    BadInput: a key is missing or unknown, or names something that there is not.
+  """
+  _keys('the study', data, _KEYS)
+  for key in sorted(_KEYS - _MAY_MISS):
+    if not data.get(key):
+      raise BadInput(f'{key!r} is missing')
+  seeds = data['seeds']
+  if not (isinstance(seeds, (tuple, list)) and all(type(s) is int and s >= 0 for s in seeds)
+          and len(set(seeds)) == len(seeds)):
+    raise BadInput(f"'seeds' must be different whole numbers from 0 on, not {seeds!r}")
+  searches, trainings, settings = (data.get('searches', {}), data['trainings'],
+                                   data.get('settings', {}))
+  for what, runs, known, reserved in (('searches', searches, _OF_SEARCH,
+                                       (RANDOM, *baselines.BASELINES)),
+                                      ('trainings', trainings, _OF_TRAINING, ())):
+    _names(f'{what!r}', runs, reserved)
+    for name, run in runs.items():
+      _keys(f'{what}[{name!r}]', run, known)
+  _names("'settings'", settings, ())
+  for name, given in settings.items():
+    if not isinstance(given, dict):
+      raise BadInput(f"settings[{name!r}] must be a dict of config keys, not {given!r}")
+  _links(searches, trainings, len(seeds))
+  _rows(data['rows'], trainings)
+  _labels(data)
+
+
+def _keys(what, given, known):
+  if not isinstance(given, dict):
+    raise BadInput(f'{what} must be a dict, not {given!r}')
+  for key in given:
+    if key not in known:
+      raise BadInput(f'{what} has the unknown key {key!r}; known are {", ".join(sorted(known))}')
+
+
+def _names(what, given, reserved):
+  if not isinstance(given, dict):
+    raise BadInput(f'{what} must be a dict, not {given!r}')
+  for name in given:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in reserved:
+      raise BadInput(f'{what} has the name {name!r}: a name is of a-z, 0-9 and _'
+                     + (f', and none of {", ".join(reserved)}' if reserved else ''))
+
+
+def _search_name(what, name, searches):
+  if name not in searches:
+    raise BadInput(
+        f'{what} is {name!r}, which is no search of this study '
+        f'({", ".join(searches) or "it has none"})'
+    )
+
+
+def _rows(rows, trainings):
+  _keys("'rows'", rows, rows)
+  known = lambda name: isinstance(name, str) and name in trainings
+  good = lambda x: known(x) or isinstance(x, (tuple, list)) and x and all(map(known, x))
+  for label, names in rows.items():
+    if not isinstance(names, (tuple, list)) or not names or not all(map(good, names)):
+      raise BadInput(f'row {label!r} must be a tuple of trainings of this study, or of tuples of '
+                     f'them, not {names!r}')
+
+
+def _labels(data):
+  rows, pairs = data['rows'], data.get('comparisons', ())
+  if not isinstance(pairs, (tuple, list)) or not all(
+      isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+    raise BadInput(f"'comparisons' must be pairs of rows, not {pairs!r}")
+  for what, labels in (('the reference', (data['reference'], *data.get('references', {}),
+                                          *data.get('references', {}).values())),
+                       ('a comparison', [label for pair in pairs for label in pair])):
+    for label in labels:
+      if label not in rows:
+        raise BadInput(f'{what} names {label!r}, which is no row ({", ".join(rows)})')
+
+
+def _links(searches, trainings, seeds):
+  earlier: list[str] = []
+  for name, run in searches.items():
+    if run.get('genotype'):
+      _search_name(f"searches[{name!r}]['genotype']", run['genotype'], earlier)
+    earlier.append(name)
+  for name, run in trainings.items():
+    if run.get('genotype', RANDOM) != RANDOM:
+      _search_name(f"trainings[{name!r}]['genotype']", run['genotype'], searches)
+    if 'epoch' in run and (type(run['epoch']) is not int or run['epoch'] < 0
+                           or run.get('genotype', RANDOM) == RANDOM):
+      raise BadInput(
+          f"trainings[{name!r}]['epoch'] must be a whole number of epochs of the search that "
+          "'genotype' "
+          f"names, not {run['epoch']!r}")
+    if 'draw' in run and (type(run['draw']) is not int or not 0 <= run['draw'] < 1000
+                          or run.get('genotype') != RANDOM):
+      raise BadInput(f"trainings[{name!r}]['draw'] must be a whole number from 0 to 999, of a "
+                     f"random 'genotype', not {run['draw']!r}")
+    if run.get('policy') not in baselines.BASELINES:
+      _search_name(f"trainings[{name!r}]['policy']", run.get('policy'), searches)
+    if type(run.get('shift', 0)) is not int or not 0 <= run.get('shift', 0) < seeds:
+      raise BadInput(
+          f"trainings[{name!r}]['shift'] must be a whole number below the number of seeds, "
+          f"{seeds}, not {run['shift']!r}")

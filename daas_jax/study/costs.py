@@ -1,0 +1,89 @@
+"""What the rows of a study are worth and cost at a seed: errors, and device-seconds."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Cell(NamedTuple):
+  """A row at a seed; or one of the trainings that it is the mean of.
+
+  Attributes:
+    error: test error in percent.
+    parameters: of the network.
+    search, train: device-seconds of the searches that it comes from, and of trainings; None where
+      nothing tells.
+  """
+  error: float
+  parameters: float
+  search: float | None
+  train: float | None
+
+
+class Cells:
+  """The cells of a study's rows.
+
+  Args:
+    study: a `plan.Study`.
+    results: {folder of a run: what `runs.result` says of it}, of those that are over.
+  """
+
+  def __init__(self, study: Any, results: Mapping[str, Mapping[str, Any]]):
+    self._results = results
+    self._by_name = {(run.name, run.seed): run for run in study.runs if run.kind == 'train'}
+    self._by_folder = {run.folder: run for run in study.runs}
+
+  def of(self, row: tuple, seed: int) -> Cell | None:
+    """The mean over the elements of a row, or None where one of them is not over.
+
+    A search that several of them need is paid for by each: it is the cost of one such result.
+    """
+    cells = [self._element(names, seed) for names in row]
+    if None in cells:
+      return None
+    mean = lambda xs: None if None in xs else float(np.mean(xs))
+    return Cell(*(mean(list(column)) for column in zip(*cells)))
+
+  def folders(self, row: tuple, seed: int) -> list[str]:
+    """Folders of all trainings of a row."""
+    return [self._by_name[name, seed].folder for names in row for name in _tuple(names)]
+
+  def _element(self, names, seed):
+    """A training; of a tuple that with the highest validation accuracy, and the cost of all."""
+    runs = [self._by_name[name, seed] for name in _tuple(names)]
+    found = [self._results.get(run.folder) for run in runs]
+    if None in found:
+      return None
+    validation = [x.get('validation') for x in found]
+    if len(found) > 1 and None in validation:
+      return None
+    best = found[int(np.argmax(validation)) if len(found) > 1 else 0]
+    searches = set().union(*map(self._searches, runs))  # each once, however many need it
+    return Cell(best['error'], best['parameters'],
+                _sum([self._results.get(folder, {}).get('seconds') for folder in searches]),
+                _sum([x.get('seconds') for x in found]))
+
+  def _searches(self, run):
+    """Folders of the searches that a run comes from, and those that they come from."""
+    return set(run.needs).union(*(self._searches(self._by_folder[x]) for x in run.needs))
+
+
+def _sum(xs):
+  return None if None in xs else float(sum(xs))
+
+
+def _tuple(x):
+  return (x,) if isinstance(x, str) else tuple(x)
+
+
+def cheapest_first(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], bool]]:
+  """The rows of a table whose cost is known, by cost: (row, whether no cheaper row has as low an
+  error)."""
+  known = sorted((row for row in rows if row['mean'] is not None and row['cost'] is not None),
+                 key=lambda row: (row['cost'], row['mean']))
+  out, least = [], np.inf
+  for row in known:
+    out.append((row, row['mean'] < least))
+    least = min(least, row['mean'])
+  return out
