@@ -86,6 +86,17 @@ def alignments(g_val: Any, train_gradients: Any) -> jax.Array:
   return jnp.stack(rows) if rows else jnp.zeros(0)
 
 
+def across(v: Any, g: Any) -> Any:
+  """v without its part along g: what a step in the direction of g, of fixed length, can still gain.
+
+  d L(theta - rho g / |g|) = -rho / |g| <v - <v, g> g / |g|^2, dg>, v the gradient of L there.
+
+  Args:
+    v, g: pytrees of one structure, g not zero.
+  """
+  return trees.axpy(-trees.dot(v, g) / trees.dot(g, g), g, v)
+
+
 def finite_difference(f: Callable, theta: Any, v: Any, r: float = 0.01) -> Any:
   """df(theta + eps v)/d eps at 0, as (f(theta + eps v) - f(theta - eps v)) / (2 eps), eps = r / |v|
   (DARTS, DADA).

@@ -24,9 +24,15 @@ import jax.numpy as jnp
 from daas_jax import trees
 from daas_jax.config.key import above, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
-from daas_jax.estimators import control, gumbel, passes, score, unrolled
+from daas_jax.estimators import control, gumbel, passes
 from daas_jax.estimators.unrolled import update
-from daas_jax.methods import arch_gradients, optimizers as optimizers_lib, registry, stopping
+from daas_jax.methods import (
+  arch_gradients,
+  optimizers as optimizers_lib,
+  policy_gradients,
+  registry,
+  stopping,
+)
 from daas_jax.types import Method, Problem, SearchState
 
 
@@ -48,6 +54,8 @@ class Settings(NamedTuple):
     devices, axis: number of devices that share the samples, and the name of pmap's axis over them
       (None for one).
     arch_gradient: a word of `arch_gradients.KEYS`.
+    policy_per, val_moments, objective: words of `policy_gradients.KEYS`. With a policy an image one
+      training batch an architecture has as many policies as images: n_aug is not used.
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -63,11 +71,20 @@ class Settings(NamedTuple):
   devices: int = 1
   axis: Any = None
   arch_gradient: str = 'straight_through'
+  policy_per: str = 'batch'
+  val_moments: str = 'own'
+  objective: str = 'step'
+
+  @property
+  def each(self):
+    """Whether each image has a policy of its own."""
+    return self.policy_per == 'image'
 
   @property
   def own(self):
-    """n_arch, n_w of one device, n_aug."""
-    return self.n_arch // self.devices, self.n_w // self.devices, self.n_aug
+    """n_arch, n_w of one device, and training batches an architecture in Eq. 10."""
+    return (self.n_arch // self.devices, self.n_w // self.devices,
+            1 if self.each else self.n_aug)
 
 
 class Row(NamedTuple):
@@ -78,7 +95,8 @@ class Row(NamedTuple):
   val: jax.Array
 
 
-def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int) -> passes.Passes:
+def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int,
+             keep: bool = False) -> passes.Passes:
   """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_val + n_w + n_arch
   (n_aug + 1) rows.
 
@@ -92,25 +110,29 @@ def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int
     xi: [] step of the inner update.
     weight: [] factor of each of the n_w gradients in the sum of Eq. 14.
     n_val: n_arch, or 0 where the gradient of Eq. 9 comes from elsewhere.
+    keep: whether all gradients of Eq. 10 and those at theta' are kept to the end: [n_arch n_aug]
+      and then [n_arch]. Otherwise an architecture's take the place of the last one's.
   """
-  rows: list[dict[str, Any]] = [dict(z=i, val=1) for i in range(n_val)]
+  n_train = n_arch * n_aug if keep else n_aug
+  n_kept = n_train + n_arch * keep
+  rows: list[dict[str, Any]] = [dict(z=i, policy=i * n_aug, val=1) for i in range(n_val)]
   rows += [dict(z=n_arch + i, policy=n_arch * n_aug, weight=1.0) for i in range(n_w)]
   for i in range(n_arch):
-    rows += [dict(z=i, policy=i * n_aug + j, store=j) for j in range(n_aug)]
-    rows += [dict(z=i, val=1, point=1.0)]
+    stores = [i * n_aug + j if keep else j for j in range(n_aug)]
+    rows += [dict(z=i, policy=i * n_aug + j, store=store) for j, store in enumerate(stores)]
+    rows += [dict(z=i, policy=i * n_aug, val=1, point=stores, store=n_train + i)]
   column = lambda name, default, dtype: jnp.array([r.get(name, default) for r in rows], dtype)
-  inner = jnp.ones((1, n_aug)) * (-xi / n_aug)
+  inner = jnp.array([[float(r in row.get('point', ())) for r in range(n_kept)] for row in rows])
   return passes.Passes(
       inputs=Row(column('z', 0, jnp.int32), column('policy', 0, jnp.int32), column('val', 0, bool)),
-      point=column('point', 0.0, jnp.float32)[:, None] * inner,
-      store=column('store', n_aug, jnp.int32),
+      point=inner * (-xi / n_aug), store=column('store', n_kept, jnp.int32),
       weight=column('weight', 0.0, jnp.float32) * weight)
 
 
 class Samples(NamedTuple):
   """What a step draws: architectures z [n_arch + n_w] with their pullback to alpha and beta,
-  policies [n_arch * n_aug + 1], the last one Eq. 14's, and a key for each of both (noise in the
-  network; crops and signs)."""
+  policies [n_arch * n_aug + 1] (or as many times [B], one an image), the last one Eq. 14's, and a
+  key for each of both (noise in the network; crops and signs)."""
   z: Any
   pullback: Callable
   policies: Any
@@ -118,7 +140,7 @@ class Samples(NamedTuple):
   image_keys: jax.Array
 
 
-def _sample(problem, settings, state, tau, key, joint):
+def _sample(problem, settings, state, tau, key, joint, images):
   """Draws a step's `Samples`; number i has its key by its global number, however many devices
   draw."""
   n_arch, n_w, n_aug = settings.own
@@ -130,15 +152,21 @@ def _sample(problem, settings, state, tau, key, joint):
   count = n_arch * n_aug
   policy_keys = arch_gradients.keys(key_policy, device * count, count)
   policy_keys, image_keys = arch_gradients.two(jnp.concatenate([policy_keys, key_last[None]]))
-  policies = jax.vmap(problem.policies.sample, (0, None))(policy_keys, state.gamma)
+  draw = jax.vmap(problem.policies.sample, (0, None))
+  if settings.each:
+    policy_keys = jax.vmap(lambda key: jax.random.split(key, images))(policy_keys)
+    draw = jax.vmap(draw, (0, None))
+  policies = draw(policy_keys, state.gamma)
   policies = trees.select(joint, policies, problem.policies.identity(policies))
   return Samples(z, pullback, policies, network_keys, image_keys)
 
 
-def _gradient(problem, batch, drawn, of_z):
+def _gradient(problem, batch, drawn, of_z, beside):
   """(theta, row) -> ((loss, accuracy, [gradient of z] or []), gradient of theta), a step's program.
 
   Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch.
+  `beside`: every row has both batches, the training one first and its moments for both, and a loss
+  of one of them.
   """
   def training(row):
     policy = jax.tree.map(lambda a: a[row.policy], drawn.policies)
@@ -149,50 +177,32 @@ def _gradient(problem, batch, drawn, of_z):
     del row
     return problem.val_input(batch.val_images), batch.val_labels
 
+  def loss_of(theta, z, row, key):
+    if not beside:
+      return problem.loss(theta, z, *jax.lax.cond(row.val, validation, training, row), key)
+    (images, labels), others = training(row), validation(row)
+    images, labels = policy_gradients.both(images, others[0], labels, others[1])
+    losses, hits = problem.image_losses(theta, z, images, labels, key, True, False)
+    counted = jnp.split(jnp.stack([losses, hits]), 2, 1)
+    return tuple(jnp.where(row.val, *map(jnp.mean, pair)) for pair in zip(*counted[::-1]))
+
   def gradient(theta, row):
-    images, labels = jax.lax.cond(row.val, validation, training, row)
     z = jax.tree.map(lambda a: a[row.z], drawn.z)
-    value = jax.value_and_grad(problem.loss, argnums=(0, 1) if of_z else (0,), has_aux=True)
-    (loss, accuracy), (g_theta, *g_z) = value(theta, z, images, labels, drawn.network_keys[row.z])
+    value = jax.value_and_grad(loss_of, argnums=(0, 1) if of_z else (0,), has_aux=True)
+    (loss, accuracy), (g_theta, *g_z) = value(theta, z, row, drawn.network_keys[row.z])
     return (loss, accuracy, g_z), g_theta
 
   return gradient
 
 
-def _baseline(settings, state, s):
-  """b_ij of Eq. 13's score function, for this device's s [n_arch / devices, n_aug]."""
-  if settings.baseline == 'none':
-    return score.no_baseline(s)
-  if settings.baseline == 'moving_average':
-    return jnp.full_like(s, score.moving_average_value(state.extra['average'],
-                                                       state.extra['count']))
-  rows, own = arch_gradients.everywhere(s, settings.axis)
-  return own({
-      'leave_one_out': score.leave_one_out,
-      'step_mean': score.step_mean
-  }[settings.baseline](rows))
-
-
-def _policy_gradient(problem, settings, state, policies, s, xi):
-  """Eq. 13 for this device's policies and s, both [n_arch / devices, n_aug], and the baseline's
-  next state."""
-  if settings.control == 'none':
-    remainder = s
-  else:
-    phi = jax.vmap(jax.vmap(problem.policies.features))(policies)
-    w = control.coefficients(state.extra['past'])
-    remainder = s - phi @ w
-  gradient = unrolled.policy_gradient(problem.policies.log_prob, state.gamma, policies, remainder,
-                                      _baseline(settings, state, remainder), xi)
-  average, count = score.update_moving_average(
-      state.extra['average'], state.extra['count'], trees.pmean(jnp.mean(remainder), settings.axis))
-  baseline = {'average': average, 'count': count}
-  if settings.control != 'none':
-    gradient = control.add_expectation(
-        gradient, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
-    rows = [arch_gradients.everywhere(x, settings.axis)[0] for x in (phi, s)]
-    baseline['past'] = control.update(state.extra['past'], *rows)
-  return gradient, baseline
+def _alignments(problem, settings, theta, batch, drawn, ran, joint):
+  """s of Eq. 13, [n_arch, n_aug], or [n_arch, B] with a policy an image."""
+  n_arch, _, n_aug = settings.own
+  if not settings.each:
+    return ran.dots[-n_arch * (n_aug + 1) :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
+  run = lambda: policy_gradients.of_images(problem, settings.objective, settings.val_moments,
+                                           theta, batch, drawn, ran.kept, n_arch)
+  return jax.lax.cond(joint, run, lambda: jnp.zeros((n_arch, len(batch.train_labels))))
 
 
 def make(problem: Problem, settings: Settings = Settings()) -> Method:
@@ -237,12 +247,13 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     lr, tau = settings.lr(state.step), settings.tau(state.step)
     xi = lr if settings.xi is None else settings.xi
     key = jax.random.fold_in(state.key, state.step)
-    drawn = _sample(problem, settings, state, tau, key, joint)
+    drawn = _sample(problem, settings, state, tau, key, joint, len(batch.train_labels))
 
     weight = {'mean': 1.0 / n_w, 'sum': 1.0 * settings.devices}[settings.accumulate]
-    table = schedule(n_arch, n_aug, n_w, xi, weight, n_val)
+    table = schedule(n_arch, n_aug, n_w, xi, weight, n_val, settings.each)
     count = jnp.where(joint, len(table.point), n_val + n_w)
-    ran = passes.run(_gradient(problem, batch, drawn, n_val > 0), state.theta, table, count)
+    gradient = _gradient(problem, batch, drawn, n_val > 0, settings.val_moments == 'train')
+    ran = passes.run(gradient, state.theta, table, count)
     loss, accuracy, g_z = ran.outputs
 
     if n_val:  # Eq. 9
@@ -253,11 +264,12 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
           problem, settings.arch_gradient, state.theta, state.arch, state.extra,
           jax.random.fold_in(key, 4), batch, n_arch, settings.axis)
 
-    # Eq. 13, from the inner products of the validation passes at theta' with the kept gradients.
-    s = ran.dots[n_val + n_w :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
-    searched = jax.tree.map(lambda a: a[:n_arch * n_aug].reshape(n_arch, n_aug, *a.shape[1:]),
-                            drawn.policies)
-    g_gamma, baseline = _policy_gradient(problem, settings, state, searched, s, xi)
+    # Eq. 13, from the alignments of the kept gradients with the validation passes at theta'.
+    lead = 2 if settings.each else 1
+    searched = jax.tree.map(
+        lambda a: a[:n_arch * n_aug].reshape(n_arch, -1, *a.shape[lead:]), drawn.policies)
+    s = _alignments(problem, settings, state.theta, batch, drawn, ran, joint)
+    g_gamma, baseline = policy_gradients.of_alignments(problem, settings, state, searched, s, xi)
     g_gamma = mean(g_gamma)
 
     # Eq. 14, and the three updates.
@@ -297,6 +309,8 @@ KEYS = {
     **optimizers_lib.GAMMA_KEYS,
     **stopping.KEYS,
     **arch_gradients.KEYS,
+    **policy_gradients.KEYS,
+    **policy_gradients.SCORE_KEYS,
     'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
     'search.n_arch': Key(5, between(1, MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
     'search.n_aug': Key(2, between(1, MOST), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
@@ -305,30 +319,17 @@ KEYS = {
                              'of the n_w gradients; theta.lr is for the mean (choice)'),
     'search.xi': Key(0.0, at_least(0),
                      'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
-    'search.baseline': Key(
-        'leave_one_out', one_of('none', 'leave_one_out', 'step_mean', 'moving_average'),
-        'baseline of the score function; leave_one_out is unbiased for n_arch >= 2 (choice)'),
-    'search.control': Key(
-        'none', one_of('none', 'additive'),
-        'control variate: none (the paper), or additive, learned from past alignments'),
     'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
     'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
 }
 
 
 def check(flat: Mapping[str, Any]) -> None:
-  """Refuses settings of Eq. 13 that would leave nothing of it, or learn nothing."""
+  """Refuses a warm-up longer than the search, and what `policy_gradients` and `stopping` refuse."""
   if flat['search.warmup_epochs'] > flat['search.epochs']:
     raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at "
                    f"most search.epochs ({flat['search.epochs']})")
-  if flat['search.control'] == 'additive' and flat['search.n_aug'] < 2:
-    raise BadInput(
-        "config key 'search.control' = 'additive' learns from differences between policies: it "
-        "needs search.n_aug of at least 2")
-  if flat['search.baseline'] == 'step_mean' and flat['search.n_arch'] * flat['search.n_aug'] < 2:
-    raise BadInput(
-        "config key 'search.baseline' = 'step_mean' leaves nothing of a single policy: it needs "
-        "search.n_arch * search.n_aug of at least 2")
+  policy_gradients.check(flat)
   stopping.check(flat)
 
 
@@ -342,7 +343,8 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
   return make(problem, Settings(
       search.n_arch, search.n_aug, search.n_w, search.warmup_epochs * steps_per_epoch, lr,
       search.xi or None, tau, optimizers_lib.of_config(config, lr), search.baseline,
-      search.accumulate, search.control, devices, axis, search.arch_gradient))
+      search.accumulate, search.control, devices, axis, search.arch_gradient, search.policy_per,
+      search.val_moments, search.objective))
 
 
 registry.register('daas', registry.Row(

@@ -22,14 +22,16 @@ from jax import lax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.arrays import beside, floating, wide as _wide
+from daas_jax.arrays import floating, wide as _wide
 from daas_jax.config.key import Key, one_of
 from daas_jax.nets import devices
 from daas_jax.nets.depthwise import depthwise, depthwise_plain, depthwise_xla, dilate, pad, views
 from daas_jax.nets.normalisation import (
-  batch_norm, batch_norm_first, batch_norm_first_plain, batch_norm_plain, BN_EPSILON)
-
-
+  batch_norm,
+  batch_norm_first,
+  batch_norm_first_plain,
+  batch_norm_plain,
+)
 
 # Pooling, 3 x 3, padding 1, as in DARTS (average: the padding is not counted).
 
@@ -290,7 +292,9 @@ KERNELS |= {
         batch_norm=batch_norm_first if name == 'fast' else batch_norm_first_plain)
     for name in FORWARD
 }
-FORWARD |= {name + end: forward + end for name, forward in FORWARD.items() for end in (SHARED, FIRST)}
+FORWARD |= {
+    name + end: forward + end for name, forward in FORWARD.items() for end in (SHARED, FIRST)
+}
 KEYS = {
     'network.kernels': Key('auto', one_of('auto', 'fast', 'xla'),
                            "array kernels; auto: the backend's")

@@ -16,6 +16,7 @@ from daas_jax.nets.cells import auxiliary, genotype as genotype_lib, space as sp
 from daas_jax.nets.cells.cell import INPUTS, reduction_layers, STEPS
 from daas_jax.nets.cells.primitives import PRIMITIVES
 from daas_jax.nets.count import AUXILIARY
+from daas_jax.nets.normalisation import BN_EPSILON
 
 MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
 # not followed by a batch normalisation in the final network
@@ -142,7 +143,7 @@ class DerivedNet(nn.Module):
     mean = self.variable('batch_stats', f'{name}_mean', jnp.zeros, shape)
     variance = self.variable('batch_stats', f'{name}_variance', jnp.ones, shape)
     centres, inverses, moments = rows(mean.value), rows(
-        lax.rsqrt(variance.value + k.BN_EPSILON)), []
+        lax.rsqrt(variance.value + BN_EPSILON)), []
 
     def norm(x):
       if not train:

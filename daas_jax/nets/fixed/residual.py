@@ -13,6 +13,7 @@ import optax
 
 from daas_jax.arrays import beside
 from daas_jax.nets import kernels as k
+from daas_jax.nets.normalisation import BN_EPSILON
 
 MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
 
@@ -101,7 +102,7 @@ def _run(block, x, w, averages, noise, train, kernels):
 
   def norm(name, x):
     if not train:
-      inverse = lax.rsqrt(averages[f'{name}_variance'] + k.BN_EPSILON)
+      inverse = lax.rsqrt(averages[f'{name}_variance'] + BN_EPSILON)
       return ((x - beside(averages[f'{name}_mean'], x)) * beside(inverse * w[f'{name}_scale'], x)
               + beside(w[f'{name}_offset'], x))
     # The same sums as in the kernel, which XLA computes once.

@@ -27,6 +27,7 @@ import optax
 from daas_jax.arrays import beside
 from daas_jax.nets import kernels as k
 from daas_jax.nets.fixed.residual import MOMENTUM
+from daas_jax.nets.normalisation import BN_EPSILON
 from daas_jax.nets.shuffle.layers import (
   Block,
   blocks,
@@ -219,7 +220,7 @@ class ShuffleNet(nn.Module):
       def norm(x, at):
         if not train:
           mine = jax.tree.map(lambda a: beside(a[at : at + x.shape[-1]], x), averages.value)
-          return (x - mine['mean']) * lax.rsqrt(mine['variance'] + k.BN_EPSILON)
+          return (x - mine['mean']) * lax.rsqrt(mine['variance'] + BN_EPSILON)
         if averages is not None:  # the same sums as in the kernel, which XLA computes once
           batch = lax.stop_gradient(x)
           mean = jnp.mean(batch, (0, 1, 2))

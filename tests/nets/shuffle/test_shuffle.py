@@ -185,7 +185,7 @@ def test_initial_weights_have_the_spread_of_he():
   two = (layers.Layer('pointwise', 1, 200, 50), layers.Layer('depthwise', 5, 400, 400))
   (pw, one, zero), (dw, _, _) = layers.split(layers.draw(jax.random.key(0), two), two)
   assert abs(pw.std() - np.sqrt(2 / 50)) < 0.01 and abs(dw.std() - np.sqrt(2 / 25)) < 0.01
-  assert np.all(one == 1) and np.all(zero == 0) and k.BN_EPSILON == 1e-5
+  assert np.all(one == 1) and np.all(zero == 0) and BN_EPSILON == 1e-5
 
 
 # --- blocks.json ----------------------------------------------------------------------------------------------

@@ -1,0 +1,166 @@
+"""The gradient of a policy's parameters from alignments (DAAS Eq. 13), with baseline and control
+variate; and alignments of images that each have a policy of their own.
+
+With a policy a batch, s_ij = <g_val, grad L_train(theta, z_i, Gamma_ij(D))>. With a policy an image
+the training loss is the mean over images of theirs, and by linearity so is the inner gradient:
+image b's part of it is s_b = <g_val, grad l_b>, the derivative of its loss along g_val. ONE
+forward-mode pass gives that for all images of a batch, so that one batch tries as many policies as
+it has images. What an image aligns with anyway is no policy's doing: the same of the image without
+policy is subtracted, in the same pass.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from daas_jax import trees
+from daas_jax.config.key import Key, one_of
+from daas_jax.errors import BadInput
+from daas_jax.estimators import control, score, unrolled
+from daas_jax.methods import arch_gradients
+from daas_jax.types import Batch, Problem, SearchState
+
+KEYS = {
+    'search.policy_per': Key('batch', one_of('batch', 'image'),
+                             'what a policy is drawn for: a batch (DAAS, DDAS), or each image'),
+    'search.val_moments': Key(
+        'own', one_of('own', 'train'), 'what D_val is normalised by, with a policy an image: the '
+        'moments of its own batch, or those of the training batch, as a network in use does'),
+    'search.objective': Key(
+        'step', one_of('step', 'direction'), "L_val after a step of the inner gradient's length "
+        '(the papers), or, with a policy an image, after one in its direction of fixed length'),
+}
+"""Of methods that can draw a policy for each image."""
+SCORE_KEYS = {
+    'search.baseline': Key(
+        'leave_one_out', one_of('none', 'leave_one_out', 'step_mean', 'moving_average'),
+        'baseline of the score function; leave_one_out is unbiased for n_arch >= 2 (choice)'),
+    'search.control': Key(
+        'none', one_of('none', 'additive'),
+        'control variate: none (the paper), or additive, learned from past alignments'),
+}
+"""Of the score function."""
+
+
+def check_each(flat: Mapping[str, Any]) -> None:
+  """Refuses what only images with policies of their own have, and what these cannot be had with."""
+  if flat['search.policy_per'] == 'batch':
+    for key, paper in (('search.val_moments', 'own'), ('search.objective', 'step')):
+      if flat[key] != paper:
+        raise BadInput(f"config key {key!r} = {flat[key]!r} needs search.policy_per = 'image'")
+  elif flat['parallel.over'] == 'data' and flat['parallel.devices'] != 1:
+    raise BadInput("config key 'search.policy_per' = 'image' cannot be had with parallel.over = "
+                   "'data': set parallel.over to 'samples', or parallel.devices to 1")
+
+
+def check(flat: Mapping[str, Any]) -> None:
+  """Refuses settings of Eq. 13 that would leave nothing of it, or learn nothing."""
+  check_each(flat)
+  n_aug = flat['search.batch' if flat['search.policy_per'] == 'image' else 'search.n_aug']
+  if flat['search.control'] == 'additive' and n_aug < 2:
+    raise BadInput(
+        "config key 'search.control' = 'additive' learns from differences between policies: it "
+        "needs search.n_aug of at least 2")
+  if flat['search.baseline'] == 'step_mean' and flat['search.n_arch'] * n_aug < 2:
+    raise BadInput(
+        "config key 'search.baseline' = 'step_mean' leaves nothing of a single policy: it needs "
+        "search.n_arch * search.n_aug of at least 2")
+
+
+def paired(problem: Problem, theta: Any, z: Any, v: Any, images: jax.Array, clean: jax.Array,
+           labels: jax.Array, key: jax.Array, first: bool) -> jax.Array:
+  """s_b = <v, grad l_b> of every image, minus that of the image without policy: [B].
+
+  Args:
+    problem: whose `image_losses` is used.
+    theta, v: pytrees of one structure.
+    z: architecture.
+    images, clean: [B, H, W, C], the network's input with and without policies.
+    labels: [B].
+    key: of the noise in the network, the same for both.
+    first: whether the clean images are normalised by the moments of the others, rather than by
+      their own.
+  """
+  def along(images, labels):
+    def losses(theta):
+      return problem.image_losses(theta, z, images, labels, key, first, True)[0]
+    return jax.jvp(losses, (theta,), (v,))[1]
+
+  if first:
+    s, s_clean = jnp.split(along(*both(images, clean, labels, labels)), 2)
+  else:
+    s, s_clean = jax.lax.map(lambda x: along(x, labels), jnp.stack([images, clean]))
+  return s - s_clean
+
+
+def both(images: jax.Array, others: jax.Array, labels: jax.Array,
+         other_labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Two batches as one, the first one first: (images, labels)."""
+  return jnp.concatenate([images, others]), jnp.concatenate([labels, other_labels])
+
+
+def of_images(problem: Problem, objective: str, val_moments: str, theta: Any, batch: Batch,
+              drawn: Any, kept: Any, n: int) -> jax.Array:
+  """s_ib, paired, of the images of the first n architectures, each with a policy of its own: [n,
+  B].
+
+  Args:
+    problem: `Problem`.
+    objective, val_moments: words of `KEYS`.
+    theta: weights.
+    batch: of which the training half is used.
+    drawn: z, policies (leaves [m, B, ...]), network_keys and image_keys of at least n samples.
+    kept: pytree like theta with a leading axis [2 n]: the inner gradients, then those of L_val at
+      theta'.
+    n: architectures.
+  """
+  def one(i):
+    pick = lambda tree, i=i: jax.tree.map(lambda a: a[i], tree)
+    policies, key = pick(drawn.policies), drawn.image_keys[i]
+    images = problem.train_input(batch.train_images, policies, key)
+    clean = problem.train_input(batch.train_images, problem.policies.identity(policies), key)
+    v, g = pick(kept, n + i), pick(kept)
+    v = unrolled.across(v, g) if objective == 'direction' else v
+    return paired(problem, theta, pick(drawn.z), v, images, clean, batch.train_labels,
+                  drawn.network_keys[i], val_moments == 'train')
+
+  return jax.lax.map(one, jnp.arange(n))
+
+
+def _baseline(settings: Any, state: SearchState, s: jax.Array) -> jax.Array:
+  """b_ij of Eq. 13's score function, for this device's s [n_arch / devices, n_aug]."""
+  if settings.baseline == 'none':
+    return score.no_baseline(s)
+  if settings.baseline == 'moving_average':
+    return jnp.full_like(s, score.moving_average_value(state.extra['average'],
+                                                       state.extra['count']))
+  rows, own = arch_gradients.everywhere(s, settings.axis)
+  return own({
+      'leave_one_out': score.leave_one_out,
+      'step_mean': score.step_mean
+  }[settings.baseline](rows))
+
+
+def of_alignments(problem: Problem, settings: Any, state: SearchState, policies: Any, s: jax.Array,
+                  xi: Any) -> tuple[Any, dict[str, Any]]:
+  """Eq. 13 for this device's policies and s, both [n_arch / devices, n_aug], and the baseline's
+  next state."""
+  if settings.control == 'none':
+    remainder = s
+  else:
+    phi = jax.vmap(jax.vmap(problem.policies.features))(policies)
+    w = control.coefficients(state.extra['past'])
+    remainder = s - phi @ w
+  gradient = unrolled.policy_gradient(problem.policies.log_prob, state.gamma, policies, remainder,
+                                      _baseline(settings, state, remainder), xi)
+  average, count = score.update_moving_average(
+      state.extra['average'], state.extra['count'], trees.pmean(jnp.mean(remainder), settings.axis))
+  baseline = {'average': average, 'count': count}
+  if settings.control != 'none':
+    gradient = control.add_expectation(
+        gradient, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
+    rows = [arch_gradients.everywhere(x, settings.axis)[0] for x in (phi, s)]
+    baseline['past'] = control.update(state.extra['past'], *rows)
+  return gradient, baseline
