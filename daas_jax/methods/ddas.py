@@ -11,12 +11,16 @@ One step of Alg. 1, for a batch D_0 of D_train and one of D_val:
      (Eq. 9); alpha_o, alpha_tp <- Adam on eta / (Z Z_g) sum_l a_l grad (p_tp P(phi_l)), Z_g = sum_l
      |a_l|       (Eq. 15-17).
 
+With a policy an image (`policy_gradients`) the drawn policies are those of the batch's images, each
+held against its own image without policy.
+
 That is n_policies + 2 gradient passes (one more for each further `batch` images of a larger
 validation batch). On a supernet every step draws one architecture, uniformly, for all its passes:
 the policy alone is searched.
 """
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -25,9 +29,10 @@ import optax
 
 from daas_jax import trees
 from daas_jax.config.key import above, anything, between, Key, MOST
-from daas_jax.estimators import ddas, passes
+from daas_jax.errors import BadInput
+from daas_jax.estimators import ddas, passes, unrolled
 from daas_jax.estimators.unrolled import update
-from daas_jax.methods import optimizers as optimizers_lib, registry
+from daas_jax.methods import optimizers as optimizers_lib, policy_gradients, registry
 from daas_jax.nets import registry as nets
 from daas_jax.types import Method, Problem, SearchState
 
@@ -45,6 +50,8 @@ class Settings(NamedTuple):
     unroll: see `passes.run`.
     devices, axis: number of devices that share the policies (a divisor of n_policies), and the name
       of pmap's axis over them (None for one).
+    policy_per, val_moments, objective: words of `policy_gradients.KEYS`; with a policy an image
+      n_policies and unroll are not used, and there is one device.
   """
   n_policies: int = 3
   val_batches: int = 1
@@ -54,6 +61,9 @@ class Settings(NamedTuple):
   unroll: bool = False
   devices: int = 1
   axis: Any = None
+  policy_per: str = 'batch'
+  val_moments: str = 'own'
+  objective: str = 'step'
 
 
 class Row(NamedTuple):
@@ -198,7 +208,72 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     return state._replace(step=state.step + 1, theta=theta, gamma=gamma, opt_theta=opt_theta,
                           opt_gamma=opt_gamma), metrics
 
+  if settings.policy_per == 'image':
+    step = functools.partial(_image_step, problem, settings, optimizers)
   return Method(init, step)
+
+
+def _image_step(problem, settings, optimizers, state, batch):
+  """A step in which every image of D_0 draws a policy of its own."""
+  B = len(batch.train_labels)
+  key = jax.random.fold_in(state.key, state.step)
+  key_policy, key_image, key_z, key_network = jax.random.split(key, 4)
+  policies = jax.vmap(problem.policies.sample, (0, None))(jax.random.split(key_policy, B),
+                                                          state.gamma)
+  z = problem.arch.sample(key_z, state.arch, 1.0)
+  inputs = [problem.train_input(batch.train_images, phi, key_image)
+            for phi in (policies, problem.policies.identity(policies))]
+  images, labels = policy_gradients.both(*inputs, batch.train_labels, batch.train_labels)
+
+  probability = lambda gamma, policy: jnp.exp(problem.policies.log_prob(gamma, policy))
+  p_tp = problem.policies.total_probability(state.gamma)
+  drawn, Z = ddas.drawn_weights(jax.vmap(probability, (None, 0))(state.gamma, policies), p_tp)
+  weights = jnp.concatenate([drawn, jnp.full(B, (1 - p_tp) / B)])  # Eq. 12, the clean images' last
+
+  def train_loss(theta):
+    losses, hits = problem.image_losses(theta, z, images, labels, key_network, False, False)
+    return jnp.vdot(weights, losses), (losses, hits)
+
+  g_theta, (losses, hits) = jax.grad(train_loss, has_aux=True)(state.theta)
+  theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
+
+  def val_loss(theta, val):  # Eq. 9's loss, at the new theta
+    val_images, val_labels = problem.val_input(val[0]), val[1]
+    beside = settings.val_moments == 'train'
+    if beside:
+      val_images, val_labels = policy_gradients.both(inputs[0], val_images, batch.train_labels,
+                                                     val_labels)
+    found = problem.image_losses(theta, z, val_images, val_labels, key_network, beside, False)
+    loss, accuracy = (jnp.mean(x[-B:]) for x in found)
+    return loss, accuracy
+
+  of_batch = lambda x: x.reshape(settings.val_batches, B, *x.shape[1:])
+  values, g_val = jax.lax.map(
+      lambda val: jax.value_and_grad(val_loss, has_aux=True)(theta, val),
+      (of_batch(batch.val_images), of_batch(batch.val_labels)))
+  g_val = jax.tree.map(lambda g: jnp.mean(g, 0), g_val)
+  v = unrolled.across(g_val, g_theta) if settings.objective == 'direction' else g_val
+  # Eq. 9: of the image without policy, less that of the image with one
+  a = -policy_gradients.paired(problem, state.theta, z, v, *inputs, batch.train_labels,
+                               key_network, settings.val_moments == 'train')
+  lr = settings.lr(state.step)
+  of_policy = lambda gamma, policy: problem.policies.total_probability(gamma) * probability(
+      gamma, policy)
+  g_gamma = ddas.gradient(of_policy, state.gamma, policies, a, lr, Z, settings.normalise)
+  gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
+  metrics = {
+      'train_loss': jnp.mean(losses[B:]),
+      'train_accuracy': jnp.mean(hits[B:]),
+      'augmented_loss': jnp.mean(losses[:B]),
+      'val_loss': jnp.mean(values[0]),
+      'val_accuracy': jnp.mean(values[1]),
+      'alignment': trees.dot(g_val, g_theta),
+      'lr': lr,
+      'grad_norm_theta': trees.norm(g_theta),
+      'grad_norm_gamma': trees.norm(g_gamma)
+  }
+  return state._replace(step=state.step + 1, theta=theta, gamma=gamma, opt_theta=opt_theta,
+                        opt_gamma=opt_gamma), metrics
 
 
 # --- as a method of the table ---------------------------------------------------------------------
@@ -211,24 +286,34 @@ KEYS = {
     'search.val_batches': Key(1, between(1, MOST),
                               'batches of D_val a step, of search.batch images each'),
     'search.normalise': Key(True, anything, "divide by Eq. 15's Z_g"),
+    **policy_gradients.KEYS,
 }
+
+
+def _check(flat):
+  policy_gradients.check_each(flat)
+  if flat['search.policy_per'] == 'image' and flat['parallel.devices'] != 1:
+    raise BadInput("config key 'search.policy_per' = 'image' needs parallel.devices = 1 with this "
+                   'method: the policies of a batch are those of its images')
 
 
 def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,
                 axis: str | None) -> Method:
   """DDAS as a config says; see `daas_jax.methods.registry.Row`."""
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
-  registry.shared_by(devices, search, 'n_policies')
+  if search.policy_per == 'batch':
+    registry.shared_by(devices, search, 'n_policies')
   rates = {'alpha_o': config.gamma.lr, 'alpha_tp': config.gamma.lr_total}  # one each (public code)
   adams = {name: optimizers_lib.of_group(config, 'gamma', rate) for name, rate in rates.items()}
   optimizers = {'theta': optimizers_lib.of_theta(config, lr),
                 'gamma': optax.partition(adams, {name: name for name in rates})}
   unroll = nets.of(config).unroll and jax.default_backend() == 'cpu'
   return make(problem, Settings(search.n_policies, search.val_batches, lr, optimizers,
-                                search.normalise, unroll, devices, axis))
+                                search.normalise, unroll, devices, axis, search.policy_per,
+                                search.val_moments, search.objective))
 
 
 registry.register('ddas', registry.Row(
-    from_config, registry.about(__doc__), KEYS, policy='total', sampling='uniform',
+    from_config, registry.about(__doc__), KEYS, policy='total', sampling='uniform', check=_check,
     phase=lambda config, epoch: 'policy',
     images=lambda config: (1 + config.search.val_batches) * config.search.batch))

@@ -78,6 +78,13 @@ def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space,
                             ops=space.ops, per='batch', boxes=boxes)
 
 
+def augment_each(images: jax.Array, policies: Policy, key: jax.Array, space: Space) -> jax.Array:
+  """Applies to each image a policy of its own: phi [B, K], y [B]; otherwise as `augment`."""
+  o, strength = space.operations(policies.phi)
+  y = jnp.broadcast_to(policies.y[:, None], o.shape)
+  return apply.apply_each(images, o, y, strength, key, ops=space.ops)
+
+
 # --- a policy for every epoch: the file -----------------------------------------------------------
 
 FORMAT = 'daas_jax.policy_schedule'
@@ -338,5 +345,6 @@ registry.register('total', registry.PolicySpace(
         'policy.candidates', tuple(config.policy.candidates) or published_names()),
     distribution=lambda config, space: policies(space, config.policy.p_tp),
     train_input=lambda config, data, space, given: inputs.make_input(
-        config, data, functools.partial(augment, space=space)),
+        config, data, functools.partial(
+            augment_each if config.search.get('policy_per') == 'image' else augment, space=space)),
     measures=_measures, record=_record, write=_write))
