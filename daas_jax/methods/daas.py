@@ -71,8 +71,7 @@ class Settings(NamedTuple):
 
 
 class Row(NamedTuple):
-  """What one gradient pass needs to know: which architecture, which policy, and whether it is a
-  validation pass."""
+  """What a gradient pass needs: which architecture, which policy, whether it is one of D_val."""
   z: jax.Array
   policy: jax.Array
   val: jax.Array
@@ -330,6 +329,7 @@ def check(flat: Mapping[str, Any]) -> None:
         "config key 'search.baseline' = 'step_mean' leaves nothing of a single policy: it needs "
         "search.n_arch * search.n_aug of at least 2")
   stopping.check(flat)
+  arch_gradients.check(flat)
 
 
 def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,
