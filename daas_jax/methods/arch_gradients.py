@@ -18,7 +18,7 @@ A step calls `draw` for its architectures, then `straight_through` with the deri
 or `of_losses`, and keeps `init_extra`'s pytree in its `SearchState.extra`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +28,7 @@ from daas_jax import trees
 from daas_jax.config.key import Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, score
+from daas_jax.nets import registry as nets
 from daas_jax.types import Batch, Problem
 
 KEYS = {
@@ -86,6 +87,21 @@ def straight_through(pullback: Callable, g_z: Any, n: int, others: int) -> Any:
   return pullback(jax.tree.map(spread, g_z))[0]
 
 
+_REFUSED = ("config key 'search.arch_gradient' = {!r} needs cells that are searched: set it to "
+            "'straight_through'")
+
+
+def check(flat: Mapping[str, Any]) -> None:
+  """Refuses a gradient out of losses where no architecture is searched.
+
+  Raises:
+    BadInput: the network of a config {'group.key': value} is fixed, or its path is held.
+  """
+  which, fixed = flat['search.arch_gradient'], not nets.networks()[flat['network.name']].space
+  if which != 'straight_through' and (fixed or flat.get('network.genotype')):
+    raise BadInput(_REFUSED.format(which))
+
+
 def require(problem: Problem, which: str) -> None:
   """Refuses a gradient out of losses for architectures that do not say how likely they are.
 
@@ -94,8 +110,7 @@ def require(problem: Problem, which: str) -> None:
       n_features: a space of another kind, or one from which nothing is searched.
   """
   if which != 'straight_through' and not hasattr(problem.arch, 'log_prob'):
-    raise BadInput(f"config key 'search.arch_gradient' = {which!r} needs cells that are searched: "
-                   "set it to 'straight_through'")
+    raise BadInput(_REFUSED.format(which))
 
 
 def init_extra(problem: Problem, which: str) -> dict[str, Any]:

@@ -88,8 +88,7 @@ class Settings(NamedTuple):
 
 
 class Row(NamedTuple):
-  """What one gradient pass needs to know: which architecture, which policy, and whether it is a
-  validation pass."""
+  """What a gradient pass needs: which architecture, which policy, whether it is one of D_val."""
   z: jax.Array
   policy: jax.Array
   val: jax.Array
@@ -331,6 +330,7 @@ def check(flat: Mapping[str, Any]) -> None:
                    f"most search.epochs ({flat['search.epochs']})")
   policy_gradients.check(flat)
   stopping.check(flat)
+  arch_gradients.check(flat)
 
 
 def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from daas_jax import trees
+from daas_jax import config as config_lib, trees
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, score, summary
 from daas_jax.methods import arch_gradients, daas
+from daas_jax.nets import registry as nets
 from daas_jax.types import Architectures
 import test_daas
 
@@ -128,3 +129,23 @@ def test_architectures_that_do_not_say_how_likely_they_are_are_refused():
     with pytest.raises(BadInput, match="'search.arch_gradient' = 'additive' needs cells that are searched"):
       daas.make(problem, test_daas._settings(arch_gradient='additive'))
     assert arch_gradients.init_extra(problem, 'straight_through') == {}
+
+
+@pytest.mark.parametrize('changes', [{'network.name': 'small_cnn'}, {'network.genotype': 'darts_v2'}])
+def test_a_config_without_a_searched_architecture_is_refused(changes):
+  flat = {'search.arch_gradient': 'regression', 'network.name': 'supernet', 'network.genotype': ''}
+  arch_gradients.check(flat)
+  with pytest.raises(BadInput, match="'search.arch_gradient' = 'regression' needs cells"):
+    arch_gradients.check(flat | changes)
+  arch_gradients.check(flat | changes | {'search.arch_gradient': 'straight_through'})
+
+
+def test_cells_say_how_likely_they_are():
+  config = config_lib.search_config()
+  space = nets.of(config).space.architectures(config, None, 'path')
+  arch_gradients.require(PROBLEM._replace(arch=space), 'additive')
+  arch = space.init(jax.random.key(0))
+  z = space.sample(jax.random.key(1), arch, 1.0)
+  phi = space.features(z)
+  assert phi.shape == (space.n_features,) and float(phi.sum()) == 16
+  np.testing.assert_allclose(space.expected_features(arch, jnp.ones_like(phi)), 16, rtol=1e-5)
