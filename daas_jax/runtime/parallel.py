@@ -19,7 +19,7 @@ import numpy as np
 from daas_jax.config.key import at_least, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.nets.devices import AXIS
-from daas_jax.runtime import processes as processes_lib
+from daas_jax.runtime import processes as processes_lib, programs
 
 OVER = ('samples', 'data')
 # more collective steps in flight abort the process with forced host devices
@@ -82,7 +82,7 @@ def place(devices, over='samples', batch=None):
   if total == 1:
     same = lambda x: x
     return Placement(1, None, False, (0, 1), same, same,
-                     lambda step: jax.jit(step, donate_argnums=0), lambda *_: None)
+                     lambda step: programs.jit(step, donate=(0,)), lambda *_: None)
   split = over == 'data'
   if split and batch is not None and batch % total:
     raise BadInput(

@@ -39,6 +39,7 @@ def _program(fn, args, donate):
     flat = jax.core.eval_jaxpr(closed.jaxpr, constants, *jax.tree.leaves(args))
     return jax.tree.unflatten(result, flat)
 
+  evaluate.__name__ = getattr(fn, '__name__', evaluate.__name__)  # what compilers and profilers say
   program = jax.jit(evaluate, donate_argnums=tuple(i + 1 for i in donate))
   constants = jax.tree.map(jax.numpy.asarray, closed.consts)
   return lambda *args: program(constants, *args)
