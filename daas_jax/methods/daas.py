@@ -51,11 +51,10 @@ class Settings(NamedTuple):
     control: 'none', or 'additive': a control variate learned from past alignments
       (`daas_jax.estimators.control`).
     accumulate: 'mean' or 'sum' over the n_w gradients of Eq. 14.
-    devices, axis: number of devices that share the samples, and the name of pmap's axis over them
-      (None for one).
+    devices, axis: how many share the samples, and pmap's axis over them (None for one).
     arch_gradient: a word of `arch_gradients.KEYS`.
-    policy_per, val_moments, objective: words of `policy_gradients.KEYS`. With a policy an image one
-      training batch an architecture has as many policies as images: n_aug is not used.
+    policy_per, val_moments, objective: words of `policy_gradients.KEYS`; with a policy an image
+      n_aug is not used.
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -195,7 +194,7 @@ def _gradient(problem, batch, drawn, of_z, beside):
 
 
 def _alignments(problem, settings, theta, batch, drawn, ran, joint):
-  """s of Eq. 13, [n_arch, n_aug], or [n_arch, B] with a policy an image."""
+  """s of Eq. 13: [n_arch, n_aug], or [n_arch, B] with a policy an image."""
   n_arch, _, n_aug = settings.own
   if not settings.each:
     return ran.dots[-n_arch * (n_aug + 1) :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]

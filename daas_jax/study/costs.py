@@ -43,7 +43,8 @@ class Cells:
     if None in cells:
       return None
     mean = lambda xs: None if None in xs else float(np.mean(xs))
-    return Cell(*(mean(list(column)) for column in zip(*cells)))
+    columns: list[Any] = [mean(list(column)) for column in zip(*cells)]
+    return Cell(*columns)
 
   def folders(self, row: tuple, seed: int) -> list[str]:
     """Folders of all trainings of a row."""

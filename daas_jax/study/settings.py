@@ -34,7 +34,8 @@ def unfold(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
   settings = data.get('settings')
   if not settings:
     return data, {}
-  trainings, rows, references, parts = {}, {}, {}, {}
+  tables: tuple[dict, dict, dict, dict] = ({}, {}, {}, {})
+  trainings, rows, references, parts = tables
 
   def add(table, name, value):
     if name in table:
