@@ -10,8 +10,8 @@ One step of Alg. 1, for a batch of D_train and one of D_val:
   4. theta <- SGD on mean_i grad_theta L_train(theta, z_i, Gamma(D_train)), n_w more architectures
     (Eq. 14).
 
-All gradients of a step are taken at the same theta, alpha, beta, gamma. During warm-up step 3 is
-left out and nothing is applied to the images of step 4 (standard preprocessing only).
+All gradients of a step are taken at the same theta, alpha, beta, gamma. Warm-up leaves out step 3,
+and nothing is applied to the images of step 4.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,8 +53,7 @@ class Settings(NamedTuple):
     accumulate: 'mean' or 'sum' over the n_w gradients of Eq. 14.
     devices, axis: how many share the samples, and pmap's axis over them (None for one).
     arch_gradient: a word of `arch_gradients.KEYS`.
-    policy_per, val_moments, objective: words of `policy_gradients.KEYS`; with a policy an image
-      n_aug is not used.
+    policy_per, val_moments, objective: words of `policy_gradients.KEYS` ('image' needs no n_aug).
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -82,8 +81,8 @@ class Settings(NamedTuple):
   @property
   def own(self):
     """n_arch, n_w of one device, and training batches an architecture in Eq. 10."""
-    return (self.n_arch // self.devices, self.n_w // self.devices,
-            1 if self.each else self.n_aug)
+    batches = 1 if self.each else self.n_aug
+    return self.n_arch // self.devices, self.n_w // self.devices, batches
 
 
 class Row(NamedTuple):
