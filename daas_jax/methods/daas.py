@@ -137,7 +137,7 @@ class Samples(NamedTuple):
   image_keys: jax.Array
 
 
-def _sample(problem, settings, state, tau, key, joint, images):
+def _sample(problem, settings, state, tau, key, joint, images=0):
   """Draws a step's `Samples`; number i has its key by its global number, however many devices
   draw."""
   n_arch, n_w, n_aug = settings.own

@@ -1,0 +1,217 @@
+"""A policy for each image: against exact gradients, and a step of both methods against its parts written out."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from daas_jax import config as config_lib, trees
+from daas_jax.config import schema
+from daas_jax.errors import BadInput
+from daas_jax.estimators import exact, unrolled
+from daas_jax.methods import daas, ddas, policy_gradients
+from daas_jax.nets import kernels
+from daas_jax.policies import candidates, categorical, total
+from daas_jax.types import Architectures, Batch, Problem
+
+SPACE = categorical.Space(('Rotate', 'Invert'), K=1, levels=2, share='slot')
+TOTAL = total.Space(candidates.parse(('Rotate:0.2', 'Invert', 'Solarize:0.5')), 2)
+XI = 0.3
+
+
+def _images(images, policies, key):
+  """Each image times a number of its own policy's; [B, 4]."""
+  o = getattr(policies, 'o', getattr(policies, 'phi', None))
+  m = getattr(policies, 'm', jnp.zeros_like(o))
+  factor = jnp.sum(policies.y.reshape(len(images), -1) * (1.0 + o + 0.3 * m), -1)
+  return images * (1 + 0.2 * factor[:, None]) + 0.01 * jax.random.normal(key, images.shape)
+
+
+def _image_losses(theta, z, images, labels, key, first=False, forward_mode=False):
+  """`first`: centred by the mean of the first half's, as batch normalisation would."""
+  del z, key, forward_mode
+  centre = jnp.mean(images[: len(images) // 2] if first else images, 0)
+  logits = jnp.tanh((images - centre) @ theta['v']) @ theta['w']
+  hits = (jnp.argmax(logits, -1) == labels).astype(logits.dtype)
+  return optax.softmax_cross_entropy_with_integer_labels(logits, labels), hits
+
+
+def _problem(policies):
+  def loss(*args):
+    return tuple(map(jnp.mean, _image_losses(*args)))
+  return Problem(
+      init_theta=lambda key: {'v': jax.random.normal(key, (4, 5)), 'w': jax.random.normal(key, (5, 3))},
+      arch=Architectures(), loss=loss, image_losses=_image_losses, policies=policies, train_input=_images,
+      val_input=lambda images: images)
+
+
+@pytest.fixture
+def batch():
+  with jax.enable_x64(True):
+    rng = np.random.default_rng(0)
+    rows = lambda: (jnp.asarray(rng.normal(size=(6, 4))), jnp.asarray(rng.integers(0, 3, 6)))
+    yield Batch(*rows(), *rows())
+
+
+@pytest.fixture
+def sgd():
+  return {name: optax.sgd(1.0) for name in ('theta', 'arch', 'gamma')}  # an update is minus the gradient
+
+
+@pytest.mark.parametrize('objective', ['step', 'direction'])
+def test_the_enumerated_estimator_is_the_exact_gradient(batch, objective):
+  """Every image draws a policy: L_val(theta - xi / B sum_b sum_Gamma p(Gamma) grad l_b(theta, Gamma)), autodiff
+  through the step; without moments of a batch, 1e-8."""
+  plain = lambda theta, images, labels: optax.softmax_cross_entropy_with_integer_labels(
+      jnp.tanh(images @ theta['v']) @ theta['w'], labels)
+  problem = _problem(categorical.policies(SPACE))
+  theta = problem.init_theta(jax.random.key(1))
+  gamma = jax.tree.map(lambda a: a + jax.random.normal(jax.random.key(2), a.shape), categorical.init(jax.random.key(0), SPACE))
+  every = categorical.enumerate_policies(SPACE)
+  log_prob = functools.partial(categorical.log_prob, space=SPACE)
+  key = jax.random.key(5)
+  of_all = lambda policy: _images(batch.train_images, jax.tree.map(lambda a: jnp.repeat(a[None], 6, 0), policy), key)
+  train = lambda theta, policy: jnp.mean(plain(theta, of_all(policy), batch.train_labels))
+  val = lambda theta: jnp.mean(plain(theta, batch.val_images, batch.val_labels))
+  p = jnp.exp(jax.vmap(log_prob, (None, 0))(gamma, every))
+  g = exact.expected_gradient(train, theta, p, every)
+  length = XI * trees.norm(g)
+  fixed = optax.stateless(lambda g, _: jax.tree.map(lambda x: -length * x / trees.norm(g), g))
+  optimizer = optax.sgd(XI) if objective == 'step' else fixed
+  reference, theta_prime = exact.policy_gradient(val, train, log_prob, theta, gamma, every, optimizer)
+
+  v = jax.grad(val)(theta_prime)
+  v = unrolled.across(v, g) if objective == 'direction' else v
+  along = lambda policy: jax.jvp(lambda theta: plain(theta, of_all(policy), batch.train_labels), (theta,), (v,))[1]
+  s = jax.vmap(along)(every)  # [policies, B]
+  grads = jax.vmap(jax.grad(log_prob), (None, 0))(gamma, every)
+  found = jax.tree.map(lambda d: -XI * jnp.tensordot(p * s.mean(1), d, 1), grads)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-8), found, reference)
+
+
+@pytest.mark.parametrize('val_moments', ['own', 'train'])
+@pytest.mark.parametrize('objective', ['step', 'direction'])
+def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objective):
+  problem = _problem(categorical.policies(SPACE, scored='outcome'))
+  settings = daas.Settings(2, 1, 3, 0, lambda step: XI, None, lambda step: 1.0, sgd, policy_per='image',
+                           val_moments=val_moments, objective=objective)
+  method = daas.make(problem, settings)
+  state = method.init(jax.random.key(0))
+  new, _ = method.step(state, batch)
+  drawn = daas._sample(problem, settings, state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
+  pick = lambda tree, i: jax.tree.map(lambda a: a[i], tree)
+  beside = val_moments == 'train'
+
+  def val(theta, images):
+    if beside:
+      both = jnp.concatenate([images, batch.val_images]), jnp.concatenate([batch.train_labels, batch.val_labels])
+      return jnp.mean(_image_losses(theta, {}, *both, None, True)[0][6:])
+    return jnp.mean(_image_losses(theta, {}, batch.val_images, batch.val_labels, None)[0])
+
+  s = []
+  for i in range(2):
+    images = _images(batch.train_images, pick(drawn.policies, i), drawn.image_keys[i])
+    clean = _images(batch.train_images, problem.policies.identity(pick(drawn.policies, i)), drawn.image_keys[i])
+    g = jax.grad(lambda t: jnp.mean(_image_losses(t, {}, images, batch.train_labels, None)[0]))(state.theta)
+    v = jax.grad(val)(unrolled.inner_step(state.theta, g, XI), images)
+    v = unrolled.across(v, g) if objective == 'direction' else v
+
+    def one(b, which):
+      def loss(theta):
+        if beside:
+          both = jnp.concatenate([images, clean]), jnp.concatenate([batch.train_labels] * 2)
+          return _image_losses(theta, {}, *both, None, True)[0][b + 6 * which]
+        return _image_losses(theta, {}, (images, clean)[which], batch.train_labels, None)[0][b]
+      return trees.dot(v, jax.grad(loss)(state.theta))
+
+    s.append([one(b, 0) - one(b, 1) for b in range(6)])
+  s = np.array(s)
+  assert s.std() > 1e-4
+  b = np.broadcast_to(s.mean(1)[::-1, None], s.shape)  # of the other architecture
+  log_prob = lambda gamma, policy: categorical.outcome_log_prob(gamma, policy, SPACE)
+  searched = jax.tree.map(lambda a: a[:2], drawn.policies)
+  expected = unrolled.policy_gradient(log_prob, state.gamma, searched, jnp.asarray(s), jnp.asarray(b), XI)
+  got = jax.tree.map(lambda a, b: a - b, state.gamma, new.gamma)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), got, expected)
+  # Eq. 14: one batch, each image under its policy, for all n_w architectures (of which there is one here)
+  last = _images(batch.train_images, pick(drawn.policies, 2), drawn.image_keys[2])
+  g = jax.grad(lambda t: jnp.mean(_image_losses(t, {}, last, batch.train_labels, None)[0]))(state.theta)
+  jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
+
+
+@pytest.mark.parametrize('val_moments', ['own', 'train'])
+def test_a_step_of_ddas_with_a_policy_an_image(batch, sgd, val_moments):
+  problem = _problem(total.policies(TOTAL, 0.35))
+  settings = ddas.Settings(lr=lambda step: XI, optimizers=sgd, normalise=False, policy_per='image',
+                           val_moments=val_moments)
+  method = ddas.make(problem, settings)
+  state = method.init(jax.random.key(0))
+  new, _ = jax.jit(method.step)(state, batch)
+  key_policy, key_image, *_ = jax.random.split(jax.random.fold_in(state.key, 0), 4)
+  phi = jax.vmap(problem.policies.sample, (0, None))(jax.random.split(key_policy, 6), state.gamma)
+  images, clean = (_images(batch.train_images, p, key_image) for p in (phi, problem.policies.identity(phi)))
+  labels = jnp.concatenate([batch.train_labels] * 2)
+  p = np.exp(jax.vmap(total.log_prob, (None, 0))(state.gamma, phi))
+  weights = np.concatenate([0.35 * p / p.sum(), np.full(6, 0.65 / 6)])
+  train = lambda t: weights @ _image_losses(t, {}, jnp.concatenate([images, clean]), labels, None)[0]
+  g = jax.grad(train)(state.theta)
+  jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
+  beside = val_moments == 'train'
+  val_images = jnp.concatenate([images, batch.val_images]) if beside else batch.val_images
+  val_labels = jnp.concatenate([batch.train_labels, batch.val_labels]) if beside else batch.val_labels
+  v = jax.grad(lambda t: jnp.mean(_image_losses(t, {}, val_images, val_labels, None, beside)[0][-6:]))(new.theta)
+  losses = (lambda t: _image_losses(t, {}, jnp.concatenate([images, clean]), labels, None, True)[0]) if beside else (
+      lambda t: jnp.concatenate([_image_losses(t, {}, x, batch.train_labels, None)[0] for x in (images, clean)]))
+  s, s_clean = np.split(np.asarray(jax.jvp(losses, (state.theta,), (v,))[1]), 2)
+  of = lambda gamma: jnp.vdot(s_clean - s, total.total_probability(gamma) * jnp.exp(
+      jax.vmap(total.log_prob, (None, 0))(gamma, phi)) / p.sum())
+  expected = jax.tree.map(lambda x: XI * x, jax.grad(of)(state.gamma))
+  got = jax.tree.map(lambda a, b: a - b, state.gamma, new.gamma)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), got, expected)
+
+
+@pytest.mark.parametrize('share', ['slot', 'op'])
+def test_outcomes_of_slots_are_those_of_tuples(share):
+  """Slot by slot, or all tuples of operations with the same effect summed: one probability."""
+  with jax.enable_x64(True):
+    space = categorical.Space(('Rotate', 'Invert', 'Solarize'), 2, 2, share)
+    gamma = jax.tree.map(lambda a: a + jax.random.normal(jax.random.key(3), a.shape), categorical.init(jax.random.key(0), space))
+    every = categorical.enumerate_policies(space)
+    event = jax.vmap(lambda policy: categorical.log_prob(gamma, policy, space))(every)
+    outcome = jax.vmap(lambda policy: categorical.outcome_log_prob(gamma, policy, space))(every)
+    graded = np.asarray(categorical.graded(space))
+    name = lambda o, y, m: tuple((int(a), int(c) if graded[a] else 0) if b else None for a, b, c in zip(o, y, m))
+    names = [name(*row) for row in zip(*map(np.asarray, every))]
+    for i, which in enumerate(names):
+      same = [e for e, other in zip(np.asarray(event), names) if other == which]
+      np.testing.assert_allclose(np.exp(outcome[i]), np.sum(np.exp(same)), rtol=1e-10)
+
+
+def test_normalised_by_the_moments_of_the_first_half():
+  with jax.enable_x64(True):
+    x = jax.random.normal(jax.random.key(0), (6, 3, 2, 4)) * 2 + 1
+    g = jax.random.normal(jax.random.key(1), x.shape)
+    y, pull = jax.vjp(kernels.batch_norm_first, x)
+    plain, pull_plain = jax.vjp(kernels.batch_norm_first_plain, x)
+    mean, variance = np.mean(x[:3], (0, 1, 2)), np.var(x[:3], (0, 1, 2))
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(variance + 1e-5), atol=1e-12)
+    np.testing.assert_allclose(y, plain, atol=1e-12)
+    np.testing.assert_allclose(pull(g)[0], pull_plain(g)[0], atol=1e-12)
+
+
+@pytest.mark.parametrize('method, changes, said', [
+    ('daas', {'search.objective': 'direction'}, "'search.objective' = 'direction' needs search.policy_per = 'image'"),
+    ('ddas', {'search.val_moments': 'train'}, "'search.val_moments' = 'train' needs search.policy_per = 'image'"),
+    ('daas', {'search.policy_per': 'image', 'parallel.over': 'data', 'parallel.devices': 2}, 'parallel.over'),
+    ('ddas', {'search.policy_per': 'image', 'parallel.devices': 2}, 'parallel.devices = 1'),
+])
+def test_settings_that_do_not_go_together_are_one_line(method, changes, said):
+  config = config_lib.search_config(method)
+  for key, value in changes.items():
+    schema.put(config, key, value)
+  with pytest.raises(BadInput) as error:
+    schema.check(config, 'search')
+  assert said in str(error.value) and '\n' not in str(error.value)
