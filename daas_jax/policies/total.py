@@ -32,7 +32,7 @@ from daas_jax.augment.apply import apply_policy
 from daas_jax.config.key import between, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
-from daas_jax.policies import contract, registry, table as policy_table
+from daas_jax.policies import choices, contract, registry, table as policy_table
 from daas_jax.policies.candidates import parse, published, published_names, Space, values
 
 
@@ -339,4 +339,5 @@ registry.register('total', registry.PolicySpace(
     distribution=lambda config, space: policies(space, config.policy.p_tp),
     train_input=lambda config, data, space, given: inputs.make_input(
         config, data, functools.partial(augment, space=space)),
-    measures=_measures, record=_record, write=_write))
+    measures=_measures, record=_record, write=_write, evidence=choices.of_candidates,
+    choices=choices.candidates, effective=choices.effective_candidates))
