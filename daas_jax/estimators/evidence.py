@@ -4,15 +4,16 @@ each choice against chance.
 A search that has nothing to find moves all the same: its optimizer follows noise. What tells a
 choice from noise is the sum of its gradients beside their spread. The spread is that of the sums of
 blocks of consecutive updates (batch means), since gradients of neighbouring updates may be alike;
-a block grows with the search, so that there are always 32 to 64 of them.
+a block grows with the search, so that there are always 32 to 64 of them. Every gradient is first
+divided by the size of those before it, a moving average: else the few large ones count alone.
 
 The gradient of an option's logit has mean 0 where no option is better than another, whatever the
 probabilities are and however the gradients before have moved them: the sums are those of a
-martingale, and their t is Student's in good approximation. Both the whole search and its last half
-are looked at: a distribution that has settled early has no gradient left in its last half, and one
-that turns late is at odds with itself over the whole. Each look counts as a test of its own, and a
-choice is decided where its z is beyond the bound that all tests together pass by chance with a
-probability of 5 % at most (Bonferroni).
+martingale, and their t is Student's in good approximation. The whole search and each of its halves
+are looked at: a distribution that has settled in the first half has no gradient left in the last,
+and one that turns late is at odds with itself over the whole. Each look counts as a test of its
+own, and a choice is decided where its z is beyond the bound that all tests together pass by chance
+with a probability of 5 % at most (Bonferroni).
 """
 
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ LEVEL = 0.05
 LIFT = 1.5
 """A decided option has at least this many times the probability that it has where all are alike: a
 preference may be beyond doubt and too small to matter."""
+LOOKS = 3
+_DECAY = 0.9  # of the size of a gradient: the last ten or so
 
 
 class Blocks(NamedTuple):
@@ -40,22 +43,26 @@ class Blocks(NamedTuple):
 
   Attributes:
     sums: pytree of [BLOCKS, ...].
+    square: pytree of [], moving average of the mean square of each leaf.
     count: int32 [], updates.
     length: int32 [], updates a block: a power of 2.
   """
   sums: Any
+  square: Any
   count: jax.Array
   length: jax.Array
 
 
 def init(like: Any) -> Blocks:
   """No updates yet; `like`: pytree of arrays, or of their shapes and types."""
-  return Blocks(jax.tree.map(lambda x: jnp.zeros((BLOCKS, *x.shape), x.dtype), like), jnp.int32(0),
-                jnp.int32(1))
+  return Blocks(jax.tree.map(lambda x: jnp.zeros((BLOCKS, *x.shape), x.dtype), like),
+                jax.tree.map(lambda x: jnp.zeros((), x.dtype), like), jnp.int32(0), jnp.int32(1))
 
 
 def add(blocks: Blocks, evidence: Any) -> Blocks:
   """The blocks with one update more; where all are full, two and two become one before it.
+
+  The first update, which has none before it to be measured by, counts as 0.
 
   Args:
     blocks: `Blocks`.
@@ -65,11 +72,16 @@ def add(blocks: Blocks, evidence: Any) -> Blocks:
   length = jnp.where(full, 2 * blocks.length, blocks.length)
   place = blocks.count // length
 
-  def added(sums, x):
+  def added(sums, square, x):
     halved = jnp.concatenate([sums[::2] + sums[1::2], jnp.zeros_like(sums[::2])])
-    return jnp.where(full, halved, sums).at[place].add(x)
+    size = jnp.sqrt(square / (1 - _DECAY**blocks.count.astype(x.dtype)))
+    measured = jnp.where(square > 0, x / jnp.where(square > 0, size, 1), 0)
+    return jnp.where(full, halved, sums).at[place].add(measured)
 
-  return Blocks(jax.tree.map(added, blocks.sums, evidence), blocks.count + jnp.int32(1), length)
+  square = jax.tree.map(lambda square, x: _DECAY * square + (1 - _DECAY) * jnp.mean(x * x),
+                        blocks.square, evidence)
+  return Blocks(jax.tree.map(added, blocks.sums, blocks.square, evidence), square,
+                blocks.count + jnp.int32(1), length)
 
 
 def whole(blocks: Blocks) -> Any:
@@ -119,7 +131,7 @@ class Verdict(NamedTuple):
 
   Attributes:
     where, options, probability: the choice's.
-    z: [N] of each option, that of the look with more of it: of its help, or of its gain where there
+    z: [N] of each option, that of the look with most of it: of its help, or of its gain where there
       is no such thing.
     gain: [N], z of its gain in the last half.
     decided: names of the options that are.
@@ -148,16 +160,17 @@ def z_of(sums: np.ndarray) -> np.ndarray:
 
 
 def _looks(sums):
-  """z over the whole search and over its last half: [2, N]; zeros where there are too few
-  blocks."""
+  """z over the whole search and over its first and last half: [LOOKS, N]; zeros where there are too
+  few blocks."""
+  half = len(sums) // 2
   if len(sums) < LEAST:
-    return np.zeros((2, sums.shape[1]))
-  return np.stack([z_of(sums), z_of(sums[len(sums) // 2:])])
+    return np.zeros((LOOKS, sums.shape[1]))
+  return np.stack([z_of(x) for x in (sums, sums[:half], sums[half:])])
 
 
 def bound(choices: Sequence[Choice], level: float = LEVEL) -> tuple[int, float]:
   """(tests, the z that one of them passes by chance with a probability of level / tests)."""
-  tests = 2 * sum(len(c.options) - len(c.never) for c in choices)
+  tests = LOOKS * sum(len(c.options) - len(c.never) for c in choices)
   return tests, float(-special.ndtri(level / max(tests, 1)))
 
 
@@ -175,12 +188,12 @@ def decide(choice: Choice, beyond: float) -> Verdict:
   gains = _looks(choice.gain)
   z = np.max(gains if choice.helps is None else _looks(choice.helps), 0)
   may = np.array([name not in choice.never for name in choice.options])
-  good = may & (z > beyond) & (gains[1] > -beyond)
+  good = may & (z > beyond) & (gains[-1] > -beyond)
   if choice.single:
     good &= np.arange(len(good)) == np.argmax(np.where(may, choice.probability, -1))
   lifted = choice.probability >= LIFT / len(good)
   names = lambda where: tuple(name for name, it in zip(choice.options, where) if it)
-  return Verdict(choice.where, choice.options, choice.probability, z, gains[1],
+  return Verdict(choice.where, choice.options, choice.probability, z, gains[-1],
                  names(good & lifted), names(good & ~lifted))
 
 
