@@ -16,15 +16,13 @@ own, and a choice is decided where its z is beyond the bound that all tests toge
 with a probability of 5 % at most (Bonferroni).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import special
-
-from daas_jax.arrays import wide
 
 BLOCKS = 64
 LEAST = 16
@@ -44,12 +42,12 @@ class Blocks(NamedTuple):
   Attributes:
     sums: pytree of [BLOCKS, ...].
     square: pytree of [], moving average of the mean square of each leaf.
-    count: int32 [], updates.
+    updates: int32 [], how many.
     length: int32 [], updates a block: a power of 2.
   """
   sums: Any
   square: Any
-  count: jax.Array
+  updates: jax.Array
   length: jax.Array
 
 
@@ -68,25 +66,25 @@ def add(blocks: Blocks, evidence: Any) -> Blocks:
     blocks: `Blocks`.
     evidence: pytree of arrays as `init` was told.
   """
-  full = blocks.count == BLOCKS * blocks.length
+  full = blocks.updates == BLOCKS * blocks.length
   length = jnp.where(full, 2 * blocks.length, blocks.length)
-  place = blocks.count // length
+  place = blocks.updates // length
 
   def added(sums, square, x):
     halved = jnp.concatenate([sums[::2] + sums[1::2], jnp.zeros_like(sums[::2])])
-    size = jnp.sqrt(square / (1 - _DECAY**blocks.count.astype(x.dtype)))
+    size = jnp.sqrt(square / (1 - _DECAY**blocks.updates.astype(x.dtype)))
     measured = jnp.where(square > 0, x / jnp.where(square > 0, size, 1), 0)
     return jnp.where(full, halved, sums).at[place].add(measured)
 
   square = jax.tree.map(lambda square, x: _DECAY * square + (1 - _DECAY) * jnp.mean(x * x),
                         blocks.square, evidence)
   return Blocks(jax.tree.map(added, blocks.sums, blocks.square, evidence), square,
-                blocks.count + jnp.int32(1), length)
+                blocks.updates + jnp.int32(1), length)
 
 
 def whole(blocks: Blocks) -> Any:
   """The sums of the blocks that are full, numpy [n, ...] leaf by leaf; n <= BLOCKS."""
-  n = int(blocks.count) // int(blocks.length)
+  n = int(blocks.updates) // int(blocks.length)
   return jax.tree.map(lambda x: np.asarray(x, np.float64)[:n], blocks.sums)
 
 

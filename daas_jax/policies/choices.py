@@ -1,9 +1,9 @@
 """What the gradients of each space of policies say of its choices (`daas_jax.estimators.evidence`).
 
 Two things of every operation: what its logit gains on the others', and whether applying it helps
-against not applying it. The losses are minimised, so that a gain is a gradient below 0. An operation
-that hurts less than the others gains on them: where a space can leave the images as they are, that
-helps is what counts.
+against not applying it. The losses are minimised, so that a gain is a gradient below 0. An
+operation that hurts less than the others gains on them: where a space can leave the images as they
+are, that it helps is what counts.
 """
 
 from collections.abc import Callable, Sequence

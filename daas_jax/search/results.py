@@ -6,10 +6,9 @@ import os
 from typing import Any
 
 from daas_jax.files import metrics as metrics_lib
-from daas_jax.methods import problem as problem_lib, registry
+from daas_jax.methods import decided, problem as problem_lib, registry
 from daas_jax.nets import registry as nets
 from daas_jax.policies import registry as policies
-from daas_jax.search import decided
 
 
 def _parts(config):

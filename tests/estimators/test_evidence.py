@@ -23,7 +23,7 @@ def test_blocks_are_sums_of_consecutive_updates(updates):
                            evidence.init({'a': jnp.zeros(3)}), jnp.asarray(x))
   sums, length = evidence.whole(blocks)['a'], int(blocks.length)
   n = updates // length
-  assert int(blocks.count) == updates and len(sums) == n and min(updates, 32) <= n <= 64
+  assert int(blocks.updates) == updates and len(sums) == n and min(updates, 32) <= n <= 64
   sizes = [np.sqrt(np.average((x[:i]**2).mean(1), weights=0.9**np.arange(i)[::-1])) for i in range(1, updates)]
   x = x / np.array([np.inf, *sizes])[:, None]
   np.testing.assert_allclose(sums, x[:n * length].reshape(n, length, 3).sum(1), rtol=1e-3, atol=1e-4)

@@ -67,7 +67,7 @@ def _parts(state, config):
 def _evidence(opt_state):
   """(updates, block sums) in an optimizer's state; (None, None) of one that keeps none."""
   blocks = evidence.of_state(opt_state)
-  return (None, None) if blocks is None else (int(blocks.count), evidence.whole(blocks))
+  return (None, None) if blocks is None else (int(blocks.updates), evidence.whole(blocks))
 
 
 def _plain(verdict):
@@ -85,7 +85,7 @@ def _untold(part):
     return 'what is decided cannot be told, this method keeps no evidence'
   if part['updates'] < evidence.LEAST:
     n = part['updates']
-    return f"nothing was found: {n} update{'' if n == 1 else 's'} {'is' if n == 1 else 'are'} too few to tell"
+    return f"nothing was found: {n} {'update is' if n == 1 else 'updates are'} too few to tell"
   return ''
 
 
