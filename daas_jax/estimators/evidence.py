@@ -189,7 +189,9 @@ def decide(choice: Choice, beyond: float) -> Verdict:
   good = may & (z > beyond) & (gains[-1] > -beyond)
   if choice.single:
     good &= np.arange(len(good)) == np.argmax(np.where(may, choice.probability, -1))
-  lifted = choice.probability >= LIFT / len(good)
+  alike = 1 / len(good)
+  # of two or fewer: half of the way from there to 1
+  lifted = choice.probability >= min(LIFT * alike, (1 + alike) / 2) - 1e-6
   names = lambda where: tuple(name for name, it in zip(choice.options, where) if it)
   return Verdict(choice.where, choice.options, choice.probability, z, gains[-1],
                  names(good & lifted), names(good & ~lifted))

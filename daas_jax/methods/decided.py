@@ -16,14 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from daas_jax.errors import BadInput
 from daas_jax.estimators import evidence
-from daas_jax.files import atomic, metrics as metrics_lib
+from daas_jax.files import atomic, metrics as metrics_lib, storage
 from daas_jax.methods import problem as problem_lib, registry
 from daas_jax.nets import registry as nets
 from daas_jax.policies import registry as policies
 
 FILE = 'decided.json'
-_SHOWN = 8  # lines of decided edges
+_PARTS = ('policy', 'architecture')
+_SHOWN = 8  # lines of what is decided
 
 
 def of(state: Any, config: Any) -> dict[str, Any]:
@@ -34,13 +36,13 @@ def of(state: Any, config: Any) -> dict[str, Any]:
     config: the search's.
   """
   parts = _parts(state, config)
-  tests, beyond = evidence.bound([c for part in parts.values() for c in part.pop('choices')])
+  tests, beyond = evidence.bound([c for part in parts.values() for c in part['choices']])
+  said = []
   for name, part in parts.items():
-    part['choices'] = [_plain(evidence.decide(c, beyond)) for c in part.pop('looked_at')]
-    part['says'] = _WORDS[name](part)
-  said = '; '.join(f"{name}: {part.pop('says')}" for name, part in parts.items())
-  return {'sentence': said, 'level': evidence.LEVEL, 'tests': tests,
-          'bound': round(beyond, 2)} | parts
+    part['choices'] = [_plain(evidence.decide(c, beyond)) for c in part['choices']]
+    said.append(f'{name}: {_WORDS[name](part)}')
+  return {'sentence': '; '.join(said), 'level': evidence.LEVEL, 'tests': tests,
+          'bound': round(beyond, 2) if tests else None} | parts
 
 
 def _parts(state, config):
@@ -59,8 +61,6 @@ def _parts(state, config):
         'choice': architectures.choice, 'updates': kept,
         'effective': float(np.mean(evidence.effective(p))), 'alike': p.shape[-1], 'of': len(p),
         'choices': architectures.choices(state.arch, sums, config) if kept else []}
-  for part in parts.values():
-    part['looked_at'] = part['choices']
   return parts
 
 
@@ -85,7 +85,7 @@ def _untold(part):
     return 'what is decided cannot be told, this method keeps no evidence'
   if part['updates'] < evidence.LEAST:
     n = part['updates']
-    return f"nothing was found: {n} {'update is' if n == 1 else 'updates are'} too few to tell"
+    return f"nothing was found, {n} {'update is' if n == 1 else 'updates are'} too few to tell"
   return ''
 
 
@@ -128,14 +128,13 @@ def _architecture_words(part):
   if untold:
     return untold
   n, decided = part['of'], sum(bool(c['decided']) for c in part['choices'])
-  part['decided'] = decided
   things = f"{n} {part['choice']}{'' if n == 1 else 's'}"
   if not decided:
     return f'nothing was found, none of {things} is decided' + _slight_words(part['choices'])
   return f'{decided} of {things} decided' + (', the rest is chance' if decided < n else '')
 
 
-_WORDS = {'policy': _policy_words, 'architecture': _architecture_words}
+_WORDS = dict(zip(_PARTS, (_policy_words, _architecture_words)))
 
 
 def _listed(words):
@@ -148,24 +147,59 @@ def lines(found: dict[str, Any]) -> list[str]:
   Args:
     found: what `of` returns.
   """
-  out = [found['sentence']]
+  out = [found['sentence']] if found['sentence'] else []
   for name, of_what in (('policy', 'policies'), ('architecture', 'operations')):
     if name in found:
       part = found[name]
-      each = f" {part['choice']}" if 'choice' in part else ''
-      out.append(f"effective number of {of_what}{' a' * bool(each)}{each}: {part['effective']:.2f} "
+      thing = part.get('choice', '')
+      each = f" {'an' if thing[0] in 'aeiou' else 'a'} {thing}" if thing else ''
+      out.append(f"effective number of {of_what}{each}: {part['effective']:.2f} "
                  f"(all alike: {part['alike']})")
-  rows = [(float(z), name, c['where'], p) for part in ('policy', 'architecture') if part in found
-          for c in found[part]['choices']
-          for name, z, p in zip(c['options'], c['z'], c['probability']) if name in c['decided']]
-  rows.sort(reverse=True)
-  out += [f'decided: {name}{" " * bool(where)}{where}, z {z:.1f}, probability {p:.3f}'
-          for z, name, where, p in rows[:_SHOWN]]
-  out += [f'and {len(rows) - _SHOWN} more, see {FILE}'] if rows[_SHOWN:] else []
+  sure = [row for row in rows(found) if row[-1] == 'decided']
+  sure.sort(key=lambda row: -float(row[3]))
+  out += [f'decided: {name}{", " * bool(where)}{where}, z {z}, probability {p}'
+          for _, where, name, z, p, _ in sure[:_SHOWN]]
+  out += [f'and {len(sure) - _SHOWN} more: {FILE}'] if sure[_SHOWN:] else []
   if found['tests']:
     out.append(f"decided is a z beyond {found['bound']:.2f}: {found['tests']} tests pass it by "
                f"chance with a probability of {found['level']:.0%} at most, all together")
   return out
+
+
+def rows(found: dict[str, Any]) -> list[list[str]]:
+  """[what, choice, option, z, probability, 'decided' or 'chance']: of every choice what is decided,
+  or the option with most evidence.
+
+  Args:
+    found: what `of` or `load` returns.
+  """
+  out = []
+  for part in _PARTS:
+    for c in found.get(part, {}).get('choices', []):
+      options = list(zip(c['options'], c['z'], c['probability']))
+      decided = [row for row in options if row[0] in c['decided']]
+      for name, z, p in decided or [max(options, key=lambda row: row[1])]:
+        out.append([part, c['where'], name, f'{z:.1f}', f'{p:.3f}',
+                    'decided' if decided else 'chance'])
+  return out
+
+
+def load(path: str) -> dict[str, Any]:
+  """What decided.json holds.
+
+  Raises:
+    BadInput: it cannot be read, or holds something else.
+  """
+  try:
+    found = storage.read_json(path)
+    lines(found), rows(found)
+    if isinstance(found['sentence'], str):
+      return found
+  except OSError as error:
+    raise BadInput(f'{path} cannot be read ({error.strerror or error})') from None
+  except (ValueError, KeyError, TypeError, AttributeError):
+    pass
+  raise BadInput(f'{path} is damaged: it does not hold what a search has decided')
 
 
 def write(workdir: str, state: Any, config: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """What searches by the real method say that they decided: a planted operation is found, and chance is not.
 
-On the packaged digits at a quarter of their side, so that a search takes a second or two; all share one program.
+On the packaged digits at half of their side, so that a search takes a few seconds; all share one program.
 """
 
 import functools
@@ -14,20 +14,15 @@ from daas_jax.data import streaming
 from daas_jax.methods import decided
 
 # What the objective is: other keys of a search may be set here.
-SETTINGS = {'gamma.lr': 0.1, 'search.epochs': 5, 'preprocess.padding': 1, 'preprocess.flip': False}
-SEEDS = range(5)
-
-
-def _config():
-  config = planted.rotate_config()
-  config.update_from_flattened_dict(SETTINGS)
-  return config
+SETTINGS = {'gamma.lr': 0.1, 'preprocess.padding': 2, 'preprocess.flip': False}
+SEEDS = range(3)  # of 13 seeds of each kind these and the ten after them were looked at: no other outcome
 
 
 @pytest.fixture(scope='module')
 def search():
-  """(turns of the validation images, whether all labels are shuffled, seed) -> what is decided."""
-  config, data = _config(), planted.quartered(planted.embedded())
+  """(turns of the validation images, whether all labels are shuffled, seed) -> the sentence."""
+  config, data = planted.rotate_config(), planted.quartered(planted.embedded(), 2)
+  config.update_from_flattened_dict(SETTINGS)
   init, step, _, total = planted.programs(config, data)
 
   @functools.cache
@@ -39,20 +34,18 @@ def search():
     state = init(jax.random.key(seed))
     for i in range(total):
       state, _ = step(state, batches(i))
-    return decided.of(state, config)
+    return decided.of(state, config)['sentence']
 
   return run
 
 
 def test_rotate90_is_found_where_the_validation_images_are_turned(search):
-  found = [search(1, False, seed) for seed in SEEDS]
-  sentences = [one['sentence'] for one in found]
-  print(*sentences, sep='\n')
-  assert planted.four_of_five('Rotate90 found in' in sentence for sentence in sentences), sentences
+  sentences = [search(1, False, seed) for seed in SEEDS]
+  assert all(sentence.startswith('policy: Rotate90 found in slot ') for sentence in sentences), sentences
 
 
 @pytest.mark.parametrize('shuffled', [False, True], ids=['the same D_val', 'shuffled labels'])
 def test_nothing_is_found_where_there_is_nothing_to_find(search, shuffled):
-  sentences = [search(0, shuffled, seed)['sentence'] for seed in SEEDS]
-  print(*sentences, sep='\n')
-  assert all(sentence.startswith('policy: nothing was found') for sentence in sentences), sentences
+  """Though the likeliest operation of a slot may have come to 0.9 by then."""
+  sentences = [search(0, shuffled, seed) for seed in SEEDS]
+  assert sentences == ['policy: nothing was found'] * len(SEEDS)
