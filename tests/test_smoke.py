@@ -45,6 +45,14 @@ def rows_of(folder):
   return rows
 
 
+def check_decided(folder, *parts):
+  """A handful of steps decide nothing, and the search says so."""
+  says = json.loads((folder / 'decided.json').read_text())['sentence']
+  assert (folder / 'summary.txt').read_text().split('\n')[0] == says
+  assert [part.split(': ', 1)[0] for part in says.split('; ')] == list(parts)
+  assert says.count('nothing was found, ') == says.count(' too few to tell') == len(parts)
+
+
 def check_search(folder, searched=True):
   config = json.loads((folder / 'config.json').read_text())
   rows = rows_of(folder)
@@ -64,6 +72,7 @@ def check_search(folder, searched=True):
     assert {name for node in genotype[cell] for name, _ in node} <= set(config['network']['primitives'])
   policies = json.loads((folder / 'policy.json').read_text())['policies']
   assert len(policies) == 225 and abs(sum(row['probability'] for row in policies) - 1) < 1e-4
+  check_decided(folder, 'policy', *['architecture'] * searched)
   assert any((folder / 'checkpoints').iterdir())
 
 
@@ -110,6 +119,7 @@ def test_ddas_then_train_under_the_policies_of_its_epochs(tmp_path):
   assert len(rows) == 4 and {row['phase'] for row in rows} == {'policy'}
   assert all(row['grad_norm_theta'] > 0 and row['grad_norm_gamma'] > 0 for row in rows)
   assert {'p_tp', 'entropy_p_o'} <= set(rows[-1]) and not (found / 'genotype.json').exists()
+  check_decided(found, 'policy')
   policy = json.loads((found / 'policy.json').read_text())
   assert len(policy['candidates']) == 52 and len(policy['epochs']) == 2
   run('train', '--config=configs/train_wrn_40_2.py:smoke', data, f'--search={found}', f'--workdir={trained}')
@@ -139,6 +149,7 @@ def test_joint_search_of_darts_and_faster_autoaugment(tmp_path):
   assert len(rows) == 4 and {row['phase'] for row in rows} == {'joint'}
   assert all(min(row['grad_norm_theta'], row['grad_norm_arch'], row['grad_norm_gamma']) > 0 for row in rows)
   assert {'entropy_alpha', 'entropy_z', 'skip_share'} <= set(rows[-1]) and 'entropy_beta' not in rows[-1]
+  check_decided(found, 'policy', 'architecture')
   genotype = json.loads((found / 'genotype.json').read_text())
   assert 'none' not in {name for cell in ('normal', 'reduce') for node in genotype[cell] for name, _ in node}
   policies = json.loads((found / 'policy.json').read_text())['policies']
@@ -158,6 +169,7 @@ def test_diffautoml_ends_with_a_network_ready_to_use(name, tmp_path):
   assert all(min(row['grad_norm_theta'], row['grad_norm_gamma'], row['weight_decay'], row['lr_scale']) > 0
              for row in rows)
   assert {'entropy_alpha', 'entropy_tau'} <= set(rows[-1])
+  check_decided(found, 'policy', 'architecture')
   results = json.loads((found / 'results.json').read_text())
   assert rows[2]['multiply_adds'] == rows[3]['multiply_adds'] == results['multiply_adds']  # the path is fixed
   network = daas_jax.load(found).network
@@ -199,12 +211,14 @@ def test_faster_autoaugment_alone_then_darts_under_its_policy(tmp_path):
   rows = rows_of(tmp_path / 'search')
   assert len(rows) == 4 and all(row['penalty'] > 0 and row['grad_norm_gamma'] > 0 for row in rows)
   assert not (tmp_path / 'search' / 'genotype.json').exists()
+  check_decided(tmp_path / 'search', 'policy')
   assert len(json.loads((tmp_path / 'search' / 'policy.json').read_text())['policies'][0]['ops']) == 2
   run('search', '--config=configs/darts_cifar10.py:smoke', data, f'--search={tmp_path / "search"}',
       f'--workdir={tmp_path / "darts"}')
   rows = rows_of(tmp_path / 'darts')
   assert len(rows) == 4 and all(row['grad_norm_arch'] > 0 and row['grad_norm_second'] == 0 for row in rows)
   assert 'dominant_eigenvalue' in rows[-1] and (tmp_path / 'darts' / 'genotype.json').exists()
+  check_decided(tmp_path / 'darts', 'architecture')
   policy = 'policy.json'  # kept beside the architecture: both go on to a training
   assert (tmp_path / 'darts' / policy).read_bytes() == (tmp_path / 'search' / policy).read_bytes()
 
@@ -222,6 +236,7 @@ def test_amended_darts_and_a_network_whose_cells_all_differ(tmp_path):
   run('search', '--config=configs/amended_cifar10.py:s2_smoke', data, f'--workdir={found}',
       '--config.arch.eigenvalue_every=0')  # measured above: another half of a minute to compile
   assert len(json.loads((found / 'genotype.json').read_text())['cells']) == 3
+  check_decided(found, 'architecture')
   run('train', '--config=configs/train_cifar10.py:smoke', data, f'--search={found}', '--policy=standard',
       f'--workdir={trained}')
   results = json.loads((trained / 'results.json').read_text())
@@ -237,5 +252,6 @@ def test_ddas_on_objects_with_a_small_retinanet(tmp_path):
   assert sum(row['grad_norm_gamma'] > 0 for row in rows) >= 3
   policy = json.loads((tmp_path / 'search' / 'policy.json').read_text())
   assert len(policy['candidates']) == 46  # those that know where boxes go, without Color on grey images and len(policy['epochs']) == 2
+  check_decided(tmp_path / 'search', 'policy')
   found = json.loads((tmp_path / 'search' / 'detection.json').read_text())
   assert found['images'] == 4 and 0 <= found['ap'] <= found['ap50'] <= 1

@@ -25,16 +25,17 @@ def inner_step(theta: Any, gradient: Any, xi: chex.Numeric) -> Any:
 
 
 def update(optimizer: optax.GradientTransformation, gradient: Any, opt_state: Any,
-           parameters: Any) -> tuple[Any, Any]:
+           parameters: Any, **told: Any) -> tuple[Any, Any]:
   """(new parameters, new optimizer state) of one step.
 
   Args:
     optimizer: an optax transformation.
     gradient, parameters: pytrees of one structure.
     opt_state: the optimizer's state.
+    **told: what else the optimizer takes, of one that takes more.
   """
   with foreign():
-    updates, opt_state = optimizer.update(gradient, opt_state, parameters)
+    updates, opt_state = optimizer.update(gradient, opt_state, parameters, **told)
     return optax.apply_updates(parameters, updates), opt_state
 
 

@@ -8,7 +8,7 @@ from daas_jax.config import schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.files import metrics as metrics_lib, storage
 from daas_jax.library import ready, trained, workdirs
-from daas_jax.methods import problem as problem_lib, registry
+from daas_jax.methods import decided, problem as problem_lib, registry
 from daas_jax.nets import registry as nets
 from daas_jax.policies import found as found_policies, registry as policies
 from daas_jax.runtime import checkpoint
@@ -107,6 +107,17 @@ class Found:
   def results(self) -> dict[str, Any]:
     """What results.json holds, of a method that measures its network; {} of the others."""
     return trained.results_of(self.workdir)
+
+  @property
+  def decided(self) -> dict[str, Any] | None:
+    """What the search decided and what is chance, as decided.json has it: 'sentence' is the plain
+    one. None of a search that is not over, or that an earlier version ended.
+
+    Raises:
+      BadInput: the file is damaged.
+    """
+    path = os.path.join(self.workdir, decided.FILE)
+    return decided.load(path) if self.finished and storage.is_file(path) else None
 
   def summary(self) -> str:
     """What the search says at its end, as text; of one that is not over, how far it has come."""

@@ -159,7 +159,7 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
   registry.one_sample(config, axis)
   search, lr = config.search, optimizers_lib.learning_rate(config, steps_per_epoch)
   optimizers = {'theta': optimizers_lib.of_theta(config, lr),
-                'arch': optimizers_lib.of_group(config, 'arch')}
+                'arch': optimizers_lib.searched(config, 'arch')}
   coefficient = search.eta if search.second_term == 'amended' else search.xi or None
   return make(problem, Settings(lr, optimizers, search.epochs * steps_per_epoch,
                                 search.second_term, coefficient))

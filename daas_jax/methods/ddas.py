@@ -306,7 +306,8 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
   rates = {'alpha_o': config.gamma.lr, 'alpha_tp': config.gamma.lr_total}  # one each (public code)
   adams = {name: optimizers_lib.of_group(config, 'gamma', rate) for name, rate in rates.items()}
   optimizers = {'theta': optimizers_lib.of_theta(config, lr),
-                'gamma': optax.partition(adams, {name: name for name in rates})}
+                'gamma': optimizers_lib.searched(
+                    config, 'gamma', optax.partition(adams, {name: name for name in rates}))}
   unroll = nets.of(config).unroll and jax.default_backend() == 'cpu'
   return make(problem, Settings(search.n_policies, search.val_batches, lr, optimizers,
                                 search.normalise, unroll, devices, axis, search.policy_per,

@@ -109,6 +109,7 @@ def make(problem: Problem, settings: Settings) -> Method:
     of the searched hyper-parameters, and its optimizer's state.
   """
   optimizers = settings.optimizers
+  of_tau = optax.with_extra_args_support(optimizers['gamma'])  # whoever keeps evidence is told some
 
   def optimizer(step):
     """{name: value of those searched} -> the optax transformation of theta at a step."""
@@ -141,6 +142,8 @@ def make(problem: Problem, settings: Settings) -> Method:
     g = _alpha_gradient(alpha, z, g_z, settings.penalty)
     new, opt = update(optimizers['arch'], g, state.opt_arch, alpha)
     moves = ~(dsnas.decided(alpha, settings.freeze_margin) | tuning)
+    # A path that is not drawn is no evidence either.
+    opt = trees.select(tuning, state.opt_arch, opt)
     return state.arch | {'alpha': jnp.where(moves[:, None], new, alpha)}, opt, g
 
   def step(state, batch):
@@ -158,7 +161,9 @@ def make(problem: Problem, settings: Settings) -> Method:
     (loss, (losses, accuracy)), (g_theta, g_z) = jax.value_and_grad(
         train_loss, (0, 1), has_aux=True, allow_int=True)(state.theta, z)
     g_tau = jax.grad(hardness)(tau, drawn, losses, settings.tau_gradient)  # Eq. 2
-    gamma, opt_gamma = update(optimizers['gamma'], g_tau, state.opt_gamma, tau)
+    # Eq. 2 drifts towards one transformation whatever the losses are: its evidence is the other's.
+    unbiased = jax.grad(hardness)(tau, drawn, losses, 'score') if len(losses) > 1 else g_tau
+    gamma, opt_gamma = update(of_tau, g_tau, state.opt_gamma, tau, evidence=unbiased)
     arch, opt_arch, g_alpha = update_alpha(state, z, g_z,
                                            tuning) if state.arch else ({}, state.opt_arch, 0.0)
 
@@ -274,8 +279,8 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
       hyper={'lr': group.lr, 'weight_decay': group.weight_decay},
       searched=tuple(config.hyper.searched),
       theta=lambda values: optimizers_lib.of_theta(config, values['lr'], values['weight_decay']),
-      optimizers={'arch': optimizers_lib.of_group(config, 'arch'),
-                  'gamma': optimizers_lib.of_group(config, 'gamma'),
+      optimizers={'arch': optimizers_lib.searched(config, 'arch'),
+                  'gamma': optimizers_lib.searched(config, 'gamma'),
                   'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)},
       tau_gradient=config.gamma.gradient, freeze_margin=config.arch.freeze_margin,
       penalty=penalty, path=path))

@@ -245,7 +245,7 @@ def from_config(config: Any, problem: CriticProblem, steps_per_epoch: int, devic
   registry.one_sample(config, axis)
   optimizers = {
       'theta': optimizers_lib.of_theta(config),
-      'gamma': optimizers_lib.of_group(config, 'gamma')
+      'gamma': optimizers_lib.searched(config, 'gamma')
   }
   return make(problem, Settings(optimizers, config.search.penalty, config.search.classification))
 

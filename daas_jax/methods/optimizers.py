@@ -1,14 +1,19 @@
 """Optimizers by name, in one table over optax, for theta, alpha and beta, gamma and trainings; and
-one update of one."""
+one that keeps what its gradients say (`daas_jax.estimators.evidence`)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import optax
 
 from daas_jax.arrays import foreign
 from daas_jax.config.key import above, at_least, between, Key, one_of
 from daas_jax.errors import BadInput
+from daas_jax.estimators import evidence as evidence_lib
+from daas_jax.methods import registry
+from daas_jax.nets import registry as nets
+from daas_jax.policies import registry as policies
 
 Schedule = Callable[[Any], Any]
 """step -> learning rate."""
@@ -81,6 +86,37 @@ def defaults(lr: float | Schedule) -> dict[str, optax.GradientTransformation]:
   }
 
 
+def keeping(optimizer: optax.GradientTransformation,
+            of: Callable) -> optax.GradientTransformationExtraArgs:
+  """The optimizer, with its updates, whose state also keeps what its gradients say.
+
+  Args:
+    optimizer: an optax transformation.
+    of: (parameters, gradient) -> evidence, a pytree of arrays. The gradient is the one that is
+      given, or another of the same parameters that is given as `evidence` beside it.
+
+  Returns:
+    A transformation whose state is an `evidence.Kept`; that of `optimizer` where there are no
+    parameters.
+  """
+  inner = optax.with_extra_args_support(optimizer)
+
+  def init(parameters):
+    if not jax.tree.leaves(parameters):
+      return inner.init(parameters)
+    return evidence_lib.Kept(evidence_lib.init(jax.eval_shape(of, parameters, parameters)),
+                             inner.init(parameters))
+
+  def update(gradient, state, parameters=None, *, evidence=None, **told):
+    if not isinstance(state, evidence_lib.Kept):
+      return inner.update(gradient, state, parameters, **told)
+    updates, after = inner.update(gradient, state.optimizer, parameters, **told)
+    said = of(parameters, gradient if evidence is None else evidence)
+    return updates, evidence_lib.Kept(evidence_lib.add(state.blocks, said), after)
+
+  return optax.GradientTransformationExtraArgs(init, update)
+
+
 # --- out of a config ------------------------------------------------------------------------------
 
 
@@ -141,10 +177,25 @@ def of_group(config: Any, name: str, lr: float | None = None) -> optax.GradientT
               False, config.adam.b1, config.adam.b2)
 
 
+def searched(config: Any, name: str,
+             optimizer: optax.GradientTransformation | None = None) -> Any:
+  """The optax transformation of what a group of the config, 'arch' or 'gamma', is about, which also
+  keeps what its gradients say of each choice.
+
+  Args:
+    config: a search config.
+    name: of the group.
+    optimizer: instead of the config's.
+  """
+  row = nets.of(config).space if name == 'arch' else policies.spaces()[registry.of(config).policy]
+  optimizer = of_group(config, name) if optimizer is None else optimizer
+  return keeping(optimizer, row.evidence(config)) if row and row.evidence else optimizer
+
+
 def of_config(config: Any, lr: Schedule) -> dict[str, optax.GradientTransformation]:
   """The optax transformations of theta, at `lr`, and of alpha, beta and gamma."""
-  return {'theta': of_theta(config, lr), 'arch': of_group(config, 'arch'),
-          'gamma': of_group(config, 'gamma')}
+  return {'theta': of_theta(config, lr), 'arch': searched(config, 'arch'),
+          'gamma': searched(config, 'gamma')}
 
 
 def learning_rate(config: Any, steps_per_epoch: int) -> Schedule:

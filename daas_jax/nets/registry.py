@@ -30,6 +30,11 @@ class ArchitectureSpace(NamedTuple):
     to_text: architecture -> the content of `file`.
     load: path -> the architecture in a file.
     file: its name in a workdir.
+    evidence: config -> (what the optimizer of arch moves, its gradient) -> what a search keeps of
+      its gradients, a pytree (`daas_jax.estimators.evidence`); None: nothing is kept.
+    choices: (arch, block sums of the evidence, config) -> `evidence.Choice`s.
+    probabilities: (arch, config) -> [n, O] of the O operations of each of n choices.
+    choice: what one of them is called, 'edge'.
   """
   kind: str
   architectures: Callable
@@ -40,6 +45,10 @@ class ArchitectureSpace(NamedTuple):
   to_text: Callable
   load: Callable
   file: str
+  evidence: Callable | None = None
+  choices: Callable = lambda arch, sums, config: []
+  probabilities: Callable | None = None
+  choice: str = 'choice'
 
 
 class Task(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from daas_jax.augment import apply, inputs
 from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.config.key import all_of, between, Key, one_of
-from daas_jax.policies import contract, events, registry, table as policy_table
+from daas_jax.policies import choices, contract, events, registry, table as policy_table
 from daas_jax.policies.events import (
   enumerate_policies as enumerate_policies,
   init as init,
@@ -262,4 +262,5 @@ registry.register('categorical', registry.PolicySpace(
     measures=lambda gamma, space: {
         f'entropy_pi_{k}': float(h) for k, h in enumerate(entropy_pi(gamma))},
     record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops),
-    write=_write))
+    write=_write, evidence=choices.of_slots, choices=choices.slots,
+    effective=choices.effective_slots))

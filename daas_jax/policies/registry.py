@@ -28,6 +28,10 @@ class PolicySpace(NamedTuple):
       strength None where there is none}.
     write: (path, gamma, space, records) -> summary, as text; writes policy.json. `records` is what
       `record` returned at the end of every epoch.
+    evidence: config -> (gamma, its gradient) -> what a search keeps of its gradients, a pytree
+      (`daas_jax.estimators.evidence`); None: nothing is kept.
+    choices: (gamma, block sums of the evidence, space) -> `evidence.Choice`s.
+    effective: (gamma, space) -> (effective number of policies, that of all policies alike).
   """
   about: str
   keys: Mapping[str, Key]
@@ -38,6 +42,9 @@ class PolicySpace(NamedTuple):
   measures: Callable = lambda gamma, space: {}
   record: Callable = lambda gamma, space: {}
   write: Callable = lambda path, gamma, space, records: ''
+  evidence: Callable | None = None
+  choices: Callable = lambda gamma, sums, space: []
+  effective: Callable | None = None
 
 
 class Format(NamedTuple):

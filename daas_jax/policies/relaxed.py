@@ -40,7 +40,7 @@ from daas_jax.augment.preprocess import check as check_images
 from daas_jax.config.key import above, all_of, between, Key
 from daas_jax.errors import BadInput
 from daas_jax.estimators import gumbel
-from daas_jax.policies import contract, registry, table as policy_table
+from daas_jax.policies import choices, contract, registry, table as policy_table
 
 OPERATIONS = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'AutoContrast',
               'HorizontalFlip', 'Invert', 'Equalize', 'Solarize', 'Posterize', 'Contrast', 'Color',
@@ -326,4 +326,5 @@ registry.register('relaxed', registry.PolicySpace(
         config, data, lambda images, gamma, key: apply(gamma, space, images, key)),
     measures=measures,
     record=lambda gamma, space: contract.record(marginals(gamma, space), space.ops),
-    write=_write))
+    write=_write, evidence=choices.of_sub_policies, choices=choices.sub_policies,
+    effective=choices.effective_sub_policies))

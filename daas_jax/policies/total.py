@@ -32,7 +32,7 @@ from daas_jax.augment.apply import apply_policy
 from daas_jax.config.key import between, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
-from daas_jax.policies import contract, registry, table as policy_table
+from daas_jax.policies import choices, contract, registry, table as policy_table
 from daas_jax.policies.candidates import parse, published, published_names, Space, values
 
 
@@ -105,13 +105,9 @@ class Schedule(NamedTuple):
   p_o: np.ndarray
 
 
-# --- the file -------------------------------------------------------------------------------------
-
-
 def to_text(schedule: Schedule) -> str:
   """The content of the file; the same schedule gives the same bytes."""
-  digits = lambda x: float(f'{x:.9g}')
-  candidates = []
+  digits, candidates = lambda x: float(f'{x:.9g}'), []
   for c in schedule.space.candidates:
     value = values(c)
     candidates.append({'op': c.op} | ({} if value is None else {'strength': digits(c.strength),
@@ -347,4 +343,5 @@ registry.register('total', registry.PolicySpace(
     train_input=lambda config, data, space, given: inputs.make_input(
         config, data, functools.partial(
             augment_each if config.search.get('policy_per') == 'image' else augment, space=space)),
-    measures=_measures, record=_record, write=_write))
+    measures=_measures, record=_record, write=_write, evidence=choices.of_candidates,
+    choices=choices.candidates, effective=choices.effective_candidates))

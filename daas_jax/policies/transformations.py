@@ -27,7 +27,7 @@ from daas_jax.augment.ops import OPS
 from daas_jax.config.key import all_of, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
-from daas_jax.policies import contract, registry, table as policy_table
+from daas_jax.policies import choices, contract, registry, table as policy_table
 
 FORMAT = 'daas_jax.policy_transformations'
 VERSION = 1
@@ -241,4 +241,5 @@ registry.register('transformations', registry.PolicySpace(
         lambda key, tau: sample(key, tau, config.search.batch, space), probability),
     train_input=lambda config, data, space, given: inputs.make_input(
         config, data, lambda images, drawn, key: augment(images, drawn, key, space)),
-    measures=_measures, record=_record, write=_write))
+    measures=_measures, record=_record, write=_write, evidence=choices.of_transformations,
+    choices=choices.transformations, effective=choices.effective_transformations))

@@ -8,7 +8,7 @@ import numpy as np
 from daas_jax.config import schema as config_lib
 from daas_jax.errors import BadInput
 from daas_jax.files import metrics as metrics_lib, remote, storage
-from daas_jax.methods import registry
+from daas_jax.methods import decided, registry
 from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.policies import found as found_policies
 from daas_jax.runtime import workdir
@@ -63,8 +63,8 @@ class Run(NamedTuple):
     config: {'group.key': value} of config.json.
     metrics: rows of metrics.jsonl.
     architecture, policy: over time, None where history.jsonl has none.
-    genotype, table, results: of genotype.json, policy.json and results.json, None where there is no
-      such file.
+    genotype, table, results, decided: of genotype.json, policy.json, results.json and decided.json,
+      None where there is no such file.
     finished: whether the run came to its end.
     notes: lines on what is missing or was passed over.
   """
@@ -78,6 +78,7 @@ class Run(NamedTuple):
   genotype: Any
   table: Any
   results: Any
+  decided: Any
   finished: bool
   notes: list
 
@@ -172,7 +173,8 @@ def _load(folder, name):
       key: load(path(file)) if os.path.exists(path(file)) else None
       for key, file, load in (('genotype', 'genotype.json', genotype_lib.load),
                               ('table', 'policy.json',
-                               found_policies.load_table), ('results', 'results.json', _object))
+                               found_policies.load_table), ('results', 'results.json', _object),
+                              ('decided', decided.FILE, decided.load))
   }
   return Run(name, folder, kind, config, rows, architecture, policy, **found, finished=finished,
              notes=notes + more)

@@ -6,6 +6,7 @@ from daas_jax.config import schema as config_lib
 from daas_jax.data import select
 from daas_jax.errors import BadInput
 from daas_jax.files import storage
+from daas_jax.methods import decided
 from daas_jax.nets import registry as nets
 from daas_jax.nets.cells import genotype as genotype_lib
 from daas_jax.report import (
@@ -135,6 +136,7 @@ def facts(run):
       ('what', 'training' if training else f"search ({known('method')})"),
       ('state',
        'finished' if run.finished else f"unfinished, in epoch {last('epoch') or 1} of {epochs}"),
+      ('decided', run.decided and run.decided['sentence']),
       ('data', known('data.name')), ('seed', known('seed')), ('epochs', epochs),
       ('architecture', known('genotype')), ('policy', known('policy') if training else None),
       ('test accuracy', _measure(results.get('test_accuracy'))),
@@ -174,7 +176,7 @@ def _run(report, run, level):
     report.heading(2, f'{"Search" if run.kind == "search" else "Training"}: {run.name}')
   report.add(*map(page.note, run.notes), page.table([fact for fact in facts(run) if fact[1]]),
              page.paragraph(f'Workdir: {run.folder}'))
-  for title, part in (('Cells', _cells), ('Curves', _curves),
+  for title, part in (('Decided', _decided), ('Cells', _cells), ('Curves', _curves),
                       ('Architecture over time', _architecture), ('Policy', _policy), ('Time',
                                                                                        _time)):
     before = len(report.parts)
@@ -187,6 +189,16 @@ def _run(report, run, level):
   report.add(
       page.folded('config.json',
                   page.table([[key, _value(value)] for key, value in run.config.items()])))
+
+
+def _decided(report, run):
+  if not run.decided:
+    return
+  report.add(*map(page.paragraph, decided.lines(run.decided)))
+  rows = [[f'{part} {where}'.strip(), *rest] for part, where, *rest in decided.rows(run.decided)]
+  if rows:
+    report.add(page.folded('Every choice, by the option with most evidence (decided.json)',
+                           page.table(rows, ['', 'option', 'z', 'probability', 'it is'])))
 
 
 def _cells(report, run):

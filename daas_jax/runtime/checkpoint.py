@@ -230,6 +230,9 @@ class Checkpoints:
     (has, saved), (fields, wanted) = _form(self._manager.item_metadata(step)), _form(target)
     if has != fields:
       raise _OtherFields(f'{_names(has - fields)} where {_names(fields - has)} belongs')
+    if saved.keys() != wanted.keys():
+      raise _OtherFields(f'{_some(saved.keys() - wanted.keys())} where '
+                         f'{_some(wanted.keys() - saved.keys())} belongs')
     for name in sorted(saved.keys() | wanted.keys()):
       if saved.get(name) != wanted.get(name):
         raise ValueError(
@@ -267,6 +270,12 @@ def newest(folder):
 
 def _names(fields):
   return ' and '.join(sorted(fields)) or 'nothing'
+
+
+def _some(paths):
+  """The first of some paths, and how many there are besides."""
+  first, *rest = sorted(paths) or ['nothing']
+  return f'{first} (and {len(rest)} more)' if rest else first
 
 
 def _text(form):

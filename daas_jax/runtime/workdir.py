@@ -17,7 +17,7 @@ from daas_jax.files import atomic, remote, storage
 # What a run writes. Without a config.json beside it, it is not this program's to overwrite.
 _RUN = ('metrics.jsonl', 'history.jsonl', 'checkpoints', 'genotype.json', 'policy.json',
         'results.json', 'gradcheck.json', 'blocks.json', 'network.json', 'network.safetensors',
-        'network.npz', 'draws', 'searches', 'trainings', 'table.json', 'table.md')
+        'network.npz', 'decided.json', 'draws', 'searches', 'trainings', 'table.json', 'table.md')
 
 
 _HOW = (('parallel', 'devices'), ('parallel', 'over'), ('data', 'workers'))

@@ -1,12 +1,12 @@
-"""What a search leaves behind: its architecture, policy.json and a summary that a person can
-read."""
+"""What a search leaves behind: its architecture, policy.json, decided.json and a summary that a
+person can read."""
 
 from collections.abc import Callable
 import os
 from typing import Any
 
 from daas_jax.files import metrics as metrics_lib
-from daas_jax.methods import problem as problem_lib, registry
+from daas_jax.methods import decided, problem as problem_lib, registry
 from daas_jax.nets import registry as nets
 from daas_jax.policies import registry as policies
 
@@ -39,7 +39,8 @@ def record(state: Any, config: Any) -> dict[str, Any]:
 
 def write(workdir: str, state: Any, config: Any,
           describe: Callable[[str], None] = lambda path: None) -> str:
-  """Writes the architecture and policy.json into the workdir: each where it was searched.
+  """Writes decided.json, the architecture and policy.json into the workdir: the latter where they
+  were searched.
 
   Args:
     workdir: of a search that is over; its history.jsonl holds what `record` returned at the start
@@ -52,7 +53,8 @@ def write(workdir: str, state: Any, config: Any,
     The summary, as text.
   """
   space, policy, architectures = _parts(config)
-  lines = [*architectures.write(workdir, state.arch, config), ''] if state.arch else []
+  lines = [*decided.write(workdir, state, config), '']
+  lines += [*architectures.write(workdir, state.arch, config), ''] if state.arch else []
   if space:
     epochs = [
         row['policy'] for row in metrics_lib.read(os.path.join(workdir, 'history.jsonl'))

@@ -14,8 +14,8 @@ from daas_jax.policies import given as given_lib, idle, registry as policies
 from daas_jax.runtime import loop, processes, progress, signals, workdir
 from daas_jax.search import job as job_lib, results
 
-FOUND = ('genotype.json', 'blocks.json', 'policy.json', 'network.json', 'network.safetensors',
-         'results.json', 'detection.json')
+FOUND = ('decided.json', 'genotype.json', 'blocks.json', 'policy.json', 'network.json',
+         'network.safetensors', 'results.json', 'detection.json')
 """What a search may leave besides its logs."""
 
 

@@ -64,6 +64,8 @@ def model(found, data, test_set, tmp_path_factory):
 def test_a_search_gives_back_what_it_found(found):
   assert found.finished and found.genotype is None and found.network is None
   assert isinstance(found.policy, dx.Policy) and 'Rotate90' in found.summary()
+  says = found.decided['sentence']
+  assert says == 'policy: nothing was found, 6 updates are too few to tell' == found.summary().split('\n')[0]
   assert found.steps == found.metrics[-1]['step'] == 2 * 24 // 8 and len(found.history) == 3
   with pytest.raises(AttributeError):
     found.config.seed = 1
@@ -100,7 +102,7 @@ def test_a_search_that_was_ended_has_the_policy_of_its_last_checkpoint_and_goes_
     dx.search(*data, workdir=tmp_path / 'run', **SEARCH)
   monkeypatch.undo()
   so_far = dx.load(tmp_path / 'run')
-  assert not so_far.finished and 'not finished, step 3' in so_far.summary()
+  assert not so_far.finished and 'not finished, step 3' in so_far.summary() and so_far.decided is None
   assert so_far.policy.table.probability.sum() == pytest.approx(1)
   assert not (tmp_path / 'run' / 'policy.json').exists()
   whole = dx.search(*data, workdir=tmp_path / 'run', **SEARCH)

@@ -152,7 +152,8 @@ def test_the_page_refers_to_nothing_outside_of_itself(reported):
 
 def test_the_page_says_what_the_run_was(reported):
   text = _read(reported / 'report').text
-  for words in ('search (daas)', 'finished', 'node 2 =', 'likeliest of 9 policies', 'compiling', 'from history.jsonl'):
+  for words in ('search (daas)', 'decided policy: what is decided cannot be told', 'effective number of operations an edge: ',
+                'finished', 'node 2 =', 'likeliest of 9 policies', 'compiling', 'from history.jsonl'):
     assert words in text
   table = sheet.lines(runs_lib.load(str(reported), 'run').table, 0)
   assert all(word in text for line in table for word in line)
@@ -248,6 +249,7 @@ def _bad(tmp_path, name):
   file, words = {'damaged config': ('config.json', 'config.json is damaged'),
                  'foreign config': ('config.json', 'no config of a search'),
                  'damaged genotype': ('genotype.json', 'genotype.json is not JSON'),
+                 'damaged decisions': ('decided.json', 'decided.json is damaged'),
                  'damaged policy': ('policy.json', 'policy.json is not a JSON file')}.get(name, (None, None))
   if file:
     (run / file).write_text('[1' if 'damaged' in name else '{"kind": "recipe"}')
@@ -271,7 +273,7 @@ def _bad(tmp_path, name):
 
 
 @pytest.mark.parametrize('name', [
-    'no folder', 'a file', 'no workdir', 'damaged config', 'foreign config', 'damaged genotype', 'damaged policy',
+    'no folder', 'a file', 'no workdir', 'damaged config', 'foreign config', 'damaged genotype', 'damaged decisions', 'damaged policy',
     'nothing yet', 'a laboratory', 'twice', 'several', 'no out', 'option', 'none'])
 def test_bad_input_is_one_line_and_changes_nothing(tmp_path, capsys, name):
   words, line = _bad(tmp_path, name)

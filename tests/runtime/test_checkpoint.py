@@ -115,6 +115,16 @@ def test_states_of_another_version_are_refused_in_one_line(tmp_path, capsys, bas
   assert step == 6 and bits(state) == bits(make_state(6)) and len(lines) == 1
 
 
+def test_states_with_other_parts_in_a_field_are_of_another_version_too(tmp_path, capsys):
+  """Such as an optimizer's that kept less."""
+  checkpoints = Checkpoints(str(tmp_path / 'c'), 3)
+  checkpoints.save(2, make_state(2)._replace(extra={'a': jnp.zeros(())}))
+  checkpoints.close()
+  with pytest.raises(BadInput, match='each holds extra.a where extra.b (.and 1 more.) belongs') as info:
+    restore(tmp_path / 'c', make_state(0)._replace(extra={'b': jnp.zeros(()), 'c': jnp.zeros(())}))
+  assert '\n' not in str(info.value) and capsys.readouterr().err == ''
+
+
 def test_file_in_place_of_the_folder(tmp_path):
   (tmp_path / 'checkpoints').write_text('of someone')
   with pytest.raises(BadInput, match='cannot be used'):

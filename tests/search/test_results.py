@@ -57,7 +57,7 @@ def test_write_leaves_files_that_load_and_says_the_same(config, tmp_path):
 
 def test_a_fixed_network_leaves_a_policy_alone(config, tmp_path):
   results.write(tmp_path, _state({}), config)
-  assert sorted(p.name for p in tmp_path.iterdir()) == ['policy.json']
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['decided.json', 'policy.json']
 
 
 @pytest.mark.parametrize('share', categorical.SHARES)

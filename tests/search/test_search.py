@@ -49,6 +49,8 @@ def test_the_workdir_holds_the_result(finished):
   history = [json.loads(line) for line in (run / 'history.jsonl').read_text().splitlines()]
   assert [(row['step'], row['epoch']) for row in history] == [(0, 0), (12, 1), (24, 2), (36, 3)]
   assert history[0]['policy'] == history[1]['policy'] != history[2]['policy']  # the first epoch is warm-up
+  says = json.loads((run / 'decided.json').read_text())['sentence']
+  assert says.startswith('policy: nothing was found; architecture: ') and f'\n{says}\n' in output
   for part in ('normal cell', 'reduction cell', 'probability', 'entropy_alpha', 'skip_share'):
     assert part in output
 

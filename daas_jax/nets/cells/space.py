@@ -1,6 +1,7 @@
 """Architectures of cells as a search sees them: alpha and beta, what is kept of them, and how one
 is named and read."""
 
+import itertools
 import os
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from daas_jax.config.key import between, even, Key, MOST, one_of
 from daas_jax.errors import BadInput
+from daas_jax.estimators import evidence
 from daas_jax.files import found as found_files, metrics as metrics_lib
 from daas_jax.nets import registry
 from daas_jax.nets.cells import architecture, cell as cells, genotype as genotype_lib, named
@@ -189,5 +191,31 @@ def at_epoch(workdir: str, epoch: int) -> Any:
         f'{path} is damaged: what it holds of epoch {epoch} is no architecture of cells') from error
 
 
+# --- which of it is decided -----------------------------------------------------------------------
+
+
+def _evidence(config):
+  del config
+  return lambda arch, g: -g['alpha']
+
+
+def probabilities(arch: Any, config: Any) -> np.ndarray:
+  """softmax(alpha) of all edges of all cell types: [C E, O]."""
+  p = np.asarray(jax.nn.softmax(arch['alpha']), np.float64)
+  return p.reshape(-1, p.shape[-1])
+
+
+def choices(arch: Any, sums: Any, config: Any) -> list[evidence.Choice]:
+  """A choice an edge; sums [n, C, E, O]."""
+  space = of(config)
+  names = ['{} {}-{}'.format(cell, *cells.EDGES[edge])
+           for cell, edge in itertools.product(space.cells, space.edges)]
+  never = tuple({genotype_lib.NEVER} & set(space.primitives))
+  sums = sums.reshape(len(sums), len(names), -1)
+  return [evidence.Choice(name, space.primitives, p, sums[:, i], single=True, never=never)
+          for i, (name, p) in enumerate(zip(names, probabilities(arch, config)))]
+
+
 SPACE = registry.ArchitectureSpace(registry.CELLS, architectures, measures, record, write, find,
-                                   genotype_lib.to_text, genotype_lib.load, 'genotype.json')
+                                   genotype_lib.to_text, genotype_lib.load, 'genotype.json',
+                                   _evidence, choices, probabilities, 'edge')

@@ -11,7 +11,7 @@ import numpy as np
 
 from daas_jax.config.key import at_least, between, Key, one_of
 from daas_jax.errors import BadInput
-from daas_jax.estimators import dsnas
+from daas_jax.estimators import dsnas, evidence
 from daas_jax.files import found as found_files, metrics as metrics_lib
 from daas_jax.nets import kernels as k, registry
 from daas_jax.nets.cells.architecture import entropies
@@ -128,6 +128,27 @@ def find(asked: str, search: str | None) -> blocks_lib.Blocks:
   return blocks_lib.load(asked)
 
 
+# --- which of it is decided -----------------------------------------------------------------------
+
+
+def _evidence(config):
+  margin = config.arch.freeze_margin
+  # A block that is frozen draws nothing any more: that is no evidence.
+  return lambda alpha, g: jnp.where(dsnas.decided(alpha, margin)[:, None], 0.0, -g)
+
+
+def probabilities(arch: Any, config: Any) -> np.ndarray:
+  """softmax(alpha): [B, N]."""
+  del config
+  return np.asarray(jax.nn.softmax(arch['alpha']), np.float64)
+
+
+def choices(arch: Any, sums: Any, config: Any) -> list[evidence.Choice]:
+  """A choice a block; sums [n, B, N]."""
+  return [evidence.Choice(supernet.block_name(i), layers.CHOICES, p, sums[:, i], single=True)
+          for i, p in enumerate(probabilities(arch, config))]
+
+
 # --- as a row of the table ------------------------------------------------------------------------
 
 SEARCH_KEYS = {
@@ -166,7 +187,8 @@ def _describe(config, arch):
 
 
 SPACE = registry.ArchitectureSpace(registry.BLOCKS, architectures, measures, record, write, find,
-                                   blocks_lib.to_text, blocks_lib.load, 'blocks.json')
+                                   blocks_lib.to_text, blocks_lib.load, 'blocks.json', _evidence,
+                                   choices, probabilities, 'block')
 
 registry.register('shuffle', registry.Network(
     '20 choice blocks of 4 kinds, network.size says how wide (DiffAutoML)',
