@@ -151,6 +151,7 @@ def per_image(point, key):
 
   Batch normalisation sees images of many policies at once, so this is not the gradient of the
   point's training loss; what image b's policy does to the losses of the others is left out.
+  `clean`: the same derivatives of the images without policy.
   """
   keys = jax.random.split(key)
   b = len(point.labels)
@@ -158,10 +159,8 @@ def per_image(point, key):
   first, second = (point.images[point.outcome[i], jnp.arange(b)] for i in indices)
   g_train = point.value_and_gradients(point.theta, first, point.labels)[1]
   v = point.val(unrolled.inner_step(point.theta, g_train, point.xi))[1]
-  return {
-      'index': indices[1],
-      's': np.asarray(point.image_tangents(point.theta, v, second, point.labels))
-  }
+  along = lambda images: np.asarray(point.image_tangents(point.theta, v, images, point.labels))
+  return {'index': indices[1], 's': along(second), 'clean': along(point.images[0])}
 
 
 def past(point, step, key):

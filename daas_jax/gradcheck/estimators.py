@@ -111,6 +111,12 @@ def _additive(baseline):
   return combine
 
 
+def _paired(combine):
+  """The same of s less that of the image without policy: what it aligns with anyway."""
+  return lambda point, memory, draw, key: combine(point, memory,
+                                                  draw | {'s': draw['s'] - draw['clean']}, key)
+
+
 def _relax(point, memory, draw, key):
   """RELAX over the enumerated policies as one categorical variable, f = -xi s, averaged over the
   draw's policies."""
@@ -187,6 +193,12 @@ TABLE = {
     'per_image': Estimator('per_image', _with(
         _step_mean, categorical.outcome_log_prob), lambda n: Cost(2, tangents=1),
                            'a policy an image, all alignments by one forward-mode pass'),
+    'per_image_paired': Estimator(
+        'per_image', _paired(_with(_step_mean, categorical.outcome_log_prob)),
+        lambda n: Cost(2, tangents=2), 'the same, less the clean image\'s own alignment'),
+    'per_image_additive': Estimator(
+        'per_image', _paired(_additive(_step_mean)), lambda n: Cost(2, tangents=2),
+        'and the learned control variate'),
     'outcome': Estimator('same', _with(_none, categorical.outcome_log_prob), _SAME,
                          'Eq. 13, what was not applied summed out'),
     'outcome_systematic': Estimator('systematic', _with(_none, categorical.outcome_log_prob), _SAME,
