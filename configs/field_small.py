@@ -34,34 +34,42 @@ def get_config(variant=''):
   return config
 
 
+def _each(config):
+  """A policy an image; D_val as a network in use sees it; what a step of fixed length gains (docs/field.md)."""
+  config.search.policy_per = 'image'
+  config.search.val_moments = 'train'
+  config.search.objective = 'direction'
+  config.search.batch = 64  # images of D_train and of D_val a step, and as many policies
+
+
 def _daas(config, alone):
-  """As configs/daas_small.py; on a fixed network all policies of a step are of that one."""
+  """On a fixed network all policies of a step are of that one."""
+  _each(config)
   config.policy.share = 'slot'
-  config.search.epochs = 4  # of 125 steps
-  config.search.warmup_epochs = 2
-  config.search.batch = 16  # images of D_train and of D_val a step
-  config.search.n_arch, config.search.n_aug, config.search.n_w = (1, 8, 1) if alone else (2, 4, 2)
   config.search.score = 'outcome'
-  config.search.control = 'additive'
-  config.search.baseline = 'step_mean'
-  config.gamma.lr = 0.1
+  config.search.xi = 0.02
+  config.gamma.lr = 0.03
+  config.search.epochs = 10  # of 31 steps
+  config.search.warmup_epochs = 0
+  config.search.n_arch, config.search.n_w = (1, 1) if alone else (2, 2)
+  if not alone:
+    config.search.arch_gradient = 'regression'
 
 
 def _ddas(config, alone):
-  """As configs/ddas_quickstart.py."""
+  """As long as `_daas`."""
   del alone
-  config.search.epochs = 5
-  config.search.batch = 32
-  config.theta.lr = 0.1
-  config.gamma.lr = 0.05
-  config.gamma.lr_total = 0.02
+  _each(config)
+  config.search.epochs = 10
+  config.gamma.lr = 0.1
+  config.gamma.lr_total = 0.05
 
 
 def _darts(config, alone):
   """As long as `_daas`."""
   del alone
-  config.search.epochs = 4  # of 125 steps
-  config.search.batch = 16
+  config.search.epochs = 10
+  config.search.batch = 64
 
 
 _METHODS = {'daas': _daas, 'ddas': _ddas, 'darts': _darts}
@@ -79,7 +87,6 @@ def _smoke(config, name):
     config.network.primitives = ('max_pool_3x3', 'skip_connect')  # fewer to compile
   if name in ('', 'daas'):
     config.search.warmup_epochs = 1
-    config.search.n_aug = 2
     config.policy.ops = ('Rotate', 'Invert')  # fewer to compile
   if name == 'ddas':
     config.policy.candidates = ('Rotate:0.6', 'Invert')

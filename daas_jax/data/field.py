@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from daas_jax.augment import camera
 from daas_jax.data import dataset, splits
 
 SUFFIX = ':field'
@@ -29,7 +28,7 @@ def named(name: str) -> tuple[str, bool]:
 def tested(data: Any) -> Any:
   """A whole set, a `Dataset`, with photographs for its test images and `SUFFIX` to its name."""
   return data._replace(name=data.name + SUFFIX,
-                       test_images=camera.photographs(data.test_images, _TEST))
+                       test_images=_photographs(data.test_images, _TEST))
 
 
 def validated(data: Any, seed: int, val_fraction: float) -> Any:
@@ -47,6 +46,11 @@ def validated(data: Any, seed: int, val_fraction: float) -> Any:
   """
   train, val = splits.of(data, seed, 1 - val_fraction)
   images = np.array(data.train_images)
-  images[val] = camera.photographs(images, _TRAIN)[val]
+  images[val] = _photographs(images, _TRAIN)[val]
   mean, std = dataset.mean_std(images[train])
   return data._replace(train_images=images, mean=mean, std=std, halves=(train, val))
+
+
+def _photographs(images, seed):
+  from daas_jax.augment import camera  # imports JAX, which sets without a shift need not
+  return camera.photographs(images, seed)

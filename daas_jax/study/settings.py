@@ -34,8 +34,10 @@ def unfold(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
   settings = data.get('settings')
   if not settings:
     return data, {}
-  tables: tuple[dict, dict, dict, dict] = ({}, {}, {}, {})
-  trainings, rows, references, parts = tables
+  trainings: dict[str, Any] = {}
+  rows: dict[str, Any] = {}
+  references: dict[str, str] = {}
+  parts: dict[str, str] = {}
 
   def add(table, name, value):
     if name in table:
