@@ -42,15 +42,9 @@ class Cells:
     cells = [self._element(names, seed) for names in row]
     if None in cells:
       return None
-<<<<<<< HEAD
-    mean = lambda xs: None if None in xs else float(np.mean(xs))
-    columns: list[Any] = [mean(list(column)) for column in zip(*cells)]
-    return Cell(*columns)
-=======
     means: list[Any] = [None if None in column else float(np.mean(column))
                         for column in zip(*cells)]
     return Cell(*means)
->>>>>>> h20_field
 
   def folders(self, row: tuple, seed: int) -> list[str]:
     """Folders of all trainings of a row."""
