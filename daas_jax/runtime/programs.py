@@ -19,8 +19,12 @@ def jit(fn: Callable, donate: tuple[int, ...] = ()) -> Callable:
     donate: numbers of the arguments whose arrays the program may write over.
 
   Returns:
-    The function; it is traced at its first call, and every call has to be of the same shapes.
+    The function; it is traced at its first call, and every call has to be of the same shapes. In
+    double precision, which is for checks, it is `jax.jit`'s: a Python number in a traced program is
+    of the widest type when that is evaluated again.
   """
+  if jax.config.jax_enable_x64:
+    return jax.jit(fn, donate_argnums=donate)
   made: list[Callable] = []
 
   def call(*args):
