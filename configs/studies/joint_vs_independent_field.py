@@ -1,14 +1,14 @@
 """DAAS Table 6 under a shift and at equal cost: one joint search against an architecture first, and a policy after.
 
-The two stages of the independent search share the joint one's steps: half of them for the architecture, which the joint
-search warms up as well, and half for the policy. The table's columns say what both have cost. ':small' after the file
+The two stages of the independent search share the joint one's steps: half of them for the architecture, and half for
+the policy. The table's columns say what both have cost. ':small' after the file
 name: embedded images; ':smoke' tries the study out.
 """
 
 from daas_jax.study.plan import bases
 
 FIELD = {'data.name': 'tfds:cifar10:field'}
-EPOCHS = {'': 50, 'small': 4, 'smoke': 2}  # of the joint search
+EPOCHS = {'': 50, 'small': 10, 'smoke': 2}  # of the joint search
 SEARCH = {'small': '../field_small.py', 'smoke': '../field_small.py:smoke'}
 TRAIN = {'small': '../train_field_small.py:derived', 'smoke': '../train_field_small.py:derived_smoke'}
 
@@ -27,7 +27,7 @@ def get_config(variant=''):
           'joint': {'set': changes},
           'architecture': {'set': stage(warmup_epochs=half)},
           # One architecture: the n_w gradients of Eq. 14 would be one gradient n_w times.
-          'policy': {'genotype': 'architecture', 'set': stage(warmup_epochs=0, n_w=1)},
+          'policy': {'genotype': 'architecture', 'set': stage(warmup_epochs=0, n_w=1, arch_gradient='straight_through')},
       },
       'trainings': {
           'independent': {'genotype': 'architecture', 'policy': 'policy', 'set': changes},
