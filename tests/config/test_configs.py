@@ -26,7 +26,7 @@ TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
                'ddas_quickstart', 'ddas_rotate90', 'ddas_detection', 'train_ddas_quickstart',
                'joint_faa_quickstart', 'joint_faa_rotate90', 'amended_quickstart', 'amended_small', 'diffautoml_quickstart',
-               'train_diffautoml_quickstart')
+               'train_diffautoml_quickstart', 'field_small', 'train_field_small')
 
 # key: (value, source). DARTS, GDAS, DADA: their published code.
 _SEARCH = {
