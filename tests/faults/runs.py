@@ -44,7 +44,7 @@ CELLS = SEARCH.replace('  return config', '''  config.network.name, config.netwo
   config.search.epochs = 2
   return config''')
 CONFIGS = {'search': SEARCH, 'train': TRAIN, 'cells': CELLS}
-RESULTS = ('config.json', 'genotype.json', 'policy.json', 'results.json', 'history.jsonl')
+RESULTS = ('config.json', 'genotype.json', 'policy.json', 'results.json', 'decided.json', 'history.jsonl')
 
 
 class Server:

@@ -58,7 +58,7 @@ def get_config():
   config.policy, config.genotype = 'searched', 'none'
   return config
 '''
-WRITTEN = ('config.json', 'history.jsonl', 'policy.json', 'summary.txt')
+WRITTEN = ('config.json', 'history.jsonl', 'policy.json', 'decided.json', 'summary.txt')
 
 
 class StoreError(Exception):
