@@ -8,6 +8,7 @@ import pytest
 
 from daas_jax.errors import BadInput
 from daas_jax.nets import count, kernels as k
+from daas_jax.nets.normalisation import BN_EPSILON
 from daas_jax.nets.shuffle import blocks as blocks_lib, costs as shuffle_count, layers, supernet as shuffle
 
 TINY = layers.Size((4, 1), ((2, 8, 2),), 6)  # two blocks
