@@ -48,6 +48,7 @@ WRONG = {
         'policy.candidates': ("('Rotat:0.5',)", "'Rotat:0.5' names no known operation"),
         'policy.p_tp': ('1', '(0, 1)'), 'search.n_policies': ('0', '[1, 10000]'),
         'search.val_batches': ('0', '[1, 10000]'), 'search.normalise': ('2', 'True or False'),
+        'search.policy_per': ('pixel', 'batch'), 'search.val_moments': ('all', 'own'), 'search.objective': ('loss', 'step'),
         'gamma.lr_total': ('0', 'above 0')},
     'joint_faa': _SGD | _ARCH | _RELAXED | {
         'network.name': ('shuffle', 'must be one of supernet, '),
