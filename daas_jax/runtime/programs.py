@@ -23,7 +23,7 @@ def jit(fn: Callable, donate: tuple[int, ...] = ()) -> Callable:
     double precision, which is for checks, it is `jax.jit`'s: a Python number in a traced program is
     of the widest type when that is evaluated again.
   """
-  if jax.config.jax_enable_x64:
+  if jax.config.read('jax_enable_x64'):
     return jax.jit(fn, donate_argnums=donate)
   made: list[Callable] = []
 
