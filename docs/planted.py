@@ -23,8 +23,9 @@ from daas_jax.augment import preprocess
 from daas_jax.config import file as config_file, schema
 from daas_jax.data import select, streaming
 from daas_jax.files import atomic
-from daas_jax.methods import problem as problem_lib, registry
+from daas_jax.methods import decided, problem as problem_lib, registry
 from daas_jax.policies import baselines, categorical
+from daas_jax.runtime import programs
 
 SEEDS = 8
 PAPER = {'search.policy_per': 'batch', 'search.val_moments': 'own', 'search.objective': 'step', 'search.batch': 32,
@@ -63,6 +64,20 @@ def mmd(x, y):
   return inside(x) + inside(y) - 2 * jnp.mean(k(x, y))
 
 
+def closeness(data, space, n=1000):
+  """gamma -> 1 - MMD(policies of gamma) / MMD(uniform ones), of n images of D_train and n of D_val; compiled once."""
+  clean, there = (preprocess.to_float(jnp.asarray(data.train_images[rows[:n]])) for rows in data.halves)
+  key = jax.random.key(88)
+  uniform = mmd(baselines.BASELINES['uniform'].make()(key, clean), there)
+
+  @jax.jit
+  def close(gamma, clean, there):
+    policies = jax.vmap(lambda k: categorical.sample(k, gamma, space))(jax.random.split(key, n))
+    return 1 - mmd(categorical.augment_each(clean, policies, key, space), there) / uniform
+
+  return lambda gamma: float(close(gamma, clean, there))
+
+
 def search(changes, passes, seed):
   """[closeness at each look], and the last look's marginals, of one search."""
   config = config_of(changes)
@@ -72,25 +87,16 @@ def search(changes, passes, seed):
   batches = streaming.search_batches(data, seed, config.search.batch, config.data.val_fraction, 1)
   method = registry.build(config, problem, batches.steps_per_epoch)
   space = problem_lib.policy_space(config)
-  step, state = jax.jit(method.step, donate_argnums=0), method.init(jax.random.key(seed))
-  clean, there = (preprocess.to_float(jnp.asarray(data.train_images[rows[:1000]])) for rows in data.halves)
-
-  @jax.jit
-  def distance(gamma, key):
-    policies = jax.vmap(lambda k: categorical.sample(k, gamma, space))(jax.random.split(key, 1000))
-    return mmd(categorical.augment_each(clean, policies, key, space), there)
-
-  key = jax.random.key(88)
-  uniform = mmd(baselines.BASELINES['uniform'].make()(key, clean), there)
-  looks = []
+  step, state = programs.jit(method.step, donate=(0,)), method.init(jax.random.key(seed))
+  close, looks = closeness(data, space), []
   for look in range(LOOKS):
     for i in range(round(look * PASSES / LOOKS / passes), round((look + 1) * PASSES / LOOKS / passes)):
       state, _ = step(state, batches(i))
-    looks.append(float(1 - distance(state.gamma, key) / uniform))
+    looks.append(close(state.gamma))
   found = categorical.marginals(state.gamma, space)
   best = [[space.ops[o], float(found['probability'][k, o]), float(found['applied'][k, o]), float(found['strength'][k, o])]
           for k in range(space.K) for o in np.argsort(-found['probability'][k])[:2]]
-  return {'closeness': looks, 'found': best}
+  return {'closeness': looks, 'found': best, 'sentence': decided.of(state, config)['sentence']}
 
 
 def collect(folder):
@@ -105,7 +111,8 @@ def collect(folder):
       if f'{name}|{seed}' not in results:
         results[f'{name}|{seed}'] = search(changes, passes, seed)
         atomic.write(path, json.dumps(results) + '\n')
-        print(name, seed, [round(x, 2) for x in results[f'{name}|{seed}']['closeness']], results[f'{name}|{seed}']['found'], flush=True)
+        print(name, seed, [round(x, 2) for x in results[f'{name}|{seed}']['closeness']],
+              results[f'{name}|{seed}']['sentence'], flush=True)
   return results
 
 

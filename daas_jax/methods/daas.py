@@ -7,8 +7,8 @@ One step of Alg. 1, for a batch of D_train and one of D_val:
   3. theta'_i = theta - xi * mean_j grad_theta L_train(theta, z_i, Gamma_ij(D_train))
      (Eq. 10); gamma <- Adam on -xi * mean_ij <grad L_val(theta'_i), grad L_train_ij> * grad log
      p(Gamma_ij)       (Eq. 13);
-  4. theta <- SGD on mean_i grad_theta L_train(theta, z_i, Gamma(D_train)), n_w more architectures
-    (Eq. 14).
+  4. theta <- SGD on mean_i grad_theta L_train(theta, z_i, Gamma(D_train)) of n_w more
+     architectures (Eq. 14); with n_w = 0 on the gradients of 3.
 
 All gradients of a step are taken at the same theta, alpha, beta, gamma. Warm-up leaves out step 3,
 and nothing is applied to the images of step 4.
@@ -40,20 +40,19 @@ class Settings(NamedTuple):
   """What DAAS needs besides its problem; `search` turns a config into one.
 
   Attributes:
-    n_arch, n_aug, n_w: numbers of samples, each >= 1 (and n_arch, n_w multiples of `devices`).
+    n_arch, n_aug, n_w: numbers of samples (n_arch, n_w multiples of `devices`), each >= 1; n_w may
+      be 0 with a policy an image and without warm-up.
     warmup_steps: steps before gamma is searched.
     lr: step -> learning rate of theta, which is also xi where `xi` is None.
     xi: step of the inner update (Eq. 10), or None.
     tau: step -> temperature.
-    optimizers: {'theta', 'arch', 'gamma'}: optax transformations; None: `optimizers.defaults` at
-      `lr`.
+    optimizers: {'theta', 'arch', 'gamma'}: optax's; None: `optimizers.defaults` at `lr`.
     baseline: 'none', 'leave_one_out', 'step_mean' or 'moving_average'.
-    control: 'none', or 'additive': a control variate learned from past alignments
-      (`daas_jax.estimators.control`).
-    accumulate: 'mean' or 'sum' over the n_w gradients of Eq. 14.
+    control: 'none', or 'additive': learned from past alignments (`daas_jax.estimators.control`).
+    accumulate: 'mean' or 'sum' over the gradients of Eq. 14.
     devices, axis: how many share the samples, and pmap's axis over them (None for one).
-    arch_gradient: a word of `arch_gradients.KEYS`.
-    policy_per, val_moments, objective: words of `policy_gradients.KEYS` ('image' needs no n_aug).
+    arch_gradient, policy_per, val_moments, objective: words of `arch_gradients.KEYS` and
+      `policy_gradients.KEYS` ('image' needs no n_aug).
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -86,7 +85,7 @@ class Settings(NamedTuple):
 
 
 class Row(NamedTuple):
-  """What a gradient pass needs: which architecture, which policy, whether it is one of D_val."""
+  """Of a gradient pass: which architecture, which policy, whether it is one of D_val."""
   z: jax.Array
   policy: jax.Array
   val: jax.Array
@@ -103,9 +102,9 @@ def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int
   over j in Eq. 10's expectation is a mean here.)
 
   Args:
-    n_arch, n_aug, n_w: numbers of samples on this device, each >= 1.
+    n_arch, n_aug, n_w: numbers of samples on this device.
     xi: [] step of the inner update.
-    weight: [] factor of each of the n_w gradients in the sum of Eq. 14.
+    weight: [] factor of each gradient in the sum of Eq. 14 (those of Eq. 10 where n_w = 0).
     n_val: n_arch, or 0 where the gradient of Eq. 9 comes from elsewhere.
     keep: whether all gradients of Eq. 10 and those at theta' are kept to the end: [n_arch n_aug]
       and then [n_arch]. Otherwise an architecture's take the place of the last one's.
@@ -116,7 +115,7 @@ def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int
   rows += [dict(z=n_arch + i, policy=n_arch * n_aug, weight=1.0) for i in range(n_w)]
   for i in range(n_arch):
     stores = [i * n_aug + j if keep else j for j in range(n_aug)]
-    rows += [dict(z=i, policy=i * n_aug + j, store=store) for j, store in enumerate(stores)]
+    rows += [dict(z=i, policy=i * n_aug + j, store=r, weight=not n_w) for j, r in enumerate(stores)]
     rows += [dict(z=i, policy=i * n_aug, val=1, point=stores, store=n_train + i)]
   column = lambda name, default, dtype: jnp.array([r.get(name, default) for r in rows], dtype)
   inner = jnp.array([[float(r in row.get('point', ())) for r in range(n_kept)] for row in rows])
@@ -138,8 +137,7 @@ class Samples(NamedTuple):
 
 
 def _sample(problem, settings, state, tau, key, joint, images=0):
-  """Draws a step's `Samples`; number i has its key by its global number, however many devices
-  draw."""
+  """Draws a step's `Samples`; number i has the key of its number, however many devices draw."""
   n_arch, n_w, n_aug = settings.own
   device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
   key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
@@ -206,21 +204,20 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
   """Builds DAAS.
 
   Args:
-    problem: a `daas_jax.types.Problem` whose policies are `daas_jax.policies.categorical.Policies`,
-      or have what these have.
+    problem: its policies are `daas_jax.policies.categorical.Policies`, or have what these have.
     settings: `Settings`.
 
   Returns:
-    A `daas_jax.types.Method` whose step is one turn of Alg. 1 (Eq. 9-14); its metrics are scalars.
+    `Method` whose step is one turn of Alg. 1 (Eq. 9-14); its metrics are scalars.
 
   Raises:
     ValueError: if n_arch or n_w is no multiple of the number of devices.
     BadInput: see `arch_gradients.require`.
   """
   for name in ('n_arch', 'n_w'):
-    if getattr(settings, name) % settings.devices:
-      raise ValueError(
-          f'{name}={getattr(settings, name)} is no multiple of the {settings.devices} devices')
+    n = getattr(settings, name)
+    if n % settings.devices:
+      raise ValueError(f'{name}={n} is no multiple of the {settings.devices} devices')
   arch_gradients.require(problem, settings.arch_gradient)
   optimizers = settings.optimizers or optimizers_lib.defaults(settings.lr)
 
@@ -246,7 +243,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     key = jax.random.fold_in(state.key, state.step)
     drawn = _sample(problem, settings, state, tau, key, joint, len(batch.train_labels))
 
-    weight = {'mean': 1.0 / n_w, 'sum': 1.0 * settings.devices}[settings.accumulate]
+    weight = {'mean': 1.0 / (n_w or n_arch), 'sum': 1.0 * settings.devices}[settings.accumulate]
     table = schedule(n_arch, n_aug, n_w, xi, weight, n_val, settings.each)
     count = jnp.where(joint, len(table.point), n_val + n_w)
     gradient = _gradient(problem, batch, drawn, n_val > 0, settings.val_moments == 'train')
@@ -278,7 +275,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
         (state.gamma, state.opt_gamma))
     extra = trees.select(joint, baseline, {name: state.extra[name] for name in baseline}) | learned
 
-    weights = slice(n_val, n_val + n_w)
+    weights = slice(n_val, n_val + n_w) if n_w else slice(n_val, None, 2)  # those of Eq. 10
     metrics = mean({
         'train_loss': jnp.mean(loss[weights]),
         'train_accuracy': jnp.mean(accuracy[weights]),
@@ -311,7 +308,7 @@ KEYS = {
     'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
     'search.n_arch': Key(5, between(1, MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
     'search.n_aug': Key(2, between(1, MOST), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
-    'search.n_w': Key(10, between(1, MOST), 'architectures in Eq. 14 (DAAS 4.2)'),
+    'search.n_w': Key(10, between(0, MOST), 'architectures in Eq. 14 (DAAS 4.2); 0: of Eq. 10'),
     'search.accumulate': Key('mean', one_of('mean', 'sum'),
                              'of the n_w gradients; theta.lr is for the mean (choice)'),
     'search.xi': Key(0.0, at_least(0),
@@ -322,10 +319,13 @@ KEYS = {
 
 
 def check(flat: Mapping[str, Any]) -> None:
-  """Refuses a warm-up longer than the search, and what `policy_gradients` and `stopping` refuse."""
+  """Refuses settings that do not go together."""
   if flat['search.warmup_epochs'] > flat['search.epochs']:
     raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at "
                    f"most search.epochs ({flat['search.epochs']})")
+  of_10 = flat['search.policy_per'] == 'image' and not flat['search.warmup_epochs']
+  if not (flat['search.n_w'] or of_10):
+    raise BadInput("config key 'search.n_w' = 0 needs search.policy_per = 'image' and no warm-up")
   policy_gradients.check(flat)
   stopping.check(flat)
   arch_gradients.check(flat)

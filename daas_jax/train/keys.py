@@ -54,6 +54,9 @@ def keys(method=None):
           0.0, between(0, 1, False, True),
           'decay of averaged weights, which are then what is evaluated '
           'and chosen; 0: no average'),
+      'beside': Key(
+          '', anything, "table.json of a study, whose rows' accuracies are printed beside this "
+          'one, or the name of one that comes with the package; empty: nothing'),
       **loop.KEYS,
   }
 

@@ -17,6 +17,7 @@ from daas_jax.nets import count, registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
 from daas_jax.policies import given as given_lib
 from daas_jax.runtime import loop, programs, progress, signals, workdir
+from daas_jax.train import beside
 
 
 def run(config: Any, path: str, search: str | None = None, policy_search: str | None = None,
@@ -42,6 +43,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
     Diverged, Interrupted, Terminated, OSError: as `daas_jax.runtime.loop.run`.
   """
   network, policy_search = nets.of(config), policy_search or search
+  kept = beside.read(config.beside)
   genotype = network.space.find(config.genotype, search) if network.space else None
   given = given_lib.find(config.policy, policy_search, config.train.policy_smoothing)
   data = select.from_config(config, network.smallest(config), data)
@@ -67,7 +69,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
     result |= about.facts(config, data) | about.origin(
         search=search, policy_search=policy_search if policy_search != search else None)
     atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
-    reporter.note('\n'.join(_said(result, without, data)) + '\nwritten: results.json, '
+    reporter.note('\n'.join(_said(result, without, data, kept)) + '\nwritten: results.json, '
                   f'{trained.FILES[0]}, {trained.FILES[1]}, metrics.jsonl, checkpoints/ in '
                   f'{workdir.shown(path)}')
   return result
@@ -119,7 +121,7 @@ def _result(config, state, evaluate, data, criterion):
   }
 
 
-def _said(result, without, data):
+def _said(result, without, data, kept):
   """What the end of a training says, in lines."""
   how, best = (('accuracy', result['val_accuracy']) if 'val_accuracy' in result else
                ('loss', result['val_loss']))
@@ -133,6 +135,8 @@ def _said(result, without, data):
   if without is not None and 'test_accuracy' in result:
     yield (f'test accuracy without retraining {without:.4f}, with retraining '
            f"{result['test_accuracy']:.4f}")
+  if 'test_accuracy' in result:
+    yield from beside.lines(kept, result['test_accuracy'])
 
 
 def _without_training(folder):

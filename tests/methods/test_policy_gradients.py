@@ -142,6 +142,22 @@ def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objectiv
   jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
 
 
+def test_without_architectures_of_eq_14_theta_moves_by_the_gradients_of_eq_10(batch, sgd):
+  problem, base = _problem(categorical.policies(SPACE)), dict(
+      n_arch=2, n_aug=3, lr=lambda step: XI, optimizers=sgd, policy_per='image')
+  state = daas.make(problem, daas.Settings(n_w=1, **base)).init(jax.random.key(0))
+  new, metrics = daas.make(problem, daas.Settings(n_w=0, **base)).step(state, batch)
+  drawn = daas._sample(problem, daas.Settings(n_w=0, **base), state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
+  losses, g = [], []
+  for i in range(2):
+    images = _images(batch.train_images, jax.tree.map(lambda a: a[i], drawn.policies), drawn.image_keys[i])
+    loss = lambda t: jnp.mean(_image_losses(t, {}, images, batch.train_labels, None)[0])
+    losses.append(loss(state.theta))
+    g.append(jax.grad(loss)(state.theta))
+  jax.tree.map(lambda a, b, *g: np.testing.assert_allclose(a - b, sum(g) / 2, atol=1e-6), state.theta, new.theta, *g)
+  np.testing.assert_allclose(metrics['train_loss'], np.mean(losses), rtol=1e-5)
+
+
 @pytest.mark.parametrize('val_moments', ['own', 'train'])
 def test_a_step_of_ddas_with_a_policy_an_image(batch, sgd, val_moments):
   problem = _problem(total.policies(TOTAL, 0.35))
@@ -207,6 +223,8 @@ def test_normalised_by_the_moments_of_the_first_half():
     ('ddas', {'search.val_moments': 'train'}, "'search.val_moments' = 'train' needs search.policy_per = 'image'"),
     ('daas', {'search.policy_per': 'image', 'parallel.over': 'data', 'parallel.devices': 2}, 'parallel.over'),
     ('ddas', {'search.policy_per': 'image', 'parallel.devices': 2}, 'parallel.devices = 1'),
+    ('daas', {'search.n_w': 0, 'search.warmup_epochs': 0}, "'search.n_w' = 0 needs search.policy_per = 'image'"),
+    ('daas', {'search.n_w': 0, 'search.policy_per': 'image'}, 'and no warm-up'),
 ])
 def test_settings_that_do_not_go_together_are_one_line(method, changes, said):
   config = config_lib.search_config(method)

@@ -1,0 +1,29 @@
+"""What the quickstart's search is worth, by the quickstart's own commands: 8 searches, each with a split of its own.
+
+Its cells and its policy against its cells under policies that need no search, and against random cells under its policy.
+`python -m daas_jax.train --config=quickstart` prints its table.json (configs/studies/quickstart.json) beside what it got.
+':small' is the same, ':smoke' tries the study out.
+"""
+
+from daas_jax.study.plan import bases
+
+GIVEN = {'crop and flip': 'standard', 'TrivialAugment Wide': 'trivial_augment', 'the camera itself': 'camera'}
+
+
+def get_config(variant=''):
+  """The study, a dict as `daas_jax.study.plan` describes it."""
+  study = bases(variant, seeds=8, small=8)
+  if variant != 'smoke':
+    study |= {'search': 'quickstart', 'train': 'train_quickstart'}
+  own = {} if variant == 'smoke' else {'beside': ''}  # the table itself
+  trainings = {'searched': {'genotype': 'joint', 'policy': 'joint', 'set': own},
+               'random': {'genotype': 'random', 'policy': 'joint', 'set': own}}
+  trainings |= {policy: {'genotype': 'joint', 'policy': policy, 'set': own} for policy in GIVEN.values()}
+  return study | {
+      'title': 'The quickstart: searched jointly, and trained',
+      'searches': {'joint': {}},
+      'trainings': trainings,
+      'rows': {'searched cells and policy': ('searched',), 'random cells, searched policy': ('random',)} | {
+          label: (policy,) for label, policy in GIVEN.items()},
+      'reference': 'searched cells and policy',
+  }
