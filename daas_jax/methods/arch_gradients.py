@@ -4,15 +4,16 @@ validation loss, or from validation losses alone.
 'straight_through' (DAAS Eq. 9): the derivative of the loss at n sampled architectures, pulled back
 as if these were soft. Biased: operations that were not drawn get no derivative.
 
-The others take the losses of 2 n architectures, forward passes alone, which cost what n forward and
-backward passes do, and the linear model h of past ones that `daas_jax.estimators.control` learns,
-whose gradient is known exactly:
+The others take the losses of 2 n architectures (or more), forward passes alone, which cost what n
+forward and backward passes do, and the linear model h of past ones that
+`daas_jax.estimators.control` learns, whose gradient is known exactly:
 
   'additive': grad E[h] + the leave-one-out score function of what h leaves over; unbiased.
   'regression': grad E[h] alone, h learned from this step's losses as well: far less noise, and a
     bias of what the last hundred steps differ in from this one. (Where operations are drawn
     independently, the regression of L on them has the gradient of E[L] whatever else L depends on:
-    Sutton et al. 2000's compatible function.)
+    Sutton et al. 2000's compatible function.) Its noise is that of a hundred steps as well, so what
+    is decided is told by the unbiased one, which is computed beside it.
 
 A step calls `draw` for its architectures, then `straight_through` with the derivatives that it has,
 or `of_losses`, and keeps `init_extra`'s pytree in its `SearchState.extra`.
@@ -25,7 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
-from daas_jax.config.key import Key, one_of
+from daas_jax.config.key import between, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, score
 from daas_jax.nets import registry as nets
@@ -34,8 +35,11 @@ from daas_jax.types import Batch, Problem
 KEYS = {
     'search.arch_gradient': Key(
         'straight_through', one_of('straight_through', 'additive', 'regression'),
-        'gradient of alpha and beta: straight_through (DAAS Eq. 9); of 2 n_arch validation losses, '
-        'forward alone, and a model of past ones: additive (unbiased), regression (less noise)'),
+        'gradient of alpha and beta: straight_through (DAAS Eq. 9); of validation losses, forward '
+        'alone, and a model of past ones: additive (unbiased), regression (less noise)'),
+    'search.n_losses': Key(
+        2, between(2, MOST), 'validation losses that additive and regression take for each of '
+        'n_arch, of an architecture each; 2 cost what Eq. 9 does'),
 }
 
 
@@ -120,9 +124,11 @@ def init_extra(problem: Problem, which: str) -> dict[str, Any]:
 
 
 class OfLosses(NamedTuple):
-  """A gradient out of losses: like arch, the mean over all devices; the next `init_extra`; loss and
-  accuracy [2 n] of this device's architectures."""
+  """A gradient out of losses: like arch, the mean over all devices; the unbiased one, which is what
+  this step says by itself; the next `init_extra`; loss and accuracy of this device's
+  architectures."""
   gradient: Any
+  evidence: Any
   extra: dict[str, Any]
   loss: jax.Array
   accuracy: jax.Array
@@ -137,7 +143,7 @@ def everywhere(x: jax.Array, axis: str | None) -> tuple[jax.Array, Callable]:
 
 def of_losses(problem: Problem, which: str, theta: Any, arch: Any, extra: dict[str, Any],
               key: jax.Array, batch: Batch, n: int, axis: str | None = None) -> OfLosses:
-  """The gradient of E_z[L_val(theta, z)] from validation losses of 2 n architectures a device.
+  """The gradient of E_z[L_val(theta, z)] from validation losses of n architectures a device.
 
   Args:
     problem: whose `arch` has what `require` asks for.
@@ -146,26 +152,26 @@ def of_losses(problem: Problem, which: str, theta: Any, arch: Any, extra: dict[s
     extra: as `init_extra` gives it, or the last step's.
     key: PRNG key of this use in this step, the same on all devices.
     batch: of which the validation half is used.
-    n: >= 1, architectures of Eq. 9 on this device, which cost as much.
+    n: >= 2, on this device.
     axis: name of pmap's axis over devices that share the samples, None for one device.
   """
   device = 0 if axis is None else jax.lax.axis_index(axis)
   drawn = jax.lax.stop_gradient(
-      draw(problem, keys(key, device * 2 * n, 2 * n), arch, 1.0)[::2])  # tau changes no hard sample
+      draw(problem, keys(key, device * n, n), arch, 1.0)[::2])  # tau changes no hard sample
   images = problem.val_input(batch.val_images)
   loss, accuracy = jax.lax.map(
       lambda x: problem.loss(theta, x[0], images, batch.val_labels, x[1]), drawn)
   phi = jax.vmap(problem.arch.features)(drawn[0])
   (losses, own), (rows, _) = everywhere(loss, axis), everywhere(phi, axis)
   past = control.update(extra['arch_past'], rows[None], losses[None])
-  if which == 'additive':
-    w = control.coefficients(extra['arch_past'])  # of earlier steps alone: what makes it unbiased
-    left = losses - rows @ w
-    b = score.leave_one_out(left[None])[0]
-    rest = score.score_gradient(problem.arch.log_prob, arch, drawn[0], own(left - b) / (2 * n))
-  else:
-    w, rest = control.coefficients(past), trees.scale(0, arch)
   # add_expectation is written for a loss whose gradient is -xi times that of what is learned
-  gradient = control.add_expectation(
-      rest, lambda arch: problem.arch.expected_features(arch, w), arch, -1.0)
-  return OfLosses(trees.pmean(gradient, axis), {'arch_past': past}, loss, accuracy)
+  expected = lambda rest, w: trees.pmean(control.add_expectation(
+      rest, lambda arch: problem.arch.expected_features(arch, w), arch, -1.0), axis)
+  w = control.coefficients(extra['arch_past'])  # of earlier steps alone: what makes it unbiased
+  left = losses - rows @ w
+  b = score.leave_one_out(left[None])[0]
+  unbiased = expected(
+      score.score_gradient(problem.arch.log_prob, arch, drawn[0], own(left - b) / n), w)
+  gradient = unbiased if which == 'additive' else expected(
+      trees.scale(0, arch), control.coefficients(past))
+  return OfLosses(gradient, unbiased, {'arch_past': past}, loss, accuracy)

@@ -10,8 +10,7 @@ One step of Alg. 1, for a batch of D_train and one of D_val:
   4. theta <- SGD on mean_i grad_theta L_train(theta, z_i, Gamma(D_train)) of n_w more
      architectures (Eq. 14); with n_w = 0 on the gradients of 3.
 
-All gradients of a step are taken at the same theta, alpha, beta, gamma. Warm-up leaves out step 3,
-and nothing is applied to the images of step 4.
+All are taken at the same theta, alpha, beta, gamma. Warm-up leaves out step 3 and the policy of 4.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from daas_jax import trees
 from daas_jax.config.key import above, at_least, between, Key, MOST, one_of
@@ -51,8 +51,8 @@ class Settings(NamedTuple):
     control: 'none', or 'additive': learned from past alignments (`daas_jax.estimators.control`).
     accumulate: 'mean' or 'sum' over the gradients of Eq. 14.
     devices, axis: how many share the samples, and pmap's axis over them (None for one).
-    arch_gradient, policy_per, val_moments, objective: words of `arch_gradients.KEYS` and
-      `policy_gradients.KEYS` ('image' needs no n_aug).
+    arch_gradient, n_losses, policy_per, val_moments, objective: as `arch_gradients.KEYS` and
+      `policy_gradients.KEYS` have them ('image' needs no n_aug).
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -68,6 +68,7 @@ class Settings(NamedTuple):
   devices: int = 1
   axis: Any = None
   arch_gradient: str = 'straight_through'
+  n_losses: int = 2
   policy_per: str = 'batch'
   val_moments: str = 'own'
   objective: str = 'step'
@@ -126,9 +127,8 @@ def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int
 
 
 class Samples(NamedTuple):
-  """What a step draws: architectures z [n_arch + n_w] with their pullback to alpha and beta,
-  policies [n_arch * n_aug + 1] (or as many times [B], one an image), the last one Eq. 14's, and a
-  key for each of both (noise in the network; crops and signs)."""
+  """Architectures z [n_arch + n_w] with their pullback to alpha and beta; policies [n_arch n_aug +
+  1] (or as many times [B]), the last one Eq. 14's; a key for each (of the network; of images)."""
   z: Any
   pullback: Callable
   policies: Any
@@ -157,7 +157,7 @@ def _sample(problem, settings, state, tau, key, joint, images=0):
 
 
 def _gradient(problem, batch, drawn, of_z, beside):
-  """(theta, row) -> ((loss, accuracy, [gradient of z] or []), gradient of theta), a step's program.
+  """(theta, row) -> ((loss, accuracy, [gradient of z] or []), gradient of theta).
 
   Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch.
   `beside`: every row has both batches, the training one first and its moments for both, and a loss
@@ -168,8 +168,7 @@ def _gradient(problem, batch, drawn, of_z, beside):
     return problem.train_input(batch.train_images, policy,
                                drawn.image_keys[row.policy]), batch.train_labels
 
-  def validation(row):
-    del row
+  def validation(_):
     return problem.val_input(batch.val_images), batch.val_labels
 
   def loss_of(theta, z, row, key):
@@ -208,7 +207,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     settings: `Settings`.
 
   Returns:
-    `Method` whose step is one turn of Alg. 1 (Eq. 9-14); its metrics are scalars.
+    A `Method`: its step is one turn of Alg. 1 (Eq. 9-14), its metrics are scalars.
 
   Raises:
     ValueError: if n_arch or n_w is no multiple of the number of devices.
@@ -220,6 +219,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
       raise ValueError(f'{name}={n} is no multiple of the {settings.devices} devices')
   arch_gradients.require(problem, settings.arch_gradient)
   optimizers = settings.optimizers or optimizers_lib.defaults(settings.lr)
+  of_arch = optax.with_extra_args_support(optimizers['arch'])  # may be told what is evidence
 
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
@@ -251,12 +251,12 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     loss, accuracy, g_z = ran.outputs
 
     if n_val:  # Eq. 9
-      g_arch = mean(arch_gradients.straight_through(drawn.pullback, g_z[0], n_arch, n_w))
+      g_arch = said = mean(arch_gradients.straight_through(drawn.pullback, g_z[0], n_arch, n_w))
       learned, val_loss, val_accuracy = {}, loss[:n_val], accuracy[:n_val]
     else:
-      g_arch, learned, val_loss, val_accuracy = arch_gradients.of_losses(
+      g_arch, said, learned, val_loss, val_accuracy = arch_gradients.of_losses(
           problem, settings.arch_gradient, state.theta, state.arch, state.extra,
-          jax.random.fold_in(key, 4), batch, n_arch, settings.axis)
+          jax.random.fold_in(key, 4), batch, settings.n_losses * n_arch, settings.axis)
 
     # Eq. 13, from the alignments of the kept gradients with the validation passes at theta'.
     lead = 2 if settings.each else 1
@@ -269,7 +269,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     # Eq. 14, and the three updates.
     g_theta = mean(ran.total)
     theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
-    arch, opt_arch = update(optimizers['arch'], g_arch, state.opt_arch, state.arch)
+    arch, opt_arch = update(of_arch, g_arch, state.opt_arch, state.arch, evidence=said)
     gamma, opt_gamma = trees.select(
         joint, update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
         (state.gamma, state.opt_gamma))
@@ -341,8 +341,8 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
   return make(problem, Settings(
       search.n_arch, search.n_aug, search.n_w, search.warmup_epochs * steps_per_epoch, lr,
       search.xi or None, tau, optimizers_lib.of_config(config, lr), search.baseline,
-      search.accumulate, search.control, devices, axis, search.arch_gradient, search.policy_per,
-      search.val_moments, search.objective))
+      search.accumulate, search.control, devices, axis, search.arch_gradient, search.n_losses,
+      search.policy_per, search.val_moments, search.objective))
 
 
 registry.register('daas', registry.Row(

@@ -10,7 +10,7 @@ import pytest
 from daas_jax import config as config_lib, trees
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, score, summary
-from daas_jax.methods import arch_gradients, daas
+from daas_jax.methods import arch_gradients, daas, optimizers
 from daas_jax.nets import registry as nets
 from daas_jax.types import Architectures
 import test_daas
@@ -48,7 +48,7 @@ def _losses(theta, batch):
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _one(which, n, key, batch):
-  return arch_gradients.of_losses(PROBLEM, which, *_start(), key, batch, n)
+  return arch_gradients.of_losses(PROBLEM, which, *_start(), key, batch, 2 * n)
 
 
 @pytest.mark.parametrize('which', ['additive', 'regression'])
@@ -70,6 +70,25 @@ def test_it_is_its_formula(batch, which):
 
   expected = jax.grad(surrogate)(arch)
   np.testing.assert_allclose(found.gradient['alpha'], expected['alpha'], rtol=1e-4, atol=1e-6)
+  unbiased = _one('additive', N, key, batch).gradient['alpha']
+  np.testing.assert_allclose(found.evidence['alpha'], unbiased, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_decided_is_told_by_the_unbiased_gradient(batch):
+  """That of the regression is that of a hundred steps: sums of it are no independent ones."""
+  settings = test_daas._settings(arch_gradient='regression', n_losses=3)
+  keeping = optimizers.keeping(settings.optimizers['arch'], lambda arch, gradient: gradient)
+  method = daas.make(PROBLEM, settings._replace(optimizers=settings.optimizers | {'arch': keeping}))
+  state = method.init(jax.random.key(0))
+  extra = state.extra | {'arch_past': _start()[2]['arch_past']}
+  state = state._replace(step=jnp.int32(test_daas.WARMUP), extra=extra)
+  new, _ = jax.jit(method.step)(state, batch)
+  key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), 4)
+  found = jax.jit(lambda: arch_gradients.of_losses(
+      PROBLEM, 'regression', state.theta, state.arch, extra, key, batch, 3 * test_daas.N_ARCH))()
+  gradient, evidence = (float(jnp.mean(x['alpha']**2)) for x in (found.gradient, found.evidence))
+  assert abs(gradient / evidence - 1) > 2e-3  # twenty times what the next line can see
+  np.testing.assert_allclose(new.opt_arch.blocks.square['alpha'], 0.1 * evidence, rtol=1e-4)
 
 
 def test_additive_has_the_exact_gradient_on_average_and_regression_is_near_it(batch):
@@ -80,7 +99,7 @@ def test_additive_has_the_exact_gradient_on_average_and_regression_is_near_it(ba
   assert np.abs(summary.z_scores(draws, exact)).max() < 5
   extra = {'arch_past': control.init(3)}
   for key in keys[:60]:
-    found = arch_gradients.of_losses(PROBLEM, 'regression', theta, arch, extra, key, batch, N)
+    found = arch_gradients.of_losses(PROBLEM, 'regression', theta, arch, extra, key, batch, 2 * N)
     extra = found.extra
   np.testing.assert_allclose(found.gradient['alpha'], exact, atol=0.1 * float(jnp.linalg.norm(exact)))
 
@@ -89,7 +108,7 @@ def test_additive_has_the_exact_gradient_on_average_and_regression_is_near_it(ba
 def test_devices_that_share_the_architectures_get_the_gradient_of_one(batch, which):
   key = jax.random.key(7)
   one = _one(which, 2, key, batch)
-  shared = jax.vmap(lambda _: arch_gradients.of_losses(PROBLEM, which, *_start(), key, batch, 1, 'devices'),
+  shared = jax.vmap(lambda _: arch_gradients.of_losses(PROBLEM, which, *_start(), key, batch, 2, 'devices'),
                     axis_name='devices')(jnp.arange(2))
   for device in range(2):
     mine = jax.tree.map(lambda a, d=device: a[d], (shared.gradient, shared.extra))
@@ -108,7 +127,7 @@ def test_a_step_of_daas_takes_it_and_changes_nothing_else(batch, which):
   jax.tree.map(close, (new.theta, new.gamma), (other.theta, other.gamma))
   key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), 4)
   found = jax.jit(lambda: arch_gradients.of_losses(
-      PROBLEM, which, state.theta, state.arch, state.extra, key, batch, test_daas.N_ARCH))()
+      PROBLEM, which, state.theta, state.arch, state.extra, key, batch, 2 * test_daas.N_ARCH))()
   jax.tree.map(close, jax.tree.map(jnp.subtract, state.arch, new.arch), found.gradient)
   jax.tree.map(close, new.extra['arch_past'], found.extra['arch_past'])
   assert float(trees.norm(found.gradient)) > 0 or which == 'regression'

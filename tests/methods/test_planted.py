@@ -1,62 +1,63 @@
-"""Policy searches with a known answer must find it: at least 4 of 5 seeds, on real images, by the real method."""
+"""Policy searches with a known answer must find it: at least 4 of 5 seeds, on real images, by the real method.
 
+The answer is compound and graded: D_val went through a camera that turns by up to 25 degrees, darkens to 0.6 and shifts by
+3 pixels. What is found is how much closer the policy's images are to D_val's than those of uniform policies, by the
+distance of docs/planted.py, where the table of all estimators is.
+"""
+
+import commands
+import jax
 import pytest
+
+from daas_jax.data import select, streaming
+from daas_jax.methods import decided, problem as problem_lib, registry
+from daas_jax.runtime import programs
 
 import planted
 
+DOCS = commands.docs_module('planted')
 SEEDS = range(5)
 
 
 @pytest.fixture(scope='module')
-def data():
-  return planted.embedded()
+def search():
+  """(name of the set, seed, steps) -> (closeness to photographs of the field, what is decided in a sentence)."""
+  config = DOCS.config_of({'search.n_w': 0, 'gamma.lr': 0.05})
+  made = {}
 
+  def run(name, seed, steps):
+    config.seed, config.data.name = seed, 'embedded:field'
+    field = select.from_config(config, 8)
+    config.data.name = name
+    data = select.from_config(config, 8)
+    if name not in made:
+      method = registry.build(config, problem_lib.build(config, data), 31)
+      made[name] = method, programs.jit(method.step, donate=(0,))
+    method, step = made[name]
+    batches = streaming.search_batches(data, seed, config.search.batch, config.data.val_fraction, 1)
+    state = method.init(jax.random.key(seed))
+    for i in range(steps):
+      state, _ = step(state, batches(i))
+    return (DOCS.closeness(field, problem_lib.policy_space(config))(state.gamma),
+            decided.of(state, config)['sentence'])
 
-def _most(state):
-  return planted.rotate_found(state)[0] > 0.5
-
-
-@pytest.fixture(scope='module')
-def paper(data):
-  """Seed -> (final state, steps until more than half of a slot) of the paper's search, run when first asked for."""
-  searches, done = planted.searches(planted.rotate_config(), data, SEEDS, _most), []
-  def run(seed):
-    while len(done) <= seed:
-      done.append(next(searches))
-    return done[seed]
   return run
 
 
-def test_rotate90_is_found_when_the_validation_images_are_turned(paper):
-  """DDAS 4.1, for DAAS: more than half of a slot, and applied with more than 0.8 there."""
+def test_a_camera_is_found(search):
+  """Closer to D_val than uniform policies, and Brightness, which alone is always the same, named."""
   found = {}
   def verdicts():
     for seed in SEEDS:
-      probability, p = found[seed] = planted.rotate_found(paper(seed)[0])
-      yield probability > 0.5 and p > 0.8
+      close, sentence = found[seed] = search('embedded:field', seed, 155)
+      yield close > 0.2 and 'Brightness found' in sentence
   assert planted.four_of_five(verdicts()), found
 
 
-def test_rotate90_is_not_found_when_they_are_not(data):
-  """The same search on upright validation images: the answer above comes from the images, not from the search."""
-  config = planted.rotate_config()
-  config.data.validation_turns = 0
-  (state, _), = planted.searches(config, data, [0])
-  assert planted.rotate_found(state)[0] < 0.2
-
-
-def test_the_learned_control_variate_finds_rotate90_sooner(data, paper):
-  """The same search with outcome scores and the additive control variate; README quotes what this prints.
-
-  Over all seeds together, and one by one in four of five: which one is not depends on the processor's rounding.
-  """
-  config = planted.rotate_config()
-  config.search.score, config.search.control, config.search.baseline = 'outcome', 'additive', 'step_mean'
-  steps = {'paper': [paper(seed)[1] for seed in SEEDS],
-           'additive': list(planted.steps_until(_most, config, data, SEEDS))}
-  print('steps until found:', steps)
-  assert planted.four_of_five(a < b for a, b in zip(steps['additive'], steps['paper'])), steps
-  assert sum(steps['additive']) < 0.8 * sum(steps['paper']), steps
+def test_no_camera_is_not_found(search):
+  """The same search where D_val is of the studio: the answer above comes from the images, not from the search."""
+  close, sentence = search('embedded', 0, 155)
+  assert close < 0.1 and 'Brightness found' not in sentence, (close, sentence)
 
 
 @pytest.mark.parametrize('verdicts, holds, asked', [
