@@ -52,7 +52,7 @@ class Settings(NamedTuple):
     accumulate: 'mean' or 'sum' over the gradients of Eq. 14.
     devices, axis: how many share the samples, and pmap's axis over them (None for one).
     arch_gradient, n_losses, policy_per, val_moments, objective: as `arch_gradients.KEYS` and
-      `policy_gradients.KEYS` have them ('image' needs no n_aug).
+      `policy_gradients.KEYS` have them. With a policy an image n_aug is policies an image.
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -73,10 +73,7 @@ class Settings(NamedTuple):
   val_moments: str = 'own'
   objective: str = 'step'
 
-  @property
-  def each(self):
-    """Whether each image has a policy of its own."""
-    return self.policy_per == 'image'
+  each = property(lambda self: self.policy_per == 'image')
 
   @property
   def own(self):
@@ -93,7 +90,7 @@ class Row(NamedTuple):
 
 
 def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int,
-             keep: bool = False) -> passes.Passes:
+             each: int = 0) -> passes.Passes:
   """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_val + n_w + n_arch
   (n_aug + 1) rows.
 
@@ -103,21 +100,21 @@ def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int
   over j in Eq. 10's expectation is a mean here.)
 
   Args:
-    n_arch, n_aug, n_w: numbers of samples on this device.
+    n_arch, n_w: numbers of samples on this device; n_aug: training batches an architecture.
     xi: [] step of the inner update.
     weight: [] factor of each gradient in the sum of Eq. 14 (those of Eq. 10 where n_w = 0).
     n_val: n_arch, or 0 where the gradient of Eq. 9 comes from elsewhere.
-    keep: whether all gradients of Eq. 10 and those at theta' are kept to the end: [n_arch n_aug]
-      and then [n_arch]. Otherwise an architecture's take the place of the last one's.
+    each: policies an image, whose first make the batch; all gradients of Eq. 10 and those at theta'
+      are kept, [n_arch n_aug] and [n_arch]. 0: a policy a batch; only an architecture's are.
   """
-  n_train = n_arch * n_aug if keep else n_aug
-  n_kept = n_train + n_arch * keep
-  rows: list[dict[str, Any]] = [dict(z=i, policy=i * n_aug, val=1) for i in range(n_val)]
-  rows += [dict(z=n_arch + i, policy=n_arch * n_aug, weight=1.0) for i in range(n_w)]
+  n_train, step = (n_arch * n_aug, each) if each else (n_aug, n_aug)
+  n_kept = n_train + n_arch * bool(each)
+  rows: list[dict[str, Any]] = [dict(z=i, policy=i * step, val=1) for i in range(n_val)]
+  rows += [dict(z=n_arch + i, policy=n_arch * step, weight=1.0) for i in range(n_w)]
   for i in range(n_arch):
-    stores = [i * n_aug + j if keep else j for j in range(n_aug)]
-    rows += [dict(z=i, policy=i * n_aug + j, store=r, weight=not n_w) for j, r in enumerate(stores)]
-    rows += [dict(z=i, policy=i * n_aug, val=1, point=stores, store=n_train + i)]
+    stores = [i * n_aug + j if each else j for j in range(n_aug)]
+    rows += [dict(z=i, policy=i * step + j, store=r, weight=not n_w) for j, r in enumerate(stores)]
+    rows += [dict(z=i, policy=i * step, val=1, point=stores, store=n_train + i)]
   column = lambda name, default, dtype: jnp.array([r.get(name, default) for r in rows], dtype)
   inner = jnp.array([[float(r in row.get('point', ())) for r in range(n_kept)] for row in rows])
   return passes.Passes(
@@ -138,13 +135,13 @@ class Samples(NamedTuple):
 
 def _sample(problem, settings, state, tau, key, joint, images=0):
   """Draws a step's `Samples`; number i has the key of its number, however many devices draw."""
-  n_arch, n_w, n_aug = settings.own
+  n_arch, n_w, _ = settings.own
   device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
   key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
   arch_keys = jnp.concatenate([arch_gradients.keys(key_arch, device * n_arch, n_arch),
                                arch_gradients.keys(key_w, device * n_w, n_w)])
   z, pullback, network_keys = arch_gradients.draw(problem, arch_keys, state.arch, tau)
-  count = n_arch * n_aug
+  count = n_arch * settings.n_aug
   policy_keys = arch_gradients.keys(key_policy, device * count, count)
   policy_keys, image_keys = arch_gradients.two(jnp.concatenate([policy_keys, key_last[None]]))
   draw = jax.vmap(problem.policies.sample, (0, None))
@@ -190,13 +187,14 @@ def _gradient(problem, batch, drawn, of_z, beside):
 
 
 def _alignments(problem, settings, theta, batch, drawn, ran, joint):
-  """s of Eq. 13: [n_arch, n_aug], or [n_arch, B] with a policy an image."""
+  """s of Eq. 13: [n_arch, n_aug], or [n_arch, n_aug * B] with a policy an image."""
   n_arch, _, n_aug = settings.own
   if not settings.each:
     return ran.dots[-n_arch * (n_aug + 1) :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
   run = lambda: policy_gradients.of_images(problem, settings.objective, settings.val_moments,
-                                           theta, batch, drawn, ran.kept, n_arch)
-  return jax.lax.cond(joint, run, lambda: jnp.zeros((n_arch, len(batch.train_labels))))
+                                           theta, batch, drawn, ran.kept, n_arch, settings.n_aug)
+  none = lambda: jnp.zeros((n_arch, settings.n_aug * len(batch.train_labels)))
+  return jax.lax.cond(joint, run, none)
 
 
 def make(problem: Problem, settings: Settings = Settings()) -> Method:
@@ -244,7 +242,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     drawn = _sample(problem, settings, state, tau, key, joint, len(batch.train_labels))
 
     weight = {'mean': 1.0 / (n_w or n_arch), 'sum': 1.0 * settings.devices}[settings.accumulate]
-    table = schedule(n_arch, n_aug, n_w, xi, weight, n_val, settings.each)
+    table = schedule(n_arch, n_aug, n_w, xi, weight, n_val, settings.each * settings.n_aug)
     count = jnp.where(joint, len(table.point), n_val + n_w)
     gradient = _gradient(problem, batch, drawn, n_val > 0, settings.val_moments == 'train')
     ran = passes.run(gradient, state.theta, table, count)
@@ -261,7 +259,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     # Eq. 13, from the alignments of the kept gradients with the validation passes at theta'.
     lead = 2 if settings.each else 1
     searched = jax.tree.map(
-        lambda a: a[:n_arch * n_aug].reshape(n_arch, -1, *a.shape[lead:]), drawn.policies)
+        lambda a: a[:-1].reshape(n_arch, -1, *a.shape[lead:]), drawn.policies)
     s = _alignments(problem, settings, state.theta, batch, drawn, ran, joint)
     g_gamma, baseline = policy_gradients.of_alignments(problem, settings, state, searched, s, xi)
     g_gamma = mean(g_gamma)
@@ -307,7 +305,7 @@ KEYS = {
     **policy_gradients.SCORE_KEYS,
     'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
     'search.n_arch': Key(5, between(1, MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
-    'search.n_aug': Key(2, between(1, MOST), 'policies an architecture in Eq. 10 and 13 (DAAS 5)'),
+    'search.n_aug': Key(2, between(1, MOST), 'policies an architecture, or image (Eq. 13; DAAS 5)'),
     'search.n_w': Key(10, between(0, MOST), 'architectures in Eq. 14 (DAAS 4.2); 0: of Eq. 10'),
     'search.accumulate': Key('mean', one_of('mean', 'sum'),
                              'of the n_w gradients; theta.lr is for the mean (choice)'),

@@ -58,7 +58,9 @@ def check_each(flat: Mapping[str, Any]) -> None:
 def check(flat: Mapping[str, Any]) -> None:
   """Refuses settings of Eq. 13 that would leave nothing of it, or learn nothing."""
   check_each(flat)
-  n_aug = flat['search.batch' if flat['search.policy_per'] == 'image' else 'search.n_aug']
+  n_aug = flat['search.n_aug']
+  if flat['search.policy_per'] == 'image':
+    n_aug *= flat['search.batch']
   if flat['search.control'] == 'additive' and n_aug < 2:
     raise BadInput(
         "config key 'search.control' = 'additive' learns from differences between policies: it "
@@ -102,31 +104,33 @@ def both(images: jax.Array, others: jax.Array, labels: jax.Array,
 
 
 def of_images(problem: Problem, objective: str, val_moments: str, theta: Any, batch: Batch,
-              drawn: Any, kept: Any, n: int) -> jax.Array:
-  """s_ib, paired, of the images of the first n architectures, each with a policy of its own: [n,
-  B].
+              drawn: Any, kept: Any, n: int, m: int = 1) -> jax.Array:
+  """s of Eq. 13, paired, of m policies of each image for each of the first n architectures: [n,
+  m B].
 
   Args:
     problem: `Problem`.
     objective, val_moments: words of `KEYS`.
     theta: weights.
     batch: of which the training half is used.
-    drawn: z, policies (leaves [m, B, ...]), network_keys and image_keys of at least n samples.
+    drawn: z and network_keys of at least n samples; policies (leaves [n m or more, B, ...]) and
+      image_keys, m for each of n.
     kept: pytree like theta with a leading axis [2 n]: the inner gradients, then those of L_val at
       theta'.
     n: architectures.
+    m: policies an image. The first ones made theta'; a forward-mode pass tries B more.
   """
-  def one(i):
-    pick = lambda tree, i=i: jax.tree.map(lambda a: a[i], tree)
-    policies, key = pick(drawn.policies), drawn.image_keys[i]
+  def one(number):
+    pick = lambda tree, i: jax.tree.map(lambda a: a[i], tree)
+    i, policies, key = number // m, pick(drawn.policies, number), drawn.image_keys[number]
     images = problem.train_input(batch.train_images, policies, key)
     clean = problem.train_input(batch.train_images, problem.policies.identity(policies), key)
-    v, g = pick(kept, n + i), pick(kept)
+    v, g = pick(kept, n + i), pick(kept, i)
     v = unrolled.across(v, g) if objective == 'direction' else v
-    return paired(problem, theta, pick(drawn.z), v, images, clean, batch.train_labels,
+    return paired(problem, theta, pick(drawn.z, i), v, images, clean, batch.train_labels,
                   drawn.network_keys[i], val_moments == 'train')
 
-  return jax.lax.map(one, jnp.arange(n))
+  return jax.lax.map(one, jnp.arange(n * m)).reshape(n, -1)
 
 
 def _baseline(settings: Any, state: SearchState, s: jax.Array) -> jax.Array:

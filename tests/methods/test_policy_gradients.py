@@ -96,7 +96,8 @@ def test_the_enumerated_estimator_is_the_exact_gradient(batch, objective):
 @pytest.mark.parametrize('objective', ['step', 'direction'])
 def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objective):
   problem = _problem(categorical.policies(SPACE, scored='outcome'))
-  settings = daas.Settings(2, 1, 3, 0, lambda step: XI, None, lambda step: 1.0, sgd, policy_per='image',
+  m = 2 if objective == 'step' else 1  # policies an image
+  settings = daas.Settings(2, m, 3, 0, lambda step: XI, None, lambda step: 1.0, sgd, policy_per='image',
                            val_moments=val_moments, objective=objective)
   method = daas.make(problem, settings)
   state = method.init(jax.random.key(0))
@@ -113,13 +114,14 @@ def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objectiv
 
   s = []
   for i in range(2):
-    images = _images(batch.train_images, pick(drawn.policies, i), drawn.image_keys[i])
-    clean = _images(batch.train_images, problem.policies.identity(pick(drawn.policies, i)), drawn.image_keys[i])
+    pair = lambda n: [_images(batch.train_images, policies, drawn.image_keys[n]) for policies in (
+        pick(drawn.policies, n), problem.policies.identity(pick(drawn.policies, n)))]
+    images, _ = pair(i * m)
     g = jax.grad(lambda t: jnp.mean(_image_losses(t, {}, images, batch.train_labels, None)[0]))(state.theta)
     v = jax.grad(val)(unrolled.inner_step(state.theta, g, XI), images)
     v = unrolled.across(v, g) if objective == 'direction' else v
 
-    def one(b, which):
+    def one(images, clean, b, which):
       def loss(theta):
         if beside:
           both = jnp.concatenate([images, clean]), jnp.concatenate([batch.train_labels] * 2)
@@ -127,17 +129,17 @@ def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objectiv
         return _image_losses(theta, {}, (images, clean)[which], batch.train_labels, None)[0][b]
       return trees.dot(v, jax.grad(loss)(state.theta))
 
-    s.append([one(b, 0) - one(b, 1) for b in range(6)])
+    s.append([one(*pair(i * m + j), b, 0) - one(*pair(i * m + j), b, 1) for j in range(m) for b in range(6)])
   s = np.array(s)
   assert s.std() > 1e-4
   b = np.broadcast_to(s.mean(1)[::-1, None], s.shape)  # of the other architecture
   log_prob = lambda gamma, policy: categorical.outcome_log_prob(gamma, policy, SPACE)
-  searched = jax.tree.map(lambda a: a[:2], drawn.policies)
+  searched = jax.tree.map(lambda a: a[:-1].reshape(2, -1, *a.shape[2:]), drawn.policies)
   expected = unrolled.policy_gradient(log_prob, state.gamma, searched, jnp.asarray(s), jnp.asarray(b), XI)
   got = jax.tree.map(lambda a, b: a - b, state.gamma, new.gamma)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), got, expected)
   # Eq. 14: one batch, each image under its policy, for all n_w architectures (of which there is one here)
-  last = _images(batch.train_images, pick(drawn.policies, 2), drawn.image_keys[2])
+  last = _images(batch.train_images, pick(drawn.policies, -1), drawn.image_keys[-1])
   g = jax.grad(lambda t: jnp.mean(_image_losses(t, {}, last, batch.train_labels, None)[0]))(state.theta)
   jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
 
@@ -150,7 +152,7 @@ def test_without_architectures_of_eq_14_theta_moves_by_the_gradients_of_eq_10(ba
   drawn = daas._sample(problem, daas.Settings(n_w=0, **base), state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
   losses, g = [], []
   for i in range(2):
-    images = _images(batch.train_images, jax.tree.map(lambda a: a[i], drawn.policies), drawn.image_keys[i])
+    images = _images(batch.train_images, jax.tree.map(lambda a: a[3 * i], drawn.policies), drawn.image_keys[3 * i])
     loss = lambda t: jnp.mean(_image_losses(t, {}, images, batch.train_labels, None)[0])
     losses.append(loss(state.theta))
     g.append(jax.grad(loss)(state.theta))
