@@ -24,7 +24,7 @@ from daas_jax.config import file as config_file, schema
 from daas_jax.data import select, streaming
 from daas_jax.files import atomic
 from daas_jax.methods import decided, problem as problem_lib, registry
-from daas_jax.policies import baselines, categorical
+from daas_jax.policies import baselines, categorical, idle, registry as policies
 from daas_jax.runtime import programs
 
 SEEDS = 8
@@ -83,6 +83,7 @@ def search(changes, passes, seed):
   config = config_of(changes)
   config.seed = seed
   data = select.from_config(config, 8)
+  config, _ = idle.leave_out(config, policies.spaces()['categorical'], len(data.mean))
   problem = problem_lib.build(config, data)
   batches = streaming.search_batches(data, seed, config.search.batch, config.data.val_fraction, 1)
   method = registry.build(config, problem, batches.steps_per_epoch)

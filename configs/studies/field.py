@@ -2,7 +2,8 @@
 
 Policies of three searches (DAAS and DDAS on a small fixed network, DAAS joint with an architecture) against those that
 need none, at two learning rates and two lengths each, on one network; every seed has a split of its own. `camera` knows
-the shift and is what there is to be won. ':small' after the file name: embedded images; ':smoke' tries the study out.
+the shift and is what there is to be won. ':small' after the file name: embedded images, a length for each learning rate;
+':smoke' tries the study out.
 """
 
 from daas_jax.study.plan import bases
@@ -20,8 +21,11 @@ CONFIGS = {  # of the searches and of the trainings
     'smoke': {'daas': '../field_small.py:daas_smoke', 'ddas': '../field_small.py:ddas_smoke',
               'joint': '../field_small.py:smoke', 'train': '../train_field_small.py:smoke'},
 }
-LEARNING_RATES = {'': (0.05, 0.2), 'small': (0.05, 0.2), 'smoke': (0.1,)}
-EPOCHS = {'': (100, 200), 'small': (10, 20), 'smoke': (1, 2)}
+SETTINGS = {  # learning rate and epochs of a training
+    '': ((0.05, 100), (0.05, 200), (0.2, 100), (0.2, 200)),
+    'small': ((0.05, 20), (0.2, 10)),
+    'smoke': ((0.1, 1), (0.1, 2)),
+}
 SMOKE = ('none', 'uniform', 'the camera itself')  # of GIVEN, tried out
 
 
@@ -38,7 +42,7 @@ def get_config(variant=''):
       'searches': {search: {'config': configs[search], 'set': changes} for search in SEARCHED.values()},
       'trainings': {name(policy): {'policy': policy, 'set': changes} for policy in policies.values()},
       'settings': {f'lr{str(lr).replace(".", "_")}_epochs{epochs}': {'train.lr': lr, 'train.epochs': epochs}
-                   for lr in LEARNING_RATES[variant] for epochs in EPOCHS[variant]},
+                   for lr, epochs in SETTINGS[variant]},
       'rows': {label: (name(policy),) for label, policy in policies.items()},
       'reference': 'DAAS',
       'comparisons': [(a, b) for a in SEARCHED for b in given],

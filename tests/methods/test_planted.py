@@ -11,6 +11,7 @@ import pytest
 
 from daas_jax.data import select, streaming
 from daas_jax.methods import decided, problem as problem_lib, registry
+from daas_jax.policies import idle, registry as policies
 from daas_jax.runtime import programs
 
 import planted
@@ -23,6 +24,7 @@ SEEDS = range(5)
 def search():
   """(name of the set, seed, steps) -> (closeness to photographs of the field, what is decided in a sentence)."""
   config = DOCS.config_of({'search.n_w': 0, 'gamma.lr': 0.05})
+  config, _ = idle.leave_out(config, policies.spaces()['categorical'], 1)
   made = {}
 
   def run(name, seed, steps):
