@@ -7,6 +7,7 @@ it out.
 
 from daas_jax.config import search_config
 
+PRIMITIVES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')  # four of the paper's seven, for time
 METHODS = {'': 'daas', 'daas': 'daas', 'ddas': 'ddas', 'darts': 'darts'}
 
 
@@ -25,8 +26,9 @@ def get_config(variant=''):
     config.network.name = 'small_cnn'
     config.network.channels = 12  # of the first convolution, as in train_field_small.py
   else:
-    config.network.layers = 5  # cells: normal, reduction, normal, reduction, normal
+    config.network.layers = 3  # cells
     config.network.channels = 4  # of the first cell; half of the trained network's
+    config.network.primitives = PRIMITIVES
     config.arch.lr = 0.01
   _METHODS[METHODS[name]](config, alone=name == 'daas')
   if smoke:
@@ -46,18 +48,23 @@ def _daas(config, alone):
   """On a fixed network all policies of a step are of that one."""
   _each(config)
   config.policy.share = 'slot'
-  config.search.score = 'outcome'
+  config.search.score = 'outcome'  # these three: the laboratory's best estimator for its cost (README)
+  config.search.control = 'additive'
+  config.search.baseline = 'step_mean'
+  config.search.n_aug = 4  # policies an image: each takes a forward-mode pass alone
+  config.search.n_w = 0  # theta moves by the gradients of Eq. 10, which have a policy an image as well
   config.search.xi = 0.02
   config.gamma.lr = 0.03
-  config.search.epochs = 10  # of 31 steps
+  config.search.epochs = 5 if alone else 10  # of 31 steps
   config.search.warmup_epochs = 0
-  config.search.n_arch, config.search.n_w = (1, 1) if alone else (2, 2)
+  config.search.n_arch = 1
   if not alone:
     config.search.arch_gradient = 'regression'
+    config.search.n_losses = 16  # a step, of an architecture each
 
 
 def _ddas(config, alone):
-  """As long as `_daas`."""
+  """DDAS's."""
   del alone
   _each(config)
   config.search.epochs = 10
@@ -66,13 +73,14 @@ def _ddas(config, alone):
 
 
 def _darts(config, alone):
-  """As long as `_daas`."""
+  """As long as the joint search."""
   del alone
   config.search.epochs = 10
   config.search.batch = 64
 
 
-_METHODS = {'daas': _daas, 'ddas': _ddas, 'darts': _darts}
+_PRIMITIVES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')  # four of the paper's seven, for time
+METHODS = {'daas': _daas, 'ddas': _ddas, 'darts': _darts}
 
 
 def _smoke(config, name):
@@ -86,7 +94,6 @@ def _smoke(config, name):
     config.network.layers = 3  # cells
     config.network.primitives = ('max_pool_3x3', 'skip_connect')  # fewer to compile
   if name in ('', 'daas'):
-    config.search.warmup_epochs = 1
     config.policy.ops = ('Rotate', 'Invert')  # fewer to compile
   if name == 'ddas':
     config.policy.candidates = ('Rotate:0.6', 'Invert')

@@ -4,26 +4,34 @@ must work on photographs of the field (`daas_jax/data/field.py`)."""
 from daas_jax.config import search_config
 
 
+PRIMITIVES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')
+
+
 def get_config():
   config = search_config()
   config.data.name = 'embedded:field'         # 2,000 images of D_train, 2,000 photographs of D_val; 28 x 28 x 1
   config.preprocess.padding = 2               # pixels, as in train_quickstart.py
-  config.network.layers = 3                   # cells: normal, reduction, normal
+  config.network.layers = 3                   # cells
   config.network.channels = 4                 # of the first cell
+  config.network.primitives = PRIMITIVES      # of an edge; four of the paper's seven, for time
   config.policy.share = 'slot'                # 2 x 14 instead of 14 x 14 x 2 tables of p and delta: this search is short
-  config.search.epochs = 4
+  config.search.epochs = 7
   config.search.warmup_epochs = 0
   config.search.batch = 64                    # images of D_train and of D_val a step
-  config.search.n_arch = 2                    # architectures in Eq. 9 and 13
-  config.search.n_w = 2                       # architectures in Eq. 14
-  config.search.policy_per = 'image'          # 64 policies an architecture; these five: docs/field.md
+  config.search.policy_per = 'image'          # these three: what it takes to see a camera (docs/field.md)
   config.search.val_moments = 'train'
   config.search.objective = 'direction'
-  config.search.score = 'outcome'
-  config.search.arch_gradient = 'regression'
+  config.search.n_arch = 1                    # architectures in Eq. 13
+  config.search.n_aug = 4                     # policies an image
+  config.search.n_w = 0                       # theta moves by the gradient of Eq. 10
+  config.search.score = 'outcome'             # these three: the laboratory's best estimator for its cost (README)
+  config.search.control = 'additive'
+  config.search.baseline = 'step_mean'
+  config.search.arch_gradient = 'regression'  # of 16 validation losses a step, of an architecture each
+  config.search.n_losses = 16
   config.search.xi = 0.02
   config.theta.lr = 0.05                      # a short search: larger steps throughout
   config.arch.lr = 0.01
-  config.gamma.lr = 0.05
-  config.log.every_steps = 20
+  config.gamma.lr = 0.03
+  config.log.every_steps = 31
   return config

@@ -24,7 +24,7 @@ def get_config(variant=''):
   config.log.every_steps = 1000  # a line an epoch
   config.checkpoint.keep = 2
   if variant.startswith('derived'):
-    config.network.layers = 5  # cells
+    config.network.layers = 3  # cells
     config.network.channels = 8  # of the first cell
   else:
     config.genotype = 'none'

@@ -12,7 +12,7 @@ def get_config():
   config.preprocess.padding = 2        # pixels
   config.network.layers = 3            # cells
   config.network.channels = 8          # of the first cell
-  config.train.epochs = 15
+  config.train.epochs = 10
   config.train.batch = 64              # images a step
   config.train.lr = 0.1                # a short training: a larger step
   config.train.auxiliary = 0.0         # a small network needs neither

@@ -16,7 +16,7 @@ FIELD = {'data.name': 'tfds:cifar10:field'}
 CONFIGS = {  # of the searches and of the trainings
     '': {'daas': '../daas_wrn_40_2.py', 'ddas': '../ddas_cifar10.py', 'joint': '../daas_cifar10.py',
          'train': '../train_wrn_40_2.py'},
-    'small': {'daas': '../field_small.py:daas', 'ddas': '../field_small.py:ddas', 'joint': '../field_small.py',
+    'small': {'daas': '../field_small.py:daas', 'ddas': '../field_small.py:ddas', 'joint': '../quickstart.py',
               'train': '../train_field_small.py'},
     'smoke': {'daas': '../field_small.py:daas_smoke', 'ddas': '../field_small.py:ddas_smoke',
               'joint': '../field_small.py:smoke', 'train': '../train_field_small.py:smoke'},

@@ -5,38 +5,39 @@ import jax
 import numpy as np
 
 from daas_jax import config as config_lib
-from daas_jax.methods import problem as problem_lib
 from daas_jax.config import file as config_file
-from daas_jax.augment.ops import DAAS_OPS
-from daas_jax.data import sources
-from daas_jax.data import streaming
-from daas_jax.methods import registry
+from daas_jax.data import select, sources, streaming
+from daas_jax.methods import problem as problem_lib, registry
 from daas_jax.nets.cells import architecture
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+from daas_jax.policies import idle, registry as policies
+from daas_jax.runtime import programs as programs_lib
 
-ROTATE = (*DAAS_OPS, 'Rotate90')
+def field_config(name='embedded:field'):
+  """The policy search of configs/field_small.py; the set may be one without a shift."""
+  config = config_file.run(str(ROOT / 'configs' / 'field_small.py') + ':daas')
+  config.data.name = name
+  config.preprocess.padding, config.preprocess.flip = 0, False
+  config.log.every_steps = 1
+  return idle.leave_out(config, policies.spaces()['categorical'], 1)[0]
 
 
-def rotate_config():
-  """A policy search whose validation images are turned by 90 degrees (DDAS 4.1)."""
-  config = config_lib.search_config()
-  config.data.name = 'embedded'
-  config.data.validation_turns = 1
-  config.network.name = 'small_cnn'
-  config.network.channels = 8
-  config.policy.ops = ROTATE
-  config.policy.share = 'slot'
-  config.search.warmup_epochs = 0
-  config.search.epochs = 7
-  config.search.batch = 32
-  config.search.n_arch = 2
-  config.search.n_aug = 2
-  config.search.n_w = 1
-  config.search.xi = 0.02
-  config.theta.lr = 0.05
-  config.theta.lr_min = 0.05
-  config.gamma.lr = 0.03
-  return config
+def field(config, shuffled=False, by=2):
+  """Its images at a part of their side, to save time; with labels that mean nothing, by its seed."""
+  data = quartered(select.from_config(config, 8), by)
+  if not shuffled:
+    return data
+  return data._replace(train_labels=np.random.default_rng(config.seed).permutation(data.train_labels))
+
+
+def field_search(config, data, steps):
+  """The state after some steps of a search on D_train and D_val of `data`, by the config's seed."""
+  batches = streaming.search_batches(data, config.seed, config.search.batch, config.data.val_fraction, 1)
+  method = registry.build(config, problem_lib.build(config, data), batches.steps_per_epoch)
+  step, state = programs_lib.jit(method.step, donate=(0,)), method.init(jax.random.key(config.seed))
+  for i in range(steps):
+    state, _ = step(state, batches(i))
+  return state
 
 
 def noise_config():
@@ -113,14 +114,6 @@ def steps_until(found, config, data, seeds, every=10):
       if (i + 1) % every == 0 and found(state):
         break
     yield i + 1
-
-
-def rotate_found(state, ops=ROTATE):
-  """(largest probability of Rotate90 over the slots, its application probability there)."""
-  o = ops.index('Rotate90')
-  pi = np.asarray(jax.nn.softmax(state.gamma['pi']))
-  slot = int(np.argmax(pi[:, o]))
-  return pi[slot, o], float(jax.nn.sigmoid(state.gamma['p'][slot, o]))
 
 
 def joint_rotate_config():
