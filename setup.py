@@ -17,7 +17,8 @@ setup(
     license='Apache-2.0',
     packages=[*find_packages(include=['daas_jax', 'daas_jax.*']), *CONFIGS],
     package_dir={'daas_jax.configs': 'configs'},
-    package_data={'daas_jax': ['py.typed'], 'daas_jax.data': ['embedded/*', 'lists/*']},
+    package_data={'daas_jax': ['py.typed'], 'daas_jax.data': ['embedded/*', 'lists/*'],
+                  'daas_jax.configs.studies': ['*.json']},
     python_requires='>=3.11',  # the tests run on 3.11, and on 3.13 with the newest jax
     classifiers=[
         'Programming Language :: Python :: 3.11',

@@ -1,5 +1,6 @@
-"""Training what the quickstart search found, in a few minutes on 2 CPU cores; beside it the same budget's baselines, kept
-from `python -m daas_jax.study --config=configs/studies/quickstart.py` (its table.json is configs/studies/quickstart.json).
+"""Training what the quickstart search found, in a few minutes on 2 CPU cores.
+
+`--config.beside=TABLE.json` prints the table of a study beside its accuracy, such as configs/studies/quickstart.py's.
 """
 
 from daas_jax.config import train_config
@@ -18,5 +19,4 @@ def get_config():
   config.train.auxiliary = 0.0         # a small network needs neither
   config.train.drop_path = 0.0
   config.log.every_steps = 31
-  config.beside = 'quickstart'         # what is printed beside the test accuracy
   return config

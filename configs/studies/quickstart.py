@@ -1,7 +1,7 @@
 """What the quickstart's search is worth, by the quickstart's own commands: 8 searches, each with a split of its own.
 
 Its cells and its policy against its cells under policies that need no search, and against random cells under its policy.
-`python -m daas_jax.train --config=quickstart` prints its table.json (configs/studies/quickstart.json) beside what it got.
+`python -m daas_jax.train --config=train_quickstart --config.beside=WORKDIR/table.json` prints it beside what it got.
 ':small' is the same, ':smoke' tries the study out.
 """
 
@@ -15,10 +15,9 @@ def get_config(variant=''):
   study = bases(variant, seeds=8, small=8)
   if variant != 'smoke':
     study |= {'search': 'quickstart', 'train': 'train_quickstart'}
-  own = {} if variant == 'smoke' else {'beside': ''}  # the table itself
-  trainings = {'searched': {'genotype': 'joint', 'policy': 'joint', 'set': own},
-               'random': {'genotype': 'random', 'policy': 'joint', 'set': own}}
-  trainings |= {policy: {'genotype': 'joint', 'policy': policy, 'set': own} for policy in GIVEN.values()}
+  trainings = {'searched': {'genotype': 'joint', 'policy': 'joint'},
+               'random': {'genotype': 'random', 'policy': 'joint'}}
+  trainings |= {policy: {'genotype': 'joint', 'policy': policy} for policy in GIVEN.values()}
   return study | {
       'title': 'The quickstart: searched jointly, and trained',
       'searches': {'joint': {}},

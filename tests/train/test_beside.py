@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from daas_jax.config import installed
 from daas_jax.errors import BadInput
 from daas_jax.train import beside
 
@@ -37,8 +38,13 @@ def test_no_table_is_no_line():
   assert beside.read('') == {} and not list(beside.lines({}, 0.5))
 
 
-def test_the_tables_of_the_package_are_found_by_name():
-  assert set(beside.read('quickstart')) >= {'crop and flip', 'TrivialAugment Wide'}
+def test_a_table_of_the_package_is_found_by_name(tmp_path, monkeypatch):
+  (tmp_path / 'studies').mkdir()
+  write(tmp_path / 'studies' / 'mine.json', TABLE)
+  monkeypatch.setattr(installed, 'configs', lambda: str(tmp_path))
+  assert set(beside.read('mine')) == {'none', 'the camera itself'}
+  with pytest.raises(BadInput, match=r'or mine \(nearest: mine\)'):
+    beside.read('mini')
 
 
 @pytest.mark.parametrize('content', [
@@ -53,8 +59,8 @@ def test_what_is_no_table_is_said_in_one_line(content, tmp_path):
   assert '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('asked', ['quickstrat', 'nowhere/table.json', '.', '/'])
+@pytest.mark.parametrize('asked', ['quickstart', 'nowhere/table.json', '.', '/'])
 def test_a_table_that_is_not_there(asked):
   with pytest.raises(BadInput, match="config key 'beside'") as error:
     beside.read(asked)
-  assert '\n' not in str(error.value) and 'quickstart' in str(error.value)
+  assert '\n' not in str(error.value) and 'table.json of a study' in str(error.value)
