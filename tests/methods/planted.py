@@ -50,11 +50,13 @@ def noise_config():
   config.search.epochs = 5
   config.search.warmup_epochs = 5
   config.search.batch = 32
-  config.search.n_arch = 4
-  config.search.n_w = 4
+  config.search.n_arch = 2
+  config.search.n_w = 2
+  config.search.arch_gradient = 'regression'
+  config.search.n_losses = 16
   config.search.tau_start = config.search.tau_end = 1.0
   config.theta.lr = 0.1
-  config.arch.lr = 3e-3
+  config.arch.lr = 0.01
   return config
 
 
