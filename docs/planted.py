@@ -28,24 +28,28 @@ from daas_jax.policies import baselines, categorical, idle, registry as policies
 from daas_jax.runtime import programs
 
 SEEDS = 8
-PAPER = {'search.policy_per': 'batch', 'search.val_moments': 'own', 'search.objective': 'step', 'search.batch': 32,
-         'search.xi': 0.02}
-MOMENTS = {'search.val_moments': 'train'}
-ESTIMATORS = {  # name: (what it sets, passes of a batch of 32 a step: forward and backward are 2, forward mode is 2)
-    'Eq. 13, n_aug = 4': (PAPER | {'search.n_aug': 4, 'search.score': 'event', 'search.n_arch': 1}, 14),
-    'outcome and additive, n_aug = 4': (PAPER | {'search.n_aug': 4, 'search.control': 'additive', 'search.baseline': 'step_mean'}, 14),
-    'per image, own moments': ({'search.val_moments': 'own', 'search.objective': 'step', 'search.batch': 32}, 12),
-    'per image': (MOMENTS | {'search.objective': 'step', 'search.batch': 32}, 20),
-    'per image, direction': (MOMENTS | {'search.objective': 'direction', 'search.batch': 32}, 20),
-    'per image, direction, additive': (MOMENTS | {'search.objective': 'direction', 'search.batch': 32, 'search.control': 'additive', 'search.baseline': 'step_mean'}, 20),
+PAPER = {'search.policy_per': 'batch', 'search.val_moments': 'own', 'search.objective': 'step', 'search.n_w': 1,
+         'search.n_aug': 4, 'search.control': 'none', 'search.baseline': 'leave_one_out'}
+ADDITIVE = {'search.control': 'additive', 'search.baseline': 'step_mean'}
+ONE = {'search.n_aug': 1, 'search.control': 'none'}
+STEP, OWN = {'search.objective': 'step'}, {'search.val_moments': 'own'}
+ESTIMATORS = {  # what it sets, and passes of a batch a step: forward, backward and forward mode (2) counted apart
+    'Eq. 13, n_aug = 4': (PAPER | {'search.score': 'event'}, 14),
+    'outcome and additive, n_aug = 4': (PAPER | ADDITIVE, 14),
+    "per image, D_val's own moments": (ONE | STEP | OWN, 10),
+    'per image': (ONE | STEP, 16),
+    'per image, direction': (ONE, 16),
+    '4 policies an image, additive': (STEP, 28),
+    '4 policies an image, additive, direction': ({}, 28),
 }
+BATCH = 32  # images
 LOOKS, PASSES = 10, 4800  # of a search
 
 
 def config_of(changes):
   """The field's search of policies alone, with other keys."""
   config = config_file.run('configs/field_small.py:daas')
-  for key, value in changes.items():
+  for key, value in ({'search.batch': BATCH} | changes).items():
     schema.put(config, key, value)
   config.preprocess.padding, config.preprocess.flip = 0, False
   schema.check(config, 'search')

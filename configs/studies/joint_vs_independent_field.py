@@ -18,6 +18,7 @@ def get_config(variant=''):
   study = bases(variant, seeds=8, small=8)
   changes = {} if variant else FIELD
   half = EPOCHS[variant] // 2
+  n_w = {'n_w': 2} if variant else {}  # a warm-up has no inner step whose gradients could move theta
   stage = lambda **more: changes | {'search.epochs': half} | {f'search.{key}': value for key, value in more.items()}
   return study | {
       'title': 'Joint against independent search under a shift, at equal cost (DAAS Table 6)',
@@ -25,7 +26,7 @@ def get_config(variant=''):
       'train': TRAIN.get(variant, study['train']),
       'searches': {
           'joint': {'set': changes},
-          'architecture': {'set': stage(warmup_epochs=half)},
+          'architecture': {'set': stage(warmup_epochs=half, **n_w)},
           # One architecture: the n_w gradients of Eq. 14 would be one gradient n_w times.
           'policy': {'genotype': 'architecture', 'set': stage(warmup_epochs=0, n_w=1, arch_gradient='straight_through')},
       },

@@ -40,6 +40,8 @@ KEYS = {
     'search.n_losses': Key(
         2, between(2, MOST), 'validation losses that additive and regression take for each of '
         'n_arch, of an architecture each; 2 cost what Eq. 9 does'),
+    'search.loss_images': Key(
+        0, between(0, MOST), 'images of D_val in each of these losses, the first ones; 0: all'),
 }
 
 
@@ -99,8 +101,12 @@ def check(flat: Mapping[str, Any]) -> None:
   """Refuses a gradient out of losses where no architecture is searched.
 
   Raises:
-    BadInput: the network of a config {'group.key': value} is fixed, or its path is held.
+    BadInput: the network of a config {'group.key': value} is fixed, or its path is held; or more
+      images are asked for than a batch has.
   """
+  if flat['search.loss_images'] > flat['search.batch']:
+    raise BadInput(f"config key 'search.loss_images' ({flat['search.loss_images']}) must be at "
+                   f"most search.batch ({flat['search.batch']})")
   which, fixed = flat['search.arch_gradient'], not nets.networks()[flat['network.name']].space
   if which != 'straight_through' and (fixed or flat.get('network.genotype')):
     raise BadInput(_REFUSED.format(which))
@@ -142,7 +148,8 @@ def everywhere(x: jax.Array, axis: str | None) -> tuple[jax.Array, Callable]:
 
 
 def of_losses(problem: Problem, which: str, theta: Any, arch: Any, extra: dict[str, Any],
-              key: jax.Array, batch: Batch, n: int, axis: str | None = None) -> OfLosses:
+              key: jax.Array, batch: Batch, n: int, axis: str | None = None,
+              images: int = 0) -> OfLosses:
   """The gradient of E_z[L_val(theta, z)] from validation losses of n architectures a device.
 
   Args:
@@ -154,13 +161,15 @@ def of_losses(problem: Problem, which: str, theta: Any, arch: Any, extra: dict[s
     batch: of which the validation half is used.
     n: >= 2, on this device.
     axis: name of pmap's axis over devices that share the samples, None for one device.
+    images: how many of D_val's a loss is of, the first ones; 0: all.
   """
   device = 0 if axis is None else jax.lax.axis_index(axis)
   drawn = jax.lax.stop_gradient(
       draw(problem, keys(key, device * n, n), arch, 1.0)[::2])  # tau changes no hard sample
-  images = problem.val_input(batch.val_images)
+  some = slice(images or None)
+  inputs = problem.val_input(batch.val_images[some])
   loss, accuracy = jax.lax.map(
-      lambda x: problem.loss(theta, x[0], images, batch.val_labels, x[1]), drawn)
+      lambda x: problem.loss(theta, x[0], inputs, batch.val_labels[some], x[1]), drawn)
   phi = jax.vmap(problem.arch.features)(drawn[0])
   (losses, own), (rows, _) = everywhere(loss, axis), everywhere(phi, axis)
   past = control.update(extra['arch_past'], rows[None], losses[None])

@@ -40,19 +40,16 @@ class Settings(NamedTuple):
   """What DAAS needs besides its problem; `search` turns a config into one.
 
   Attributes:
-    n_arch, n_aug, n_w: numbers of samples (n_arch, n_w multiples of `devices`), each >= 1; n_w may
-      be 0 with a policy an image and without warm-up.
+    n_arch, n_aug, n_w, n_losses, loss_images: see `KEYS`; n_arch, n_w multiples of `devices`.
     warmup_steps: steps before gamma is searched.
-    lr: step -> learning rate of theta, which is also xi where `xi` is None.
-    xi: step of the inner update (Eq. 10), or None.
-    tau: step -> temperature.
+    lr, tau: step -> learning rate of theta, step -> temperature.
+    xi: step of the inner update (Eq. 10), or None: lr.
     optimizers: {'theta', 'arch', 'gamma'}: optax's; None: `optimizers.defaults` at `lr`.
     baseline: 'none', 'leave_one_out', 'step_mean' or 'moving_average'.
     control: 'none', or 'additive': learned from past alignments (`daas_jax.estimators.control`).
     accumulate: 'mean' or 'sum' over the gradients of Eq. 14.
     devices, axis: how many share the samples, and pmap's axis over them (None for one).
-    arch_gradient, n_losses, policy_per, val_moments, objective: as `arch_gradients.KEYS` and
-      `policy_gradients.KEYS` have them. With a policy an image n_aug is policies an image.
+    arch_gradient, policy_per, val_moments, objective: words of `KEYS`.
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -69,11 +66,15 @@ class Settings(NamedTuple):
   axis: Any = None
   arch_gradient: str = 'straight_through'
   n_losses: int = 2
+  loss_images: int = 0
   policy_per: str = 'batch'
   val_moments: str = 'own'
   objective: str = 'step'
 
-  each = property(lambda self: self.policy_per == 'image')
+  @property
+  def each(self):
+    """Whether each image has a policy of its own."""
+    return self.policy_per == 'image'
 
   @property
   def own(self):
@@ -254,7 +255,8 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     else:
       g_arch, said, learned, val_loss, val_accuracy = arch_gradients.of_losses(
           problem, settings.arch_gradient, state.theta, state.arch, state.extra,
-          jax.random.fold_in(key, 4), batch, settings.n_losses * n_arch, settings.axis)
+          jax.random.fold_in(key, 4), batch, settings.n_losses * n_arch, settings.axis,
+          settings.loss_images)
 
     # Eq. 13, from the alignments of the kept gradients with the validation passes at theta'.
     lead = 2 if settings.each else 1
@@ -340,7 +342,7 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
       search.n_arch, search.n_aug, search.n_w, search.warmup_epochs * steps_per_epoch, lr,
       search.xi or None, tau, optimizers_lib.of_config(config, lr), search.baseline,
       search.accumulate, search.control, devices, axis, search.arch_gradient, search.n_losses,
-      search.policy_per, search.val_moments, search.objective))
+      search.loss_images, search.policy_per, search.val_moments, search.objective))
 
 
 registry.register('daas', registry.Row(

@@ -15,7 +15,7 @@ from daas_jax.estimators import evidence
 from daas_jax.files import found as found_files, metrics as metrics_lib
 from daas_jax.nets import registry
 from daas_jax.nets.cells import architecture, cell as cells, genotype as genotype_lib, named
-from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
+from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, PRIMITIVES
 from daas_jax.types import Architectures
 
 
@@ -130,8 +130,8 @@ def _whole_number(text, digits, needs):
 
 
 def find(asked: str, search: str | None) -> Any:
-  """The `Genotype` that --genotype names: searched, searched:EPOCH, random:SEED, a file, or a
-  published one.
+  """The `Genotype` that --genotype names: searched, searched:EPOCH, random:SEED (of the candidates
+  of `search`, where it has some), a file, or a published one.
 
   Args:
     asked: the word.
@@ -152,10 +152,22 @@ def find(asked: str, search: str | None) -> Any:
   if asked.startswith('random:'):
     seed = _whole_number(asked.removeprefix('random:'), 19,
                          'random:SEED needs a whole number below 10 ** 18')
-    return genotype_lib.random_genotype(seed, DAAS_PRIMITIVES)
+    return genotype_lib.random_genotype(seed, _operations(search))
   if not named.is_meant(asked):
     found_files.require(asked, 'genotype', ('searched', 'random:SEED', *named.about()))
   return genotype_lib.load(asked)
+
+
+def _operations(search):
+  """The candidates of a search of cells, which a random architecture beside it has too; the paper's
+  where there is no such search."""
+  rows = metrics_lib.read(os.path.join(search, 'history.jsonl')) if search else []
+  for row in rows:
+    content = row.get('architecture')
+    names = content.get('operations') if isinstance(content, dict) else None
+    if isinstance(names, list) and names and all(name in tuple(PRIMITIVES) for name in names):
+      return tuple(names)
+  return DAAS_PRIMITIVES
 
 
 def at_epoch(workdir: str, epoch: int) -> Any:
