@@ -74,6 +74,14 @@ def test_it_is_its_formula(batch, which):
   np.testing.assert_allclose(found.evidence['alpha'], unbiased, rtol=1e-4, atol=1e-6)
 
 
+def test_losses_of_fewer_images_are_of_the_first_ones(batch):
+  key, few = jax.random.key(9), batch._replace(val_images=batch.val_images[:3], val_labels=batch.val_labels[:3])
+  some = arch_gradients.of_losses(PROBLEM, 'additive', *_start(), key, batch, 4, images=3)
+  alone = arch_gradients.of_losses(PROBLEM, 'additive', *_start(), key, few, 4)
+  jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), some, alone)
+  assert np.abs(some.loss - _one('additive', 2, key, batch).loss).max() > 1e-3
+
+
 def test_what_is_decided_is_told_by_the_unbiased_gradient(batch):
   """That of the regression is that of a hundred steps: sums of it are no independent ones."""
   settings = test_daas._settings(arch_gradient='regression', n_losses=3)
@@ -152,7 +160,8 @@ def test_architectures_that_do_not_say_how_likely_they_are_are_refused():
 
 @pytest.mark.parametrize('changes', [{'network.name': 'small_cnn'}, {'network.genotype': 'darts_v2'}])
 def test_a_config_without_a_searched_architecture_is_refused(changes):
-  flat = {'search.arch_gradient': 'regression', 'network.name': 'supernet', 'network.genotype': ''}
+  flat = {'search.arch_gradient': 'regression', 'network.name': 'supernet', 'network.genotype': '', 'search.batch': 64,
+          'search.loss_images': 0}
   arch_gradients.check(flat)
   with pytest.raises(BadInput, match="'search.arch_gradient' = 'regression' needs cells"):
     arch_gradients.check(flat | changes)
@@ -168,3 +177,10 @@ def test_cells_say_how_likely_they_are():
   phi = space.features(z)
   assert phi.shape == (space.n_features,) and float(phi.sum()) == 16
   np.testing.assert_allclose(space.expected_features(arch, jnp.ones_like(phi)), 16, rtol=1e-5)
+
+
+def test_more_images_than_a_batch_has_are_refused():
+  config = config_lib.search_config()
+  config.search.loss_images, config.search.batch = 65, 64
+  with pytest.raises(BadInput, match=r"'search.loss_images' \(65\) must be at most search.batch \(64\)"):
+    config_lib.check(config, 'search')
