@@ -27,8 +27,9 @@ def get_config():
   config.search.score = 'outcome'             # these three: the laboratory's best estimator for its cost (README)
   config.search.control = 'additive'
   config.search.baseline = 'step_mean'
-  config.search.arch_gradient = 'regression'  # of 16 validation losses a step, of an architecture each
-  config.search.n_losses = 16
+  config.search.arch_gradient = 'regression'  # of 32 validation losses a step, of an architecture each
+  config.search.n_losses = 32
+  config.search.loss_images = 32
   config.search.xi = 0.02
   config.theta.lr = 0.05                      # a short search: larger steps throughout
   config.arch.lr = 0.01

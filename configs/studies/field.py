@@ -1,25 +1,23 @@
 """What a searched policy is worth where it is meant to be: trained in the studio, tested in the field.
 
-Policies of three searches (DAAS and DDAS on a small fixed network, DAAS joint with an architecture) against those that
-need none, at two learning rates and two lengths each, on one network; every seed has a split of its own. `camera` knows
-the shift and is what there is to be won. ':small' after the file name: embedded images, a length for each learning rate;
-':smoke' tries the study out.
+Policies of two searches (DAAS and DDAS on a small fixed network) against those that need none, at two learning rates and
+two lengths each, on one network; every seed has a split of its own. `camera` knows the shift and is what there is to be
+won. ':small' after the file name: embedded images, a length for each learning rate; ':smoke' tries the study out. Joint
+searches: quickstart.py and joint_vs_independent_field.py.
 """
 
 from daas_jax.study.plan import bases
 
-SEARCHED = {'DAAS': 'daas', 'DDAS': 'ddas', 'joint DAAS': 'joint'}
+SEARCHED = {'DAAS': 'daas', 'DDAS': 'ddas'}
 GIVEN = {'none': 'none', 'crop and flip': 'standard', 'RandAugment': 'rand_augment',
          'TrivialAugment RA': 'trivial_augment_ra', 'TrivialAugment Wide': 'trivial_augment',
          'AutoAugment (CIFAR-10)': 'auto_augment_cifar10', 'uniform': 'uniform', 'the camera itself': 'camera'}
 FIELD = {'data.name': 'tfds:cifar10:field'}
 CONFIGS = {  # of the searches and of the trainings
-    '': {'daas': '../daas_wrn_40_2.py', 'ddas': '../ddas_cifar10.py', 'joint': '../daas_cifar10.py',
-         'train': '../train_wrn_40_2.py'},
-    'small': {'daas': '../field_small.py:daas', 'ddas': '../field_small.py:ddas', 'joint': '../quickstart.py',
-              'train': '../train_field_small.py'},
+    '': {'daas': '../daas_wrn_40_2.py', 'ddas': '../ddas_cifar10.py', 'train': '../train_wrn_40_2.py'},
+    'small': {'daas': '../field_small.py:daas', 'ddas': '../field_small.py:ddas', 'train': '../train_field_small.py'},
     'smoke': {'daas': '../field_small.py:daas_smoke', 'ddas': '../field_small.py:ddas_smoke',
-              'joint': '../field_small.py:smoke', 'train': '../train_field_small.py:smoke'},
+              'train': '../train_field_small.py:smoke'},
 }
 SETTINGS = {  # learning rate and epochs of a training
     '': ((0.05, 100), (0.05, 200), (0.2, 100), (0.2, 200)),

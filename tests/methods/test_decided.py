@@ -1,5 +1,7 @@
 """A search that has nothing to find says so: the search of test_planted.py, whose camera it finds, without a camera or
-with labels that mean nothing."""
+with labels that mean nothing. README's figures: DAAS_JAX_SEEDS=8 pytest -s -n 0 tests/methods/test_decided.py"""
+
+import os
 
 import pytest
 
@@ -7,7 +9,7 @@ from daas_jax.methods import decided
 
 import planted
 
-SEEDS, STEPS = range(2), 124  # README: what 13 seeds of each kind said
+SEEDS, STEPS = range(int(os.environ.get('DAAS_JAX_SEEDS', '2'))), 124
 
 
 def sentence(seed, shuffled):
@@ -20,4 +22,5 @@ def sentence(seed, shuffled):
 @pytest.mark.parametrize('shuffled', [False, True], ids=['the same D_val', 'shuffled labels'])
 def test_nothing_is_found_where_there_is_nothing_to_find(shuffled):
   sentences = [sentence(seed, shuffled) for seed in SEEDS]
+  print(*sentences, sep='\n')
   assert all(it.startswith('policy: nothing was found') for it in sentences), sentences
