@@ -42,7 +42,8 @@ def find(asked: str) -> str:
 
 
 def read(asked: str) -> dict[str, np.ndarray]:
-  """{label: accuracies in [0, 1], one a seed} of the rows of a study's table.json.
+  """{label: accuracies in [0, 1], one a seed} of the rows of a study's table.json, of its first
+  part where it has several.
 
   Args:
     asked: see `find`; '' is no table.
@@ -56,10 +57,10 @@ def read(asked: str) -> dict[str, np.ndarray]:
   try:
     content = storage.read_json(path)
     rows = {row['row']: 1 - np.array(list(row['values'].values()), float) / 100
-            for row in content['rows']}
+            for row in content['rows'] if row.get('part') == content['rows'][0].get('part')}
     good = all(isinstance(label, str) and np.ndim(x) == 1 and np.all((x >= 0) & (x <= 1))
                for label, x in rows.items())
-  except (OSError, ValueError, TypeError, KeyError, AttributeError):
+  except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
     good = False
   if not good:
     raise BadInput(f'{workdir.shown(path)} is no table.json of a study: it holds no rows of test '

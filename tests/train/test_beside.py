@@ -27,6 +27,13 @@ def test_accuracies_are_what_the_errors_leave(tmp_path):
   np.testing.assert_allclose(kept['the camera itself'], [0.7, 0.8])
 
 
+def test_of_a_table_of_several_parts_the_first_one_counts(tmp_path):
+  rows = [row | {'part': part} for part in ('Mean', 'Best') for row in TABLE['rows']]
+  rows[3]['values'] = {'0': 0.0}
+  kept = beside.read(write(tmp_path / 'table.json', {'rows': rows}))
+  np.testing.assert_allclose(kept['none'], [0.5, 0.6, 0.55])
+
+
 def test_lines_hold_mean_least_and_most(tmp_path):
   said = list(beside.lines(beside.read(write(tmp_path / 'table.json', TABLE)), 0.61234))
   assert [re.sub(' +', ' ', line) for line in said[1:]] == [
@@ -48,7 +55,7 @@ def test_a_table_of_the_package_is_found_by_name(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('content', [
-    '', '{', '[]', '{}', {'rows': 3}, {'rows': [{'row': 'a'}]}, {'rows': [{'row': 'a', 'values': [1]}]},
+    '', '{', '[]', '{}', {'rows': []} | {'rows': [3]}, {'rows': 3}, {'rows': [{'row': 'a'}]}, {'rows': [{'row': 'a', 'values': [1]}]},
     {'rows': [{'row': 'a', 'values': {'0': 'x'}}]}, {'rows': [{'row': 'a', 'values': {'0': 101}}]},
     {'rows': [{'row': 'a', 'values': {'0': -1}}]}, {'rows': [{'row': 5, 'values': {'0': 1}}]},
     '{"rows": [{"row": "a", "values": {"0": NaN}}]}', {'rows': [{'row': 'a', 'values': {'0': [1]}}]}])
