@@ -90,8 +90,9 @@ def _smoke(config, name):
   config.search.batch = 20  # images: 2 steps an epoch
   config.log.every_steps = 1
   config.network.channels = 2
+  if not name:
+    config.search.n_losses, config.search.loss_images = 4, 10
   if name in ('', 'darts'):
-    config.network.layers = 3  # cells
     config.network.primitives = ('max_pool_3x3', 'skip_connect')  # fewer to compile
   if name in ('', 'daas'):
     config.policy.ops = ('Rotate', 'Invert')  # fewer to compile

@@ -1,6 +1,6 @@
 """Training what the quickstart search found, in a few minutes on 2 CPU cores.
 
-`--config.beside=TABLE.json` prints the table of a study beside its accuracy, such as configs/studies/quickstart.py's.
+`--config.beside=TABLE.json` prints the table of a study beside its accuracy, such as configs/studies/joint_quick.py's.
 """
 
 from daas_jax.config import train_config

@@ -3,7 +3,7 @@
 Policies of two searches (DAAS and DDAS on a small fixed network) against those that need none, at two learning rates and
 two lengths each, on one network; every seed has a split of its own. `camera` knows the shift and is what there is to be
 won. ':small' after the file name: embedded images, a length for each learning rate; ':smoke' tries the study out. Joint
-searches: quickstart.py and joint_vs_independent_field.py.
+searches: joint_quick.py and joint_vs_independent_field.py.
 """
 
 from daas_jax.study.plan import bases

@@ -22,7 +22,7 @@ def find(asked: str) -> str:
   """The path of a table.json.
 
   Args:
-    asked: FILE.json, or the NAME of one of the package, such as 'quickstart'. A file comes first.
+    asked: FILE.json, or the NAME of one in the package's configs/studies. A file comes first.
 
   Raises:
     BadInput: there is none.

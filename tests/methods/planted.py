@@ -53,7 +53,7 @@ def noise_config():
   config.search.n_arch = 2
   config.search.n_w = 2
   config.search.arch_gradient = 'regression'
-  config.search.n_losses = 16
+  config.search.n_losses = 8
   config.search.tau_start = config.search.tau_end = 1.0
   config.theta.lr = 0.1
   config.arch.lr = 0.01
