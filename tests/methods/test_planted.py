@@ -27,14 +27,15 @@ def _search(seed):
 
 
 def test_a_camera_is_found():
-  """Closer to D_val than uniform policies are, and the search says which operations did it."""
+  """More than half of the way from uniform policies to D_val; and it says so, if not in every search this short."""
   found = {}
   def verdicts():
     for seed in SEEDS:
       close, sentence = found[seed] = _search(seed)
       print(seed, round(close, 2), sentence)
-      yield close > 0.3 and ('Rotate' in sentence or 'Brightness' in sentence)
+      yield close > 0.5
   assert planted.four_of_five(verdicts()), found
+  assert any(' found in slot ' in sentence for _, sentence in found.values()), found
 
 
 @pytest.mark.parametrize('verdicts, holds, asked', [
