@@ -54,8 +54,8 @@ def _daas(config, alone):
   config.search.n_aug = 4  # policies an image: each takes a forward-mode pass alone
   config.search.n_w = 0  # theta moves by the gradients of Eq. 10, which have a policy an image as well
   config.search.xi = 0.02
-  config.gamma.lr = 0.05
-  config.search.epochs = 10  # of 31 steps
+  config.gamma.lr = 0.03
+  config.search.epochs = 5 if alone else 10  # of 31 steps
   config.search.warmup_epochs = 0
   config.search.n_arch = 1
   if not alone:
