@@ -5,17 +5,18 @@ comes with the package's configs.
 """
 
 from collections.abc import Iterator
-import difflib
 import os
 
 import numpy as np
 
 from daas_jax.config import installed
+from daas_jax.config.key import nearest
 from daas_jax.errors import BadInput
 from daas_jax.files import storage
 from daas_jax.runtime import workdir
 
 _STUDIES = 'studies'  # of the package's configs
+_OURS = 'this training'
 
 
 def find(asked: str) -> str:
@@ -35,10 +36,9 @@ def find(asked: str) -> str:
                  if name.endswith('.json'))
   if asked in names:
     return os.path.join(folder, f'{asked}.json')
-  near = difflib.get_close_matches(asked, names, 1)
   raise BadInput(f"config key 'beside': no file {asked!r}: it must be the table.json of a study"
                  + (f', or {" or ".join(names)}' if names else '')
-                 + (f' (nearest: {near[0]})' if near else ''))
+                 + nearest(asked, names))
 
 
 def read(asked: str) -> dict[str, np.ndarray]:
@@ -82,6 +82,3 @@ def lines(kept: dict[str, np.ndarray], accuracy: float) -> Iterator[str]:
   yield f'{_OURS:{width}}  {accuracy:.4f}'
   for label, x in kept.items():
     yield f'{label:{width}}  {x.mean():.4f} of {len(x)} ({x.min():.4f} to {x.max():.4f})'
-
-
-_OURS = 'this training'

@@ -26,5 +26,5 @@ def test_rotate90_is_not_found_when_they_are_not(data):
   config = planted.ddas_rotate_config()
   config.data.validation_turns = 0
   config.search.epochs = 5
-  (state, _), = planted.searches(config, data, [0])
+  state, = planted.searches(config, data, [0])
   assert planted.ddas_rotate_found(state)[0] < 0.05

@@ -12,7 +12,7 @@ def test_an_operation_that_outputs_noise_ends_last():
   """Lowest mean probability over the normal cell's 14 edges."""
   data, means = planted.quartered(planted.embedded()), {}
   def verdicts():
-    for seed, (state, _) in enumerate(planted.searches(planted.noise_config(), data, range(5))):
+    for seed, state in enumerate(planted.searches(planted.noise_config(), data, range(5))):
       mean = means[seed] = planted.noise_probabilities(state)
       yield np.argmin(mean) == len(mean) - 1
   assert planted.four_of_five(verdicts()), means

@@ -161,11 +161,11 @@ def find(asked: str, search: str | None) -> Any:
 def _operations(search):
   """The candidates of a search of cells, which a random architecture beside it has too; the paper's
   where there is no such search."""
-  rows = metrics_lib.read(os.path.join(search, 'history.jsonl')) if search else []
-  for row in rows:
+  known = tuple(PRIMITIVES)  # a file's names may be unhashable
+  for row in metrics_lib.read(os.path.join(search, 'history.jsonl')) if search else []:
     content = row.get('architecture')
     names = content.get('operations') if isinstance(content, dict) else None
-    if isinstance(names, list) and names and all(name in tuple(PRIMITIVES) for name in names):
+    if isinstance(names, list) and names and all(name in known for name in names):
       return tuple(names)
   return DAAS_PRIMITIVES
 
