@@ -48,8 +48,9 @@ def _daas(config, alone):
   """On a fixed network all policies of a step are of that one."""
   _each(config)
   config.policy.share = 'slot'
-  config.search.score = 'outcome'  # these three: the laboratory's best estimator for its cost (README)
-  config.search.control = 'additive'
+  config.policy.drawn = 'image'  # as in the search
+  config.search.score = 'outcome'  # these three: the laboratory's best estimators for their cost (README)
+  config.search.control = 'regression' if alone else 'additive'
   config.search.baseline = 'step_mean'
   config.search.n_aug = 4  # policies an image: each takes a forward-mode pass alone
   config.search.n_w = 0  # theta moves by the gradients of Eq. 10, which have a policy an image as well

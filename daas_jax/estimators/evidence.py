@@ -4,7 +4,8 @@ each choice against chance.
 A search that has nothing to find moves all the same: its optimizer follows noise. What tells a
 choice from noise is the sum of its gradients beside their spread. The spread is that of the sums of
 blocks of consecutive updates (batch means), since gradients of neighbouring updates may be alike;
-a block grows with the search, so that there are always 32 to 64 of them. Every gradient is first
+a block grows with the search, so that there are always 128 to 256 of them: a search that settles in
+its first fifth has still enough of them there. Every gradient is first
 divided by the size of those before it, a moving average: else the few large ones count alone.
 
 The gradient of an option's logit has mean 0 where no option is better than another, whatever the
@@ -24,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-BLOCKS = 64
+BLOCKS = 256
 LEAST = 16
 """Whole blocks below which nothing is told."""
 LEVEL = 0.05

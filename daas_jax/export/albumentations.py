@@ -122,13 +122,24 @@ def _sequence(p, transforms):
   return _transform('Sequential', p, transforms=transforms or [_transform('NoOp', 1)])
 
 
+def _of_levels(name, weights, p, missing):
+  """One of the levels, each with its probability; one transform where the operation has none."""
+  if name in _PLAIN:
+    return _counterpart(name, (0.0, 0.0), p, missing)
+  most = max(len(weights) - 1, 1)
+  return _among(p, [_counterpart(name, (m / most, m / most), w, missing)
+                    for m, w in enumerate(weights) if w > 0])
+
+
 def _of_table(table, missing):
-  return _among(1, [
-      _sequence(probability, [
-          _counterpart(table.ops[i], (strength, strength), p, missing)
-          for i, p, strength in zip(o, applied, strengths) if p > 0])
-      for o, probability, applied, strengths in zip(
-          table.o, table.probability, table.p, table.strength) if probability > 0])
+  if table.level_probability is None:
+    slots = lambda n: zip(table.o[n], table.strength[n], table.p[n])
+    one = lambda i, s, p: _counterpart(table.ops[i], (s, s), p, missing)
+  else:
+    slots = lambda n: zip(table.o[n], table.level_probability[n], table.p[n])
+    one = lambda i, w, p: _of_levels(table.ops[i], w, p, missing)
+  return _among(1, [_sequence(probability, [one(i, s, p) for i, s, p in slots(n) if p > 0])
+                    for n, probability in enumerate(table.probability) if probability > 0])
 
 
 def _of_schedule(schedule, missing):

@@ -25,6 +25,9 @@ from daas_jax.files import atomic, storage
 
 TEMPORARY = 'daas_jax-inputs-'
 """How folders begin that stand for a search where objects were given."""
+_DRAWN = ('one policy for every call; for every image whether each operation is applied, its sign '
+          'and its place', 'for every image a policy, its levels, whether each operation is '
+          'applied, its sign and its place')
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'dm-pix', 'orbax-checkpoint', 'numpy', 'pillow')
 
 
@@ -61,8 +64,7 @@ def describe_policy(path: str, config: Any, data: Any) -> None:
   about = facts(config, data) | {
       'units': {name: OPS[name].unit for name in used if OPS[name].graded},
       'random_sign': [name for name in used if OPS[name].signed],
-      'drawn': 'one policy for every call; for every image whether each operation is applied, its '
-               'sign and its place',
+      'drawn': _DRAWN['"level_probability"' in text],
       'around': _around(config)}
   # the first entry, in a line of its own: the rest of the file stays as its space has laid it out
   head, _, rest = text.partition('{')

@@ -46,7 +46,7 @@ class Settings(NamedTuple):
     xi: step of the inner update (Eq. 10), or None: lr.
     optimizers: {'theta', 'arch', 'gamma'}: optax's; None: `optimizers.defaults` at `lr`.
     baseline: 'none', 'leave_one_out', 'step_mean' or 'moving_average'.
-    control: 'none', or 'additive': learned from past alignments (`daas_jax.estimators.control`).
+    control: 'none', 'additive' or 'regression' (`daas_jax.estimators.control`).
     accumulate: 'mean' or 'sum' over the gradients of Eq. 14.
     devices, axis: how many share the samples, and pmap's axis over them (None for one).
     arch_gradient, policy_per, val_moments, objective: words of `KEYS`.
@@ -218,7 +218,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
       raise ValueError(f'{name}={n} is no multiple of the {settings.devices} devices')
   arch_gradients.require(problem, settings.arch_gradient)
   optimizers = settings.optimizers or optimizers_lib.defaults(settings.lr)
-  of_arch = optax.with_extra_args_support(optimizers['arch'])  # may be told what is evidence
+  of_arch, of_gamma = (optax.with_extra_args_support(optimizers[x]) for x in ('arch', 'gamma'))
 
   def init(key):
     key_theta, key_arch, key_gamma, key_run = jax.random.split(key, 4)
@@ -263,15 +263,15 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     searched = jax.tree.map(
         lambda a: a[:-1].reshape(n_arch, -1, *a.shape[lead:]), drawn.policies)
     s = _alignments(problem, settings, state.theta, batch, drawn, ran, joint)
-    g_gamma, baseline = policy_gradients.of_alignments(problem, settings, state, searched, s, xi)
-    g_gamma = mean(g_gamma)
+    *found, baseline = policy_gradients.of_alignments(problem, settings, state, searched, s, xi)
+    g_gamma, told = mean(found)
 
     # Eq. 14, and the three updates.
     g_theta = mean(ran.total)
     theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
     arch, opt_arch = update(of_arch, g_arch, state.opt_arch, state.arch, evidence=said)
     gamma, opt_gamma = trees.select(
-        joint, update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma),
+        joint, update(of_gamma, g_gamma, state.opt_gamma, state.gamma, evidence=told),
         (state.gamma, state.opt_gamma))
     extra = trees.select(joint, baseline, {name: state.extra[name] for name in baseline}) | learned
 

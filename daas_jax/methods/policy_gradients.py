@@ -10,7 +10,7 @@ policy is subtracted, in the same pass.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,8 +38,9 @@ SCORE_KEYS = {
         'leave_one_out', one_of('none', 'leave_one_out', 'step_mean', 'moving_average'),
         'baseline of the score function; leave_one_out is unbiased for n_arch >= 2 (choice)'),
     'search.control': Key(
-        'none', one_of('none', 'additive'),
-        'control variate: none (the paper), or additive, learned from past alignments'),
+        'none', one_of('none', 'additive', 'regression'), 'control variate: none (the paper), or '
+        'additive, a linear model of past alignments; regression is the gradient of that model '
+        'alone (less noise)'),
 }
 """Of the score function."""
 
@@ -61,10 +62,10 @@ def check(flat: Mapping[str, Any]) -> None:
   n_aug = flat['search.n_aug']
   if flat['search.policy_per'] == 'image':
     n_aug *= flat['search.batch']
-  if flat['search.control'] == 'additive' and n_aug < 2:
+  if flat['search.control'] != 'none' and n_aug < 2:
     raise BadInput(
-        "config key 'search.control' = 'additive' learns from differences between policies: it "
-        "needs search.n_aug of at least 2")
+        f"config key 'search.control' = {flat['search.control']!r} learns from differences between "
+        "policies: it needs search.n_aug of at least 2")
   if flat['search.baseline'] == 'step_mean' and flat['search.n_arch'] * n_aug < 2:
     raise BadInput(
         "config key 'search.baseline' = 'step_mean' leaves nothing of a single policy: it needs "
@@ -147,10 +148,21 @@ def _baseline(settings: Any, state: SearchState, s: jax.Array) -> jax.Array:
   }[settings.baseline](rows))
 
 
+class OfAlignments(NamedTuple):
+  """A policy gradient like gamma; the unbiased one, which is what this step says by itself; the
+  baseline's and the model's next state."""
+  gradient: Any
+  evidence: Any
+  extra: dict[str, Any]
+
+
 def of_alignments(problem: Problem, settings: Any, state: SearchState, policies: Any, s: jax.Array,
-                  xi: Any) -> tuple[Any, dict[str, Any]]:
-  """Eq. 13 for this device's policies and s, both [n_arch / devices, n_aug], and the baseline's
-  next state."""
+                  xi: Any) -> OfAlignments:
+  """Eq. 13 for this device's policies and s, both [n_arch / devices, n_aug].
+
+  'regression' is the gradient of the linear model of s alone, which is that of the last hundred
+  steps: what is decided is told by the unbiased gradient beside it (`arch_gradients`).
+  """
   if settings.control == 'none':
     remainder = s
   else:
@@ -162,9 +174,15 @@ def of_alignments(problem: Problem, settings: Any, state: SearchState, policies:
   average, count = score.update_moving_average(
       state.extra['average'], state.extra['count'], trees.pmean(jnp.mean(remainder), settings.axis))
   baseline = {'average': average, 'count': count}
-  if settings.control != 'none':
-    gradient = control.add_expectation(
-        gradient, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
-    rows = [arch_gradients.everywhere(x, settings.axis)[0] for x in (phi, s)]
-    baseline['past'] = control.update(state.extra['past'], *rows)
-  return gradient, baseline
+  if settings.control == 'none':
+    return OfAlignments(gradient, gradient, baseline)
+  rows = [arch_gradients.everywhere(x, settings.axis)[0] for x in (phi, s)]
+  baseline['past'] = control.update(state.extra['past'], *rows)
+  expected = lambda rest, w: control.add_expectation(
+      rest, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
+  unbiased = expected(gradient, w)
+  if settings.control == 'regression':
+    gradient = expected(trees.scale(0, gradient), control.coefficients(baseline['past']))
+  else:
+    gradient = unbiased
+  return OfAlignments(gradient, unbiased, baseline)

@@ -167,7 +167,7 @@ def table(gamma: Any, space: Space) -> dict[str, np.ndarray]:
     {'o': int [N ** K, K], 'probability': [N ** K], 'p': [N ** K, K], 'm': int [N ** K, K]} as numpy
       arrays:
     probability prod_k softmax(pi_k)[o_k], application probabilities sigmoid(p), levels argmax
-    delta.
+    delta. With space.drawn = 'image' also 'level_probability' [N ** K, K, M], softmax of delta.
   """
   gamma = jax.tree.map(jnp.asarray, gamma)  # numpy arrays cannot be indexed by traced operations
   o = np.array(list(itertools.product(range(len(space.ops)), repeat=space.K)), np.int32)
@@ -176,12 +176,15 @@ def table(gamma: Any, space: Space) -> dict[str, np.ndarray]:
   look_up = jax.vmap(lambda row: rows(gamma, row, space))
   p, delta = look_up(jnp.asarray(o))
   order = np.argsort(-probability, kind='stable')
-  return {
+  found = {
       'o': o[order],
       'probability': (probability / probability.sum())[order],
       'p': np.asarray(jax.nn.sigmoid(p), np.float64)[order],
       'm': np.asarray(jnp.argmax(delta, -1), np.int32)[order],
   }
+  if space.drawn == 'image':
+    found['level_probability'] = np.asarray(jax.nn.softmax(delta), np.float64)[order]
+  return found
 
 
 # --- as a space of a search -----------------------------------------------------------------------
@@ -248,12 +251,15 @@ registry.register('categorical', registry.PolicySpace(
         'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
         'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
         'policy.share': Key('policy', one_of(*SHARES), 'which share p and delta (DAAS 3.2)'),
+        'policy.drawn': Key('batch', one_of(*policy_table.DRAWN), 'what draws a policy of what was '
+                            'found, in a training: a batch, at the likeliest level (DAAS 4.3), or '
+                            'each image, and its level'),
         'policy.p0': Key(0.5, between(0, 1, True, True), 'application probability at the start'),
         'search.score': Key('event', one_of('event', 'outcome'), "what is scored: Eq. 4's event, "
                             'or its outcome, whatever was not applied summed out'),
     },
     space=lambda config: Space(tuple(config.policy.ops), config.policy.K, config.policy.levels,
-                               config.policy.share),
+                               config.policy.share, config.policy.drawn),
     candidates=registry.ops_of,
     distribution=lambda config, space: policies(space, config.policy.p0, config.search.score),
     train_input=lambda config, data, space, given: inputs.make_input(

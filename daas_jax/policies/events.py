@@ -25,11 +25,14 @@ class Space(NamedTuple):
     levels: M magnitude levels, 10 in the paper.
     share: which operations share their p and delta: 'policy' none (one for every operation tuple
       and slot: the paper), 'slot' those of the same slot, 'op' all occurrences of an operation.
+    drawn: what draws a policy when a network is trained under what was found: 'batch' (the paper,
+      at the likeliest levels) or 'image' (and its levels).
   """
   ops: tuple = DAAS_OPS
   K: int = 2
   levels: int = 10
   share: str = 'policy'
+  drawn: str = 'batch'
 
 
 class Policy(NamedTuple):

@@ -10,11 +10,9 @@ Images are PIL images of mode L or RGB, or uint8 arrays [H, W], [H, W, 1] or [H,
 out is a PIL image of mode L or RGB. An operation is Pillow's own wherever Pillow has it, geometry
 interpolates bilinearly, and values are whole levels after every operation.
 
-The distribution is that of `daas_jax.load_policy` on a batch of one image. Every call draws a
-policy, whether each of its operations is applied, signs and places. (A batch in JAX draws one
-policy for all of its images; here every image has one of its own.) SamplePairing blends with a
-second image, `partner`, which goes through the operations before it with draws of its own; without
-a partner it leaves the image as it is.
+The distribution is that of `daas_jax.load_policy` on a batch of one image: every image here has a
+policy of its own. SamplePairing blends with a second image, `partner`, which goes through the
+operations before it with draws of its own; without a partner it leaves the image as it is.
 """
 
 from __future__ import annotations
@@ -129,11 +127,10 @@ def magnitude(name: str, strength: float) -> float:
 
 def apply(image: Image.Image, name: str, strength: float, rng: np.random.Generator,
           partner: Image.Image | None = None) -> Image.Image:
-  """One operation on one image, its sign or place drawn.
+  """One operation on one image, its sign or place drawn by NumPy's generator `rng`.
 
   Args:
     image, name, strength: L or RGB; a key of OPS; see `magnitude`.
-    rng: NumPy's generator.
     partner: the second image of SamplePairing, of any mode and size: it is fitted to the first.
   """
   value = magnitude(name, strength)
@@ -181,23 +178,24 @@ def _epoch(progress, epochs):
 
 
 class _Table:
-  """K operations with levels and probabilities of their own."""
+  """K operations with levels and probabilities of their own; of version 2 nothing is shared."""
 
   def __init__(self, content, smoothing):
     del smoothing
-    self.rows = [
-        [(name, p, level / max(content['levels'] - 1, 1))
-         for name, p, level in zip(row['ops'], row['p'], row['level'])]
-        for row in content['policies']]
+    self.each, self.most = content['version'] == 2, max(content['levels'] - 1, 1)
+    level = lambda row: map(_cumulated, row['level_probability']) if self.each else row['level']
+    self.rows = [list(zip(row['ops'], row['p'], level(row))) for row in content['policies']]
     self.names = {name for row in self.rows for name, *_ in row}
     self.cumulated = _cumulated([row['probability'] for row in content['policies']])
 
   def shared(self, rng, progress):
     del progress
-    return self.rows[_choice(self.cumulated, rng)]
+    return None if self.each else self.rows[_choice(self.cumulated, rng)]
 
   def own(self, shared, rng):
-    return [(name, strength) if rng.random() < p else None for name, p, strength in shared]
+    level = (lambda m: _choice(m, rng)) if self.each else lambda m: m
+    row = self.rows[_choice(self.cumulated, rng)] if self.each else shared
+    return [(name, level(m) / self.most) if rng.random() < p else None for name, p, m in row]
 
 
 class _Schedule:
@@ -238,8 +236,9 @@ class _Transformations:
     return [(self.ops[int(i)], rng.random()) for i in index]
 
 
-_FORMS: dict[Any, Any] = {'daas_jax.policy': _Table, 'daas_jax.policy_schedule': _Schedule,
-                          'daas_jax.policy_transformations': _Transformations}
+_FORMS: dict[Any, Any] = {'daas_jax.policy': (_Table, (1, 2)),
+                          'daas_jax.policy_schedule': (_Schedule, (1,)),
+                          'daas_jax.policy_transformations': (_Transformations, (1,))}
 
 
 class Sampler:
@@ -257,10 +256,11 @@ class Sampler:
 
   def __init__(self, content: Mapping[str, Any], smoothing: int = 1):
     form = content.get('format')
-    if form not in _FORMS or content.get('version') != 1:
-      raise ValueError(f'a policy must be version 1 of {", ".join(_FORMS)}, got version '
-                       f'{content.get("version")!r} of {form!r}')
-    self._form = _FORMS[form](content, smoothing)
+    kind, versions = _FORMS.get(form, (None, ()))
+    if content.get('version') not in versions:
+      raise ValueError(f'a policy must be version 1 of {", ".join(_FORMS)} or 2 of the first, got '
+                       f'version {content.get("version")!r} of {form!r}')
+    self._form = kind(content, smoothing)
     self.names = sorted(self._form.names)
     unknown = [name for name in self.names if name not in OPS]
     if unknown:

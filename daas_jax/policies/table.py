@@ -10,6 +10,10 @@ level[k] of 0 to levels - 1, which is spread evenly over the operation's range. 
 that level in the operation's own unit (an operation with a sign turns it at random): it is there to
 be read, and `load` passes over it and over every key it does not know. So a file of a few policies
 can be written by hand.
+
+Of version 1 a batch draws a policy, as the paper's training does. Of version 2 every image draws
+one of its own, and the levels too: each policy has "level_probability", [K][levels], beside its
+likeliest "level" ('policy.drawn').
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,14 +25,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from daas_jax.augment.apply import apply_policy
+from daas_jax.augment.apply import apply_each, apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
 from daas_jax.policies import contract, registry
 
 FORMAT = 'daas_jax.policy'
-VERSION = 1
+VERSIONS = (1, 2)
+DRAWN = ('batch', 'image')
+"""What draws a policy in a training, of each version."""
 
 # How far the probabilities of a file may be from 1 in sum: hand-written ones are rounded.
 SUM_TOLERANCE = 1e-3
@@ -59,6 +65,8 @@ class PolicyTable(NamedTuple):
     probability: float64 [n], sum 1.
     p: float64 [n, K], probability in [0, 1] that an image gets the operation.
     strength: float64 [n, K], in [0, 1], from the low to the high end of the operation's range.
+    level_probability: float64 [n, K, levels], sum 1, where each image draws a policy and levels;
+      None where a batch draws a policy, at `strength`.
   """
   ops: tuple
   K: int
@@ -67,6 +75,7 @@ class PolicyTable(NamedTuple):
   probability: np.ndarray
   p: np.ndarray
   strength: np.ndarray
+  level_probability: np.ndarray | None = None
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -76,7 +85,8 @@ def to_json(table: Mapping[str, Any], space: Any) -> dict[str, Any]:
   """The content of policy.json.
 
   Args:
-    table: as `categorical.table` returns.
+    table: as `categorical.table` returns; of version 2 where it has 'level_probability' [n, K,
+      levels].
     space: its `Header`, or a space that has these attributes.
 
   Returns:
@@ -84,16 +94,11 @@ def to_json(table: Mapping[str, Any], space: Any) -> dict[str, Any]:
     the table. Floats have 9 significant digits, so that the same table gives the same bytes
     everywhere.
   """
-  return {
-      'format': FORMAT,
-      'version': VERSION,
-      'ops': list(space.ops),
-      'K': space.K,
-      'levels': space.levels,
-      'policies': [
-          _row(space, *row) for row in zip(*(table[key] for key in ('o', 'probability', 'p', 'm')))
-      ]
-  }
+  rows = [_row(space, *row) for row in zip(*(table[key] for key in ('o', 'probability', 'p', 'm')))]
+  for row, weights in zip(rows, table.get('level_probability', ())):
+    row['level_probability'] = [[_digits(x) for x in w] for w in weights]
+  return {'format': FORMAT, 'version': VERSIONS['level_probability' in table],
+          'ops': list(space.ops), 'K': space.K, 'levels': space.levels, 'policies': rows}
 
 
 def _row(space, o, probability, p, m):
@@ -150,22 +155,23 @@ def from_json(content: Any, path: str, ops: Iterable[str] | None = None) -> Poli
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise BadInput(
         f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
-  check_version(content, VERSION, where)
+  check_version(content, VERSIONS, where)
   space = _header(content, where, ops)
   rows = _get(content, 'policies', where)
   if not isinstance(rows, list) or not rows:
     raise BadInput(f'{where}"policies" must be a list of at least one policy')
-  rows = [_check_row(row, f'{where}policies[{i}]: ', space) for i, row in enumerate(rows)]
+  each = content['version'] == VERSIONS[DRAWN.index('image')]
+  rows = [_check_row(row, f'{where}policies[{i}]: ', space, each) for i, row in enumerate(rows)]
   if space.K > _MOST_K:
     raise BadInput(f'{where}"K" must be at most {_MOST_K}, not {space.K}')
-  o, probability, p, strength = zip(*rows)
+  o, probability, p, strength, levels = zip(*rows)
   total = math.fsum(probability)
   if abs(total - 1) > SUM_TOLERANCE:
     raise BadInput(
         f'{where}the probabilities of the policies sum to {total:.6g}; make them sum to 1')
   return PolicyTable(space.ops, space.K, space.levels, np.array(o, np.int32),
                      np.array(probability, np.float64) / total, np.array(p, np.float64),
-                     np.array(strength, np.float64))
+                     np.array(strength, np.float64), _shares(levels) if each else None)
 
 
 def read(path: str) -> Any:
@@ -206,8 +212,8 @@ def _header(content, where, ops):
   return Header(tuple(names), content['K'], content['levels'])
 
 
-def _check_row(row, where, space):
-  """One policy of the file as (o, probability, p, strength)."""
+def _check_row(row, where, space, each):
+  """One policy of the file as (o, probability, p, strength, level_probability or None)."""
   if not isinstance(row, dict):
     raise BadInput(f'{where}must be an object with "ops", "probability", "p" and "level"')
   wanted = {
@@ -217,6 +223,11 @@ def _check_row(row, where, space):
       'level': (lambda x: _is_int(x) and 0 <= x < space.levels,
                 f'whole numbers from 0 to {reprlib.repr(space.levels - 1)}'),
   }
+  if each:
+    wanted['level_probability'] = (
+        lambda x: _is_list(x, is_probability) and len(x) == space.levels and abs(
+            math.fsum(x) - 1) <= SUM_TOLERANCE,
+        f'lists of {reprlib.repr(space.levels)} numbers from 0 to 1 that sum to 1')
   for key, (good, what) in wanted.items():
     if not _is_list(_get(row, key, where), good) or len(row[key]) != space.K:
       raise BadInput(f'{where}"{key}" must be a list of {reprlib.repr(space.K)} {what}, not '
@@ -227,7 +238,13 @@ def _check_row(row, where, space):
     raise BadInput(
         f'{where}"probability" must be a number from 0 to 1, not {reprlib.repr(probability)}')
   return ([space.ops.index(name) for name in row['ops']], probability, row['p'],
-          [strength(level, space.levels) for level in row['level']])
+          [strength(level, space.levels) for level in row['level']],
+          row['level_probability'] if each else None)
+
+
+def _shares(weights):
+  weights = np.array(weights, np.float64)
+  return weights / weights.sum(-1, keepdims=True)
 
 
 def _get(content, key, where):
@@ -236,13 +253,13 @@ def _get(content, key, where):
   return content[key]
 
 
-def check_version(content: Mapping[str, Any], version: int, where: str) -> None:
-  """Refuses a file of another version than the one that is read."""
+def check_version(content: Mapping[str, Any], versions: Iterable[int], where: str) -> None:
+  """Refuses a file of another version than those that are read."""
   found = content.get('version')
-  if not _is_int(found) or found != version:
+  if not _is_int(found) or found not in list(versions):
     raise BadInput(
-        f'{where}version {reprlib.repr(found)} is not the one that this daas_jax reads, {version}; '
-        'use the daas_jax that wrote it')
+        f'{where}version {reprlib.repr(found)} is not the one that this daas_jax reads, '
+        f'{" or ".join(map(str, versions))}; use the daas_jax that wrote it')
 
 
 def is_probability(x: Any) -> bool:
@@ -269,7 +286,8 @@ def augmenter(table: PolicyTable) -> Callable:
   """The policies as one function of images (DAAS 4.3, 5).
 
   Every call draws one policy by its probability and applies its operations in order, each to an
-  image with probability p; whether, with which sign and where is drawn for every image.
+  image with probability p; whether, with which sign and where is drawn for every image. With
+  `level_probability` every image draws a policy and its levels as well.
 
   Args:
     table: `PolicyTable`.
@@ -284,7 +302,15 @@ def augmenter(table: PolicyTable) -> Callable:
   with np.errstate(divide='ignore'):
     log_probability = np.log(table.probability)
 
-  def augment(key, images):
+  def of_image(key, images):
+    key_policy, key_y, key_m, key_apply = jax.random.split(key, 4)
+    i = jax.random.categorical(key_policy, jnp.asarray(log_probability), shape=images.shape[:1])
+    y = jax.random.bernoulli(key_y, jnp.asarray(table.p)[i])
+    with np.errstate(divide='ignore'):
+      m = jax.random.categorical(key_m, jnp.asarray(np.log(table.level_probability))[i])
+    return apply_each(images, jnp.asarray(o)[i], y, strength(m, table.levels), key_apply, ops=ops)
+
+  def of_batch(key, images):
     key_policy, key_y, key_apply = jax.random.split(key, 3)
     i = jax.random.categorical(key_policy, jnp.asarray(log_probability))
     shape = images.shape[0], table.K
@@ -293,7 +319,7 @@ def augmenter(table: PolicyTable) -> Callable:
                         jnp.asarray(o)[i], y,
                         jnp.asarray(table.strength)[i], key_apply, ops=ops, per='image')
 
-  return contract.of(augment)
+  return contract.of(of_batch if table.level_probability is None else of_image)
 
 
 def describe(table: Mapping[str, Any], space: Any, top: int = 10) -> str:

@@ -137,7 +137,7 @@ def from_json(content: Any, path: str) -> Schedule:
     BadInput: it is malformed; one line that names the file and the place.
   """
   where = f'{path}: '
-  policy_table.check_version(content, VERSION, where)
+  policy_table.check_version(content, (VERSION,), where)
   K = content.get('K')
   if type(K) is not int or not 1 <= K <= 3:
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')

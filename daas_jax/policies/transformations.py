@@ -114,7 +114,7 @@ def from_json(content: Any, path: str) -> Transformations:
     BadInput: it is malformed; one line that names the file and the place.
   """
   where = f'{path}: '
-  policy_table.check_version(content, VERSION, where)
+  policy_table.check_version(content, (VERSION,), where)
   K, ops, epochs = (content.get(key) for key in ('K', 'ops', 'epochs'))
   if type(K) is not int or not 1 <= K <= 3:
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')

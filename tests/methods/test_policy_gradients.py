@@ -11,11 +11,11 @@ import pytest
 from daas_jax import config as config_lib, trees
 from daas_jax.config import schema
 from daas_jax.errors import BadInput
-from daas_jax.estimators import exact, unrolled
+from daas_jax.estimators import control, exact, unrolled
 from daas_jax.methods import daas, ddas, policy_gradients
 from daas_jax.nets import kernels
 from daas_jax.policies import candidates, categorical, total
-from daas_jax.types import Architectures, Batch, Problem
+from daas_jax.types import Architectures, Batch, Problem, SearchState
 
 SPACE = categorical.Space(('Rotate', 'Invert'), K=1, levels=2, share='slot')
 TOTAL = total.Space(candidates.parse(('Rotate:0.2', 'Invert', 'Solarize:0.5')), 2)
@@ -189,6 +189,38 @@ def test_a_step_of_ddas_with_a_policy_an_image(batch, sgd, val_moments):
   expected = jax.tree.map(lambda x: XI * x, jax.grad(of)(state.gamma))
   got = jax.tree.map(lambda a, b: a - b, state.gamma, new.gamma)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), got, expected)
+
+
+def test_the_regression_of_alignments_has_the_exact_gradient_of_an_additive_one():
+  """s = w . phi(Gamma) + noise: many policies, and E[s] by enumeration; what is decided is told by the unbiased one."""
+  with jax.enable_x64(True):
+    space = categorical.Space(('Rotate', 'Invert', 'Cutout'), 2, 2, 'slot')
+    policies = categorical.policies(space, scored='outcome')
+    gamma = jax.tree.map(lambda a: a + jax.random.normal(jax.random.key(3), a.shape), policies.init(jax.random.key(0)))
+    w = jax.random.normal(jax.random.key(1), (policies.n_features,))
+    every = categorical.enumerate_policies(space)
+
+    def mean(gamma):
+      p = jnp.exp(jax.vmap(lambda policy: categorical.log_prob(gamma, policy, space))(every))
+      return jnp.vdot(p, jax.vmap(policies.features)(every) @ w)
+
+    n = 4000
+    drawn = jax.vmap(policies.sample, (0, None))(jax.random.split(jax.random.key(2), n), gamma)
+    s = jax.vmap(policies.features)(drawn) @ w + jax.random.normal(jax.random.key(4), (n,))
+    drawn, s = jax.tree.map(lambda a: a[None], drawn), s[None] + 5.0
+    extra = {'average': jnp.zeros(()), 'count': jnp.zeros(()), 'past': control.init(policies.n_features)}
+    state = SearchState(0, None, None, {}, gamma, None, None, None, extra)
+    problem = _problem(policies)
+    of = lambda kind: policy_gradients.of_alignments(
+        problem, daas.Settings(baseline='step_mean', control=kind), state, drawn, s, XI)
+    regression, additive = of('regression'), of('additive')
+    flat = lambda tree: np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+    exact_gradient = -XI * flat(jax.grad(mean)(gamma))
+    scale = np.linalg.norm(exact_gradient)
+    assert np.linalg.norm(flat(regression.gradient) - exact_gradient) < 0.05 * scale
+    np.testing.assert_array_equal(flat(regression.evidence), flat(additive.gradient))
+    assert np.linalg.norm(flat(additive.gradient) - exact_gradient) > 0.1 * scale  # nothing learned yet: its noise
+    jax.tree.map(np.testing.assert_array_equal, regression.extra, additive.extra)
 
 
 @pytest.mark.parametrize('share', ['slot', 'op'])

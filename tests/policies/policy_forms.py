@@ -15,7 +15,14 @@ SCHEDULE = {
 TRANSFORMATIONS = {
     'format': 'daas_jax.policy_transformations', 'version': 1, 'K': 2, 'ops': ['Color', 'Invert', 'Identity'],
     'epochs': [[0.1, 0.2, 0.1, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05], [0.3, 0.1, 0.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]}
-ALL = {'table': TABLE, 'schedule': SCHEDULE, 'transformations': TRANSFORMATIONS}
+IMAGES = {
+    'format': 'daas_jax.policy', 'version': 2, 'ops': ['Rotate', 'Invert', 'Solarize'], 'K': 2, 'levels': 3,
+    'policies': [
+        {'ops': ['Rotate', 'Invert'], 'probability': 0.6, 'p': [0.3, 0.8], 'level': [0, 2],
+         'level_probability': [[0.5, 0.2, 0.3], [0.3, 0.3, 0.4]]},
+        {'ops': ['Solarize', 'Solarize'], 'probability': 0.4, 'p': [1.0, 0.5], 'level': [1, 2],
+         'level_probability': [[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]]}]}
+ALL = {'table': TABLE, 'images': IMAGES, 'schedule': SCHEDULE, 'transformations': TRANSFORMATIONS}
 
 
 def alone(name, level=9):

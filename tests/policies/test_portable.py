@@ -158,6 +158,16 @@ def test_a_table_draws_policies_and_applications_by_their_probabilities():
   _check(_counted(_drawn(forms.TABLE)), probability)
 
 
+def test_levels_are_drawn_by_their_probabilities():
+  probability = {}
+  for row in forms.IMAGES['policies']:
+    slots = [[(None, 1 - p)] + [((name, m / 2), p * w) for m, w in enumerate(weights)]
+             for name, p, weights in zip(row['ops'], row['p'], row['level_probability'])]
+    for (a, p_a), (b, p_b) in itertools.product(*slots):
+      probability[a, b] = probability.get((a, b), 0) + row['probability'] * p_a * p_b
+  _check(_counted(_drawn(forms.IMAGES)), probability)
+
+
 @pytest.mark.parametrize('progress, epoch', [(0.0, 0), (0.5, 1), (0.7, 2), (1.0, 2)])
 @pytest.mark.parametrize('smoothing', [1, 3])
 def test_a_schedule_applies_all_or_nothing_of_its_epoch(progress, epoch, smoothing):
@@ -233,7 +243,8 @@ def test_images_that_are_no_images(image, error, message):
 
 @pytest.mark.parametrize('content, message', [
     ({'format': 'daas_jax.genotype', 'version': 1}, "got version 1 of 'daas_jax.genotype'"),
-    ({**forms.TABLE, 'version': 2}, 'got version 2'), ({}, 'got version None of None'),
+    ({**forms.TABLE, 'version': 3}, 'got version 3'), ({**forms.SCHEDULE, 'version': 2}, 'got version 2'),
+    ({}, 'got version None of None'),
     (forms.alone('Explode'), "unknown operation 'Explode'; known are ShearX")])
 def test_content_that_is_no_policy(content, message):
   with pytest.raises(ValueError, match=message):

@@ -71,6 +71,36 @@ def test_the_bytes_of_a_file(tmp_path):
 '''
 
 
+def test_a_file_whose_images_draw_their_levels(tmp_path):
+  space = Space(('Rotate', 'Invert', 'Cutout'), 2, 4, 'slot', 'image')
+  gamma = jax.tree.map(lambda x: 3 * x / 1e-3, categorical.init(jax.random.key(1), space))
+  table = categorical.table(gamma, space)
+  policy_table.save(tmp_path / 'policy.json', table, space)
+  content = json.loads((tmp_path / 'policy.json').read_text())
+  assert content['version'] == 2
+  loaded = policy_table.load(tmp_path / 'policy.json')
+  delta = np.asarray(jax.nn.softmax(gamma['delta']))
+  for n, o in enumerate(loaded.o):
+    for k in range(2):
+      np.testing.assert_allclose(loaded.level_probability[n, k], delta[k, o[k]], rtol=1e-5)
+  np.testing.assert_array_equal(loaded.strength, loaded.level_probability.argmax(-1) / 3)
+  assert categorical.table(gamma, space._replace(drawn='batch')).keys() == {'o', 'probability', 'p', 'm'}
+
+
+WEIGHTS = {'version': 2, 'K': 1, 'levels': 2, 'policies': [
+    {'ops': ['Rotate'], 'probability': 1, 'p': [1], 'level': [0], 'level_probability': [[0.25, 0.75]]}]}
+
+
+@pytest.mark.parametrize('weights', [[0.25, 0.75], [[0.25, 0.5]], [[0.25, 0.25, 0.5]], [[0.25, '0.75']], [[-0.25, 1.25]],
+                                     [[True, 0]], [[0.25, 0.75]] * 2, 1, None])
+def test_levels_without_a_distribution(tmp_path, weights):
+  content = copy.deepcopy({**GOOD, **WEIGHTS})
+  policy_table.load(_write(tmp_path, content))
+  content['policies'][0]['level_probability'] = weights
+  with pytest.raises(BadInput, match=r'policies\[0\]: "level_probability" must be a list of 1 lists of 2 numbers'):
+    policy_table.load(_write(tmp_path, content))
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
   path, space = _write(tmp_path, 'old'), Space(('Rotate',), 1, 2)
   table = _table(space)
@@ -132,7 +162,8 @@ MALFORMED = [
     ('null', '"format" is not'),
     (_changed('format', value='daas_jax.genotype'), '"format" is not'),
     (_changed('format', value=KeyError), '"format" is not'),
-    (_changed('version', value=2), 'version 2 is not'),
+    (_changed('version', value=3), 'version 3 is not'),
+    (_changed('version', value=2), r'policies\[0\]: "level_probability" is missing'),
     (_changed('version', value='1'), "version '1' is not"),
     (_changed('version', value=True), 'version True is not'),
     (_changed('version', value=KeyError), 'version None is not'),
@@ -281,6 +312,20 @@ def test_every_image_gets_an_operation_with_probability_p(outcomes):
   for b in (1, 2):  # images are independent of each other
     both = ((drawn[:, 0] >= 2) & (drawn[:, b] >= 2)).sum()
     assert _within_five_deviations(both, len(drawn), 0.3 * 0.3)
+
+
+def test_every_image_draws_a_policy_and_its_levels():
+  """Two policies of one operation; levels 0, 1, 2 of Solarize are thresholds 0, 128 and 256."""
+  weights = np.array([[[0.2, 0.5, 0.3]], [[0.0, 1.0, 0.0]]])
+  table = policy_table.PolicyTable(('Solarize', 'HorizontalFlip'), 1, 3, np.array([[0], [1]]), np.array([0.7, 0.3]),
+                                   np.array([[0.8], [1.0]]), np.zeros((2, 1)), weights)
+  images = np.broadcast_to(np.tile(np.array([60, 250], np.uint8), 4)[:, None], (8000, 8, 8))[..., None] / np.float32(255)
+  images = images.swapaxes(1, 2)
+  out = np.round(255 * np.asarray(jax.jit(policy_table.augmenter(table))(jax.random.key(0), images)))[:, 0, :2, 0]
+  counts = [np.all(out == np.array(kind), -1).sum() for kind in ([60, 250], [195, 5], [60, 5], [250, 60])]
+  assert sum(counts) == len(images)
+  for count, p in zip(counts, (0.7 * (0.2 + 0.8 * 0.3), 0.7 * 0.8 * 0.2, 0.7 * 0.8 * 0.5, 0.3)):
+    assert _within_five_deviations(count, len(images), p)
 
 
 def test_every_image_has_a_sign_of_its_own():
