@@ -56,7 +56,11 @@ def _daas(config, alone):
   config.search.n_w = 0  # theta moves by the gradients of Eq. 10, which have a policy an image as well
   config.search.xi = 0.02
   config.gamma.lr = 0.03
-  config.search.epochs = 5 if alone else 10  # of 31 steps
+  config.search.epochs = 7 if alone else 10  # of 31 steps
+  if alone:
+    config.gamma.optimizer = 'radam'  # small steps first: the model knows little
+    config.gamma.lr = 0.1
+    config.gamma.weight_decay = 5e-5  # what nothing speaks for goes back to uniform
   config.search.warmup_epochs = 0
   config.search.n_arch = 1
   if not alone:

@@ -15,15 +15,15 @@ from daas_jax.methods import optimizers
 from daas_jax.policies import categorical, choices
 
 
-@pytest.mark.parametrize('updates', [1, 63, 64, 65, 128, 129, 300, 1000])
+@pytest.mark.parametrize('updates', [1, 255, 256, 257, 512, 513, 1200, 4000])
 def test_blocks_are_sums_of_consecutive_updates(updates):
-  """Numpy's sums, of whole blocks; 32 to 64 of them from 32 updates on. Each update by the size of those before."""
+  """Numpy's sums, of whole blocks; 128 to 256 of them from 128 updates on. Each update by the size of those before."""
   x = np.random.default_rng(updates).normal(size=(updates, 3)).astype(np.float32)
   blocks, _ = jax.lax.scan(lambda b, row: (evidence.add(b, {'a': row}), None),
                            evidence.init({'a': jnp.zeros(3)}), jnp.asarray(x))
   sums, length = evidence.whole(blocks)['a'], int(blocks.length)
   n = updates // length
-  assert int(blocks.updates) == updates and len(sums) == n and min(updates, 32) <= n <= 64
+  assert int(blocks.updates) == updates and len(sums) == n and min(updates, 128) <= n <= 256
   sizes = [np.sqrt(np.average((x[:i]**2).mean(1), weights=0.9**np.arange(i)[::-1])) for i in range(1, updates)]
   x = x / np.array([np.inf, *sizes])[:, None]
   np.testing.assert_allclose(sums, x[:n * length].reshape(n, length, 3).sum(1), rtol=1e-3, atol=1e-4)
