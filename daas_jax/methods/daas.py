@@ -40,16 +40,13 @@ class Settings(NamedTuple):
   """What DAAS needs besides its problem; `search` turns a config into one.
 
   Attributes:
-    n_arch, n_aug, n_w, n_losses, loss_images: see `KEYS`; n_arch, n_w multiples of `devices`.
+    n_arch, n_w: multiples of `devices`; these and what is not named here: see `KEYS`.
     warmup_steps: steps before gamma is searched.
     lr, tau: step -> learning rate of theta, step -> temperature.
     xi: step of the inner update (Eq. 10), or None: lr.
     optimizers: {'theta', 'arch', 'gamma'}: optax's; None: `optimizers.defaults` at `lr`.
-    baseline: 'none', 'leave_one_out', 'step_mean' or 'moving_average'.
-    control: 'none', 'additive' or 'regression' (`daas_jax.estimators.control`).
     accumulate: 'mean' or 'sum' over the gradients of Eq. 14.
     devices, axis: how many share the samples, and pmap's axis over them (None for one).
-    arch_gradient, policy_per, val_moments, objective: words of `KEYS`.
   """
   n_arch: int = 5
   n_aug: int = 2
@@ -62,6 +59,8 @@ class Settings(NamedTuple):
   baseline: str = 'leave_one_out'
   accumulate: str = 'mean'
   control: str = 'none'
+  ridge: float = 1.0
+  kl: float = 0.0
   devices: int = 1
   axis: Any = None
   arch_gradient: str = 'straight_through'
@@ -341,8 +340,9 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
   return make(problem, Settings(
       search.n_arch, search.n_aug, search.n_w, search.warmup_epochs * steps_per_epoch, lr,
       search.xi or None, tau, optimizers_lib.of_config(config, lr), search.baseline,
-      search.accumulate, search.control, devices, axis, search.arch_gradient, search.n_losses,
-      search.loss_images, search.policy_per, search.val_moments, search.objective))
+      search.accumulate, search.control, search.ridge, search.kl, devices, axis,
+      search.arch_gradient, search.n_losses, search.loss_images, search.policy_per,
+      search.val_moments, search.objective))
 
 
 registry.register('daas', registry.Row(

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
-from daas_jax.config.key import Key, one_of
+from daas_jax.config.key import above, at_least, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, score, unrolled
 from daas_jax.methods import arch_gradients
@@ -41,6 +41,11 @@ SCORE_KEYS = {
         'none', one_of('none', 'additive', 'regression'), 'control variate: none (the paper), or '
         'additive, a linear model of past alignments; regression is the gradient of that model '
         'alone (less noise)'),
+    'search.ridge': Key(
+        1.0, above(0), 'of that model, in observations: one seen that often has half its weight'),
+    'search.kl': Key(
+        0.0, at_least(0), 'price of a nat that policies are away from uniform ones, in standard '
+        "deviations of regression's model over these; what is best takes all at 0"),
 }
 """Of the score function."""
 
@@ -62,6 +67,9 @@ def check(flat: Mapping[str, Any]) -> None:
   n_aug = flat['search.n_aug']
   if flat['search.policy_per'] == 'image':
     n_aug *= flat['search.batch']
+  if flat['search.kl'] and flat['search.control'] != 'regression':
+    raise BadInput(f"config key 'search.kl' = {flat['search.kl']} needs search.control = "
+                   "'regression', in whose units it is")
   if flat['search.control'] != 'none' and n_aug < 2:
     raise BadInput(
         f"config key 'search.control' = {flat['search.control']!r} learns from differences between "
@@ -167,7 +175,7 @@ def of_alignments(problem: Problem, settings: Any, state: SearchState, policies:
     remainder = s
   else:
     phi = jax.vmap(jax.vmap(problem.policies.features))(policies)
-    w = control.coefficients(state.extra['past'])
+    w = control.coefficients(state.extra['past'], settings.ridge)
     remainder = s - phi @ w
   gradient = unrolled.policy_gradient(problem.policies.log_prob, state.gamma, policies, remainder,
                                       _baseline(settings, state, remainder), xi)
@@ -182,7 +190,9 @@ def of_alignments(problem: Problem, settings: Any, state: SearchState, policies:
       rest, lambda gamma: problem.policies.expected_features(gamma, w), state.gamma, xi)
   unbiased = expected(gradient, w)
   if settings.control == 'regression':
-    gradient = expected(trees.scale(0, gradient), control.coefficients(baseline['past']))
+    w = control.coefficients(baseline['past'], settings.ridge)
+    price = xi * settings.kl * problem.policies.spread(w)
+    gradient = expected(trees.scale(price, jax.grad(problem.policies.divergence)(state.gamma)), w)
   else:
     gradient = unbiased
   return OfAlignments(gradient, unbiased, baseline)

@@ -7,6 +7,7 @@ A policy is (o, y, m): operations o_k, whether each is applied y_k, and its magn
 from collections.abc import Callable
 import functools
 import itertools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -97,16 +98,42 @@ def n_features(space: Space) -> int:
   return space.K * (1 + len(space.ops) * (1 + space.levels))
 
 
-def expected_features(gamma: Any, coefficients: jax.Array, space: Space) -> jax.Array:
-  """E_Gamma[coefficients . features(Gamma)], [], over the N^K tuples; differentiable in gamma."""
+def _values(coefficients, space):
+  """What an applied operation adds at each level, [K, N, M]."""
   n, levels = len(space.ops), space.levels
   w = coefficients.reshape(space.K, -1)
   by_level = w[:, 1 + n :].reshape(space.K, n, levels) * graded(space)[None, :, None]
-  value = w[:, :1, None] + w[:, 1 : 1 + n, None] + by_level  # [K, N, M] of an applied operation
+  return w[:, :1, None] + w[:, 1 : 1 + n, None] + by_level
+
+
+def expected_features(gamma: Any, coefficients: jax.Array, space: Space) -> jax.Array:
+  """E_Gamma[coefficients . features(Gamma)], [], over the N^K tuples; differentiable in gamma."""
+  value = _values(coefficients, space)
   tuples, log_pi, p, delta = _tables(gamma, space)
   slots = jnp.arange(space.K)
   at_tuple = jnp.sum(jax.nn.softmax(delta) * value[slots, tuples], -1)  # [T, K]
   return jnp.vdot(jnp.exp(log_pi), jnp.sum(jax.nn.sigmoid(p) * at_tuple, -1))
+
+
+def spread(coefficients: jax.Array, space: Space, p0: float = 0.5) -> jax.Array:
+  """Standard deviation of coefficients . features(Gamma), [], over uniform policies, whose
+  operations are applied with probability p0."""
+  value = _values(coefficients, space)
+  square, mean = (p0 * jnp.mean(x, (1, 2)) for x in (value**2, value))
+  return jnp.sqrt(jnp.sum(square - mean**2))
+
+
+def divergence(gamma: Any, space: Space, p0: float = 0.5) -> jax.Array:
+  """KL(policies of gamma || uniform ones), [] in nats: over the operations, whether each is applied
+  (against p0) and, where it is, its level; differentiable in gamma."""
+  tuples, log_pi, p, delta = _tables(gamma, space)
+  log_delta = jax.nn.log_softmax(delta)
+  of_levels = jnp.sum(jnp.exp(log_delta) * log_delta, -1) + math.log(space.levels)
+  y, no = jax.nn.sigmoid(p), jax.nn.sigmoid(-p)
+  of_slot = y * (jax.nn.log_sigmoid(p) - math.log(p0) + graded(space)[tuples] * of_levels)
+  of_slot += no * (jax.nn.log_sigmoid(-p) - math.log1p(-p0))
+  of_ops = log_pi + space.K * math.log(len(space.ops))
+  return jnp.vdot(jnp.exp(log_pi), of_ops + jnp.sum(of_slot, -1))
 
 
 # --- what is left of it ---------------------------------------------------------------------------
@@ -199,6 +226,8 @@ class Policies(NamedTuple):
     identity: policy -> the same policy with nothing applied.
     n_features, features, expected_features: D, policy -> [D], (gamma, w [D]) -> E[w . features] []:
       what an additive control variate needs.
+    spread, divergence: w -> the standard deviation of w . features over uniform policies; gamma ->
+      the KL divergence from these.
   """
   init: Callable
   sample: Callable
@@ -207,6 +236,8 @@ class Policies(NamedTuple):
   n_features: int = 0
   features: Callable | None = None
   expected_features: Callable | None = None
+  spread: Callable | None = None
+  divergence: Callable | None = None
 
 
 def policies(space: Space, p0: float = 0.5, scored: str = 'event') -> Policies:
@@ -221,7 +252,9 @@ def policies(space: Space, p0: float = 0.5, scored: str = 'event') -> Policies:
   return Policies(
       functools.partial(init, space=space, p0=p0), functools.partial(sample, space=space),
       functools.partial(of, space=space), registry.not_applied, n_features(space),
-      functools.partial(features, space=space), functools.partial(expected_features, space=space))
+      functools.partial(features, space=space), functools.partial(expected_features, space=space),
+      functools.partial(spread, space=space, p0=p0),
+      functools.partial(divergence, space=space, p0=p0))
 
 
 def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> Any:

@@ -38,6 +38,7 @@ _SEARCH = {
     'policy.K': (2, 'AutoAugment, DADA'),
     'policy.levels': (10, 'DAAS 3.2'),
     'policy.share': ('policy', 'DAAS 3.2: for the i-th policy, each operation owns two parameters'),
+    'policy.drawn': ('batch', 'DAAS 4.3, 5: at each iteration one policy, its likeliest magnitudes'),
     'data.val_fraction': (0.5, 'DAAS 5, DARTS'),
     'data.validation_turns': (0, 'a check of DDAS 4.1 alone'),
     'search.epochs': (50, 'DAAS 5: 20 + 30; ImageNet 30 + 20'),

@@ -15,6 +15,7 @@ from scipy import stats
 import commands
 from conftest import ROOT
 import daas_jax
+from daas_jax.errors import BadInput
 from daas_jax.export import albumentations as of_albumentations, command, forms
 from daas_jax.nets.cells import formats, genotype
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
@@ -281,6 +282,21 @@ def test_its_distribution_is_that_of_a_table():
   _check(_outcomes(content, image, wanted), {
       'none': 0.6 * 0.7 * 0.2 + 0.2, 'flip': 0.6 * 0.3 * 0.2, 'invert': 0.6 * 0.7 * 0.8, 'both': 0.6 * 0.3 * 0.8,
       'vertical': 0.2})
+
+
+def test_its_distribution_is_that_of_levels_that_are_drawn():
+  image = IMAGE[..., 0]
+  content = {'format': 'daas_jax.policy', 'version': 2, 'ops': ['Solarize', 'HorizontalFlip'], 'K': 1, 'levels': 3,
+             'policies': [{'ops': ['Solarize'], 'probability': 0.7, 'p': [0.8], 'level': [1],
+                           'level_probability': [[0.2, 0.5, 0.3]]},
+                          {'ops': ['HorizontalFlip'], 'probability': 0.3, 'p': [1.0], 'level': [1],
+                           'level_probability': [[0.0, 1.0, 0.0]]}]}
+  wanted = {'none': image, 'invert': 255 - image, 'half': np.where(image < 128, image, 255 - image), 'flip': image[:, ::-1]}
+  _check(_outcomes(content, image, wanted), {
+      'none': 0.7 * (0.2 + 0.8 * 0.3), 'invert': 0.7 * 0.8 * 0.2, 'half': 0.7 * 0.8 * 0.5, 'flip': 0.3})
+  sheared = {**content, 'ops': ['ShearX'], 'policies': [{**content['policies'][0], 'ops': ['ShearX'], 'probability': 1}]}
+  with pytest.raises(BadInput, match='no counterpart of ShearX;'):
+    _pipeline(sheared)
 
 
 def test_its_distribution_is_that_of_a_schedule_s_last_epoch():

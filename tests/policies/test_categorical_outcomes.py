@@ -75,6 +75,43 @@ def test_features_tell_outcomes_apart_and_their_expectation_is_enumerated(x64, s
   jax.tree.map(same, gradient, jax.grad(enumerated)(gamma))
 
 
+@pytest.mark.parametrize('share', SHARES)
+def test_the_spread_and_the_divergence_are_those_of_the_enumerated_space(x64, share):
+  """Of which operation, whether it is applied, and its level if it has one: against uniform policies."""
+  space, p0 = _space(share), 0.3
+  policies = categorical.enumerate_policies(space)
+  p = lambda gamma: np.exp(jax.vmap(lambda one: categorical.log_prob(gamma, one, space))(policies))
+  uniform = p(jax.tree.map(jnp.zeros_like, _gamma(space)) | {'p': jnp.full_like(_gamma(space)['p'], np.log(p0 / (1 - p0)))})
+  groups = {}
+  for i, (o, y, m) in enumerate(zip(*map(np.asarray, policies))):
+    level = [bool(y[k]) and OPS[o[k]] != 'Invert' and int(m[k]) for k in range(2)]
+    groups.setdefault((*o, *y, *level), []).append(i)
+  together = lambda x: np.array([x[rows].sum() for rows in groups.values()])
+  found, of_uniform = together(p(_gamma(space))), together(uniform)
+  divergence = jax.jit(lambda gamma: categorical.divergence(gamma, space, p0))
+  np.testing.assert_allclose(divergence(_gamma(space)), np.vdot(found, np.log(found / of_uniform)), rtol=1e-10)
+  np.testing.assert_allclose(divergence(jax.tree.map(jnp.zeros_like, _gamma(space)) | {
+      'p': jnp.full_like(_gamma(space)['p'], np.log(p0 / (1 - p0)))}), 0, atol=1e-12)
+
+  phi = np.asarray(jax.vmap(lambda one: categorical.features(one, space))(policies))
+  w = jnp.asarray(np.random.default_rng(1).normal(size=phi.shape[1]))
+  mean = np.vdot(uniform, phi @ w)
+  spread = np.sqrt(np.vdot(uniform, (phi @ w - mean)**2))
+  np.testing.assert_allclose(categorical.spread(w, space, p0), spread, rtol=1e-10)
+
+
+def test_what_is_worth_its_divergence_is_the_gibbs_distribution(x64):
+  """max E[w . phi] - tau KL has a closed form where slots share nothing: uniform times exp(w . phi / tau), slot by slot."""
+  space, tau, p0 = _space('slot'), 0.7, 0.3
+  w = jnp.asarray(np.random.default_rng(1).normal(size=categorical.n_features(space)))
+  value = categorical._values(w, space) / tau  # [K, N, M]
+  applied = p0 * np.exp(value).mean(-1)  # of an operation that was drawn: its levels summed out
+  gamma = {'pi': jnp.log(applied + 1 - p0), 'p': jnp.log(applied) - np.log(1 - p0), 'delta': value}
+  gradient = jax.grad(lambda g: categorical.expected_features(g, w, space) - tau * categorical.divergence(g, space, p0))
+  assert max(np.abs(x).max() for x in jax.tree.leaves(gradient(gamma))) < 1e-12
+  assert max(np.abs(x).max() for x in jax.tree.leaves(gradient(_gamma(space)))) > 1e-2
+
+
 def test_certain_choices_have_finite_scores():
   space = _space('slot')
   gamma = jax.tree.map(jnp.zeros_like, _gamma(space)) | {'pi': jnp.array([[90.0, -90, -90], [-90, 90, -90]])}

@@ -42,7 +42,7 @@ def load(name, variant='smoke'):
 def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant, tmp_path):
   study = load(name, variant)
   assert 'DAAS Table' in study.title or name in (
-      'vs_random', 'amended', 'field', 'in_distribution', 'cost', 'joint_quick')
+      'vs_random', 'amended', 'field', 'field_lengths', 'in_distribution', 'cost', 'joint_quick')
   folders = [run.folder for run in study.runs]
   assert len(set(folders)) == len(folders)
   for i, run in enumerate(study.runs):
