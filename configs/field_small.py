@@ -49,7 +49,7 @@ def _daas(config, alone):
   _each(config)
   config.policy.share = 'slot'
   config.policy.drawn = 'image'  # as in the search
-  config.search.score = 'outcome'  # these three: the laboratory's best estimators for their cost (README)
+  config.search.score = 'outcome'  # these three: the laboratory's best estimator for its cost (README)
   config.search.control = 'regression'
   config.search.baseline = 'step_mean'
   config.search.ridge = 30.0  # these two: what is told apart, and no more (docs/field.md)

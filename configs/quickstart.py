@@ -15,7 +15,8 @@ def get_config():
   config.network.channels = 4                 # of the first cell
   config.network.primitives = PRIMITIVES      # of an edge; four of the paper's seven, for time
   config.policy.share = 'slot'                # 2 x 14 instead of 14 x 14 x 2 tables of p and delta: this search is short
-  config.search.epochs = 7
+  config.policy.drawn = 'image'               # in the training of what was found, as in the search
+  config.search.epochs = 6
   config.search.warmup_epochs = 0
   config.search.batch = 64                    # images of D_train and of D_val a step
   config.search.policy_per = 'image'          # these three: what it takes to see a camera (docs/field.md)
@@ -25,8 +26,10 @@ def get_config():
   config.search.n_aug = 4                     # policies an image
   config.search.n_w = 0                       # theta moves by the gradient of Eq. 10
   config.search.score = 'outcome'             # these three: the laboratory's best estimator for its cost (README)
-  config.search.control = 'additive'
+  config.search.control = 'regression'
   config.search.baseline = 'step_mean'
+  config.search.ridge = 30.0                  # these two: what is told apart, and no more (docs/field.md)
+  config.search.kl = 0.3
   config.search.arch_gradient = 'regression'  # of 32 validation losses a step, of an architecture each
   config.search.n_losses = 32
   config.search.loss_images = 32

@@ -29,9 +29,10 @@ from daas_jax.runtime import programs
 
 SEEDS = 8
 PAPER = {'search.policy_per': 'batch', 'search.val_moments': 'own', 'search.objective': 'step', 'search.n_w': 1,
-         'search.n_aug': 4, 'search.control': 'none', 'search.baseline': 'leave_one_out'}
-ADDITIVE = {'search.control': 'additive', 'search.baseline': 'step_mean'}
-ONE = {'search.n_aug': 1, 'search.control': 'none'}
+         'search.n_aug': 4, 'search.control': 'none', 'search.baseline': 'leave_one_out', 'search.kl': 0.0}
+FREE = {'search.kl': 0.0, 'search.ridge': 1.0}  # no price for a divergence from uniform policies
+ADDITIVE = FREE | {'search.control': 'additive', 'search.baseline': 'step_mean'}
+ONE = FREE | {'search.n_aug': 1, 'search.control': 'none'}
 STEP, OWN = {'search.objective': 'step'}, {'search.val_moments': 'own'}
 ESTIMATORS = {  # what it sets, and passes of a batch a step: forward, backward and forward mode (2) counted apart
     'Eq. 13, n_aug = 4': (PAPER | {'search.score': 'event'}, 14),
@@ -39,8 +40,10 @@ ESTIMATORS = {  # what it sets, and passes of a batch a step: forward, backward 
     "per image, D_val's own moments": (ONE | STEP | OWN, 10),
     'per image': (ONE | STEP, 16),
     'per image, direction': (ONE, 16),
-    '4 policies an image, additive': (STEP, 28),
-    '4 policies an image, additive, direction': ({}, 28),
+    '4 policies an image, additive': (ADDITIVE | STEP, 28),
+    '4 policies an image, additive, direction': (ADDITIVE, 28),
+    '4 policies an image, regression, direction': (FREE, 28),
+    '4 policies an image, regression, direction, at a price': ({}, 28),
 }
 BATCH = 32  # images
 LOOKS, PASSES = 10, 4800  # of a search
