@@ -56,7 +56,8 @@ class Policy:
   def __call__(self, key: jax.Array, images: Any, progress: Any = 1.0) -> jax.Array:
     """The augmented images, of the shape and dtype of `images`.
 
-    One policy is drawn a call, and for every image whether it is applied, signs and places.
+    One policy is drawn a call, or for every image where the file has probabilities of levels; and
+    for every image whether it is applied, signs and places.
 
     Args:
       key: PRNG key.
