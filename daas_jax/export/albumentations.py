@@ -20,6 +20,7 @@ import numpy as np
 from daas_jax.errors import BadInput
 from daas_jax.policies import portable, total, transformations
 from daas_jax.policies.policy import form_of
+from daas_jax.policies.table import strength
 
 VERSION = '2.0.8'  # of Albumentations, whose form this is
 
@@ -122,31 +123,34 @@ def _sequence(p, transforms):
   return _transform('Sequential', p, transforms=transforms or [_transform('NoOp', 1)])
 
 
-def _of_levels(name, weights, p, missing):
+def _at(name, strength, p, missing):
+  """The counterpart of an operation at one strength."""
+  return _counterpart(name, (strength, strength), p, missing)
+
+
+def _at_levels(name, weights, p, missing):
   """One of the levels, each with its probability; one transform where the operation has none."""
   if name in _PLAIN:
-    return _counterpart(name, (0.0, 0.0), p, missing)
-  most = max(len(weights) - 1, 1)
-  return _among(p, [_counterpart(name, (m / most, m / most), w, missing)
+    return _at(name, 0.0, p, missing)
+  return _among(p, [_at(name, strength(m, len(weights)), w, missing)
                     for m, w in enumerate(weights) if w > 0])
 
 
 def _of_table(table, missing):
-  if table.level_probability is None:
-    slots = lambda n: zip(table.o[n], table.strength[n], table.p[n])
-    one = lambda i, s, p: _counterpart(table.ops[i], (s, s), p, missing)
-  else:
-    slots = lambda n: zip(table.o[n], table.level_probability[n], table.p[n])
-    one = lambda i, w, p: _of_levels(table.ops[i], w, p, missing)
-  return _among(1, [_sequence(probability, [one(i, s, p) for i, s, p in slots(n) if p > 0])
-                    for n, probability in enumerate(table.probability) if probability > 0])
+  levels = table.level_probability
+  one, strengths = (_at, table.strength) if levels is None else (_at_levels, levels)
+  return _among(1, [
+      _sequence(probability, [
+          one(table.ops[i], at, p, missing) for i, p, at in zip(o, applied, of_slots) if p > 0])
+      for o, probability, applied, of_slots in zip(
+          table.o, table.probability, table.p, strengths) if probability > 0])
 
 
 def _of_schedule(schedule, missing):
   p_tp, p_o = schedule.p_tp[-1], schedule.p_o[-1]
   if p_tp == 0:
     return _transform('NoOp', 1)
-  one = _among(1, [_counterpart(c.op, (c.strength, c.strength), p, missing)
+  one = _among(1, [_at(c.op, c.strength, p, missing)
                    for c, p in zip(schedule.space.candidates, p_o) if p > 0])
   return _sequence(p_tp, [one] * schedule.space.K)
 

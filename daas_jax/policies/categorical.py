@@ -284,9 +284,9 @@ registry.register('categorical', registry.PolicySpace(
         'policy.ops': Key(DAAS_OPS, all_of(OPS), 'candidate image operations (DAAS 3.2)'),
         'policy.levels': Key(10, between(1, 100), 'magnitude levels (DAAS 3.2)'),
         'policy.share': Key('policy', one_of(*SHARES), 'which share p and delta (DAAS 3.2)'),
-        'policy.drawn': Key('batch', one_of(*policy_table.DRAWN), 'what draws a policy of what was '
-                            'found, in a training: a batch, at the likeliest level (DAAS 4.3), or '
-                            'each image, and its level'),
+        'policy.drawn': Key('batch', one_of(*policy_table.VERSIONS), 'what draws a policy of what '
+                            'was found, in a training: a batch, at the likeliest level (DAAS 4.3), '
+                            'or each image, and its level'),
         'policy.p0': Key(0.5, between(0, 1, True, True), 'application probability at the start'),
         'search.score': Key('event', one_of('event', 'outcome'), "what is scored: Eq. 4's event, "
                             'or its outcome, whatever was not applied summed out'),

@@ -32,9 +32,8 @@ from daas_jax.files import atomic, storage
 from daas_jax.policies import contract, registry
 
 FORMAT = 'daas_jax.policy'
-VERSIONS = (1, 2)
-DRAWN = ('batch', 'image')
-"""What draws a policy in a training, of each version."""
+VERSIONS = {'batch': 1, 'image': 2}
+"""{what draws a policy in a training: version of its file}."""
 
 # How far the probabilities of a file may be from 1 in sum: hand-written ones are rounded.
 SUM_TOLERANCE = 1e-3
@@ -97,8 +96,9 @@ def to_json(table: Mapping[str, Any], space: Any) -> dict[str, Any]:
   rows = [_row(space, *row) for row in zip(*(table[key] for key in ('o', 'probability', 'p', 'm')))]
   for row, weights in zip(rows, table.get('level_probability', ())):
     row['level_probability'] = [[_digits(x) for x in w] for w in weights]
-  return {'format': FORMAT, 'version': VERSIONS['level_probability' in table],
-          'ops': list(space.ops), 'K': space.K, 'levels': space.levels, 'policies': rows}
+  drawn = 'image' if 'level_probability' in table else 'batch'
+  return {'format': FORMAT, 'version': VERSIONS[drawn], 'ops': list(space.ops), 'K': space.K,
+          'levels': space.levels, 'policies': rows}
 
 
 def _row(space, o, probability, p, m):
@@ -155,12 +155,12 @@ def from_json(content: Any, path: str, ops: Iterable[str] | None = None) -> Poli
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise BadInput(
         f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
-  check_version(content, VERSIONS, where)
+  check_version(content, VERSIONS.values(), where)
   space = _header(content, where, ops)
   rows = _get(content, 'policies', where)
   if not isinstance(rows, list) or not rows:
     raise BadInput(f'{where}"policies" must be a list of at least one policy')
-  each = content['version'] == VERSIONS[DRAWN.index('image')]
+  each = content['version'] == VERSIONS['image']
   rows = [_check_row(row, f'{where}policies[{i}]: ', space, each) for i, row in enumerate(rows)]
   if space.K > _MOST_K:
     raise BadInput(f'{where}"K" must be at most {_MOST_K}, not {space.K}')
@@ -301,13 +301,13 @@ def augmenter(table: PolicyTable) -> Callable:
   ops = tuple(table.ops[i] for i in used)
   with np.errstate(divide='ignore'):
     log_probability = np.log(table.probability)
+    log_level = None if table.level_probability is None else np.log(table.level_probability)
 
   def of_image(key, images):
     key_policy, key_y, key_m, key_apply = jax.random.split(key, 4)
     i = jax.random.categorical(key_policy, jnp.asarray(log_probability), shape=images.shape[:1])
     y = jax.random.bernoulli(key_y, jnp.asarray(table.p)[i])
-    with np.errstate(divide='ignore'):
-      m = jax.random.categorical(key_m, jnp.asarray(np.log(table.level_probability))[i])
+    m = jax.random.categorical(key_m, jnp.asarray(log_level)[i])
     return apply_each(images, jnp.asarray(o)[i], y, strength(m, table.levels), key_apply, ops=ops)
 
   def of_batch(key, images):
@@ -319,7 +319,7 @@ def augmenter(table: PolicyTable) -> Callable:
                         jnp.asarray(o)[i], y,
                         jnp.asarray(table.strength)[i], key_apply, ops=ops, per='image')
 
-  return contract.of(of_batch if table.level_probability is None else of_image)
+  return contract.of(of_batch if log_level is None else of_image)
 
 
 def describe(table: Mapping[str, Any], space: Any, top: int = 10) -> str:

@@ -81,7 +81,9 @@ def test_the_spread_and_the_divergence_are_those_of_the_enumerated_space(x64, sh
   space, p0 = _space(share), 0.3
   policies = categorical.enumerate_policies(space)
   p = lambda gamma: np.exp(jax.vmap(lambda one: categorical.log_prob(gamma, one, space))(policies))
-  uniform = p(jax.tree.map(jnp.zeros_like, _gamma(space)) | {'p': jnp.full_like(_gamma(space)['p'], np.log(p0 / (1 - p0)))})
+  start = jax.tree.map(jnp.zeros_like, _gamma(space))
+  start['p'] += np.log(p0 / (1 - p0))
+  uniform = p(start)
   groups = {}
   for i, (o, y, m) in enumerate(zip(*map(np.asarray, policies))):
     level = [bool(y[k]) and OPS[o[k]] != 'Invert' and int(m[k]) for k in range(2)]
@@ -90,8 +92,7 @@ def test_the_spread_and_the_divergence_are_those_of_the_enumerated_space(x64, sh
   found, of_uniform = together(p(_gamma(space))), together(uniform)
   divergence = jax.jit(lambda gamma: categorical.divergence(gamma, space, p0))
   np.testing.assert_allclose(divergence(_gamma(space)), np.vdot(found, np.log(found / of_uniform)), rtol=1e-10)
-  np.testing.assert_allclose(divergence(jax.tree.map(jnp.zeros_like, _gamma(space)) | {
-      'p': jnp.full_like(_gamma(space)['p'], np.log(p0 / (1 - p0)))}), 0, atol=1e-12)
+  np.testing.assert_allclose(divergence(start), 0, atol=1e-12)
 
   phi = np.asarray(jax.vmap(lambda one: categorical.features(one, space))(policies))
   w = jnp.asarray(np.random.default_rng(1).normal(size=phi.shape[1]))
