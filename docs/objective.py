@@ -129,7 +129,7 @@ def make():
 
   @functools.partial(jax.jit, static_argnums=(2, 3))
   def ahead(carry, key, total, images, condition, vals, labels):
-    """-L_val after 1, 5 and 20 steps under the condition, momentum and all."""
+    """-L_val after 1, 5 and 20 steps under the condition, from theta and what the optimizer keeps: its momentum."""
     def step(carry, key):
       theta, state = carry
       key_rows, key_images = jax.random.split(key)
@@ -230,9 +230,11 @@ def measures(f, carry, total, images, every, vals):
     rows['direction'].append(s - s.mean() / float(trees.dot(g, g)) * along)  # unrolled.across
     rows['DDAS'].append((s - s[0]) / np.abs(s - s[0]).sum())
   out = {name: np.mean(values, 0) for name, values in rows.items()}
-  steps = [np.mean([f['ahead'](carry, jax.random.key(400 + r), total, images, _arrays(c), vals, f['val_labels'])
-                    for r in range(3)], 0) for c in every.values()]
-  out |= {f'{n} steps': column for n, column in zip(AHEAD, np.transpose(steps))}
+  at_rest = carry[0], jax.tree.map(lambda m: jnp.zeros_like(m) if m.ndim else m, carry[1])  # counts are kept
+  for start, words in ((carry, ''), (at_rest, ' from rest')):
+    steps = [np.mean([f['ahead'](start, jax.random.key(400 + r), total, images, _arrays(c), vals, f['val_labels'])
+                      for r in range(3)], 0) for c in every.values()]
+    out |= {f'{n} step{"s" * (n > 1)}{words}': column for n, column in zip(AHEAD, np.transpose(steps))}
   return {name: dict(zip(every, map(float, values))) for name, values in out.items()}
 
 
