@@ -48,6 +48,7 @@ ESTIMATORS = {  # what it sets, and passes of a batch a step: forward, backward 
     '4 policies an image, additive, direction': (ADDITIVE, 28),
     '4 policies an image, regression, direction': (FREE, 28),
     '4 policies an image, regression, direction, at a price': ({}, 28),
+    "the same, inner step of theta's optimizer": ({'search.inner': 'theta', 'search.xi': 0.0}, 28),
 }
 UNIFORM = 'no search: uniform policies'
 BATCH = 32  # images

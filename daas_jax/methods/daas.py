@@ -24,10 +24,12 @@ import optax
 from daas_jax import trees
 from daas_jax.config.key import above, at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
-from daas_jax.estimators import control, gumbel, passes
+from daas_jax.estimators import control, gumbel, passes, unrolled
 from daas_jax.estimators.unrolled import update
 from daas_jax.methods import (
   arch_gradients,
+  daas_passes,
+  inner_step,
   optimizers as optimizers_lib,
   policy_gradients,
   registry,
@@ -43,7 +45,7 @@ class Settings(NamedTuple):
     n_arch, n_w: multiples of `devices`; these and what is not named here: see `KEYS`.
     warmup_steps: steps before gamma is searched.
     lr, tau: step -> learning rate of theta, step -> temperature.
-    xi: step of the inner update (Eq. 10), or None: lr.
+    xi: step of a plain inner update (Eq. 10), or None: lr.
     optimizers: {'theta', 'arch', 'gamma'}: optax's; None: `optimizers.defaults` at `lr`.
     accumulate: 'mean' or 'sum' over the gradients of Eq. 14.
     devices, axis: how many share the samples, and pmap's axis over them (None for one).
@@ -69,11 +71,17 @@ class Settings(NamedTuple):
   policy_per: str = 'batch'
   val_moments: str = 'own'
   objective: str = 'step'
+  inner: str = 'sgd'
 
   @property
   def each(self):
     """Whether each image has a policy of its own."""
     return self.policy_per == 'image'
+
+  @property
+  def keep(self):
+    """Whether the gradients of all architectures are kept, for what is made of them afterwards."""
+    return self.each or self.inner != 'sgd'
 
   @property
   def own(self):
@@ -82,119 +90,33 @@ class Settings(NamedTuple):
     return self.n_arch // self.devices, self.n_w // self.devices, batches
 
 
-class Row(NamedTuple):
-  """Of a gradient pass: which architecture, which policy, whether it is one of D_val."""
-  z: jax.Array
-  policy: jax.Array
-  val: jax.Array
-
-
-def schedule(n_arch: int, n_aug: int, n_w: int, xi: Any, weight: Any, n_val: int,
-             each: int = 0) -> passes.Passes:
-  """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_val + n_w + n_arch
-  (n_aug + 1) rows.
-
-  Rows: the validation passes of Eq. 9; the weight passes of Eq. 14; then, for each architecture,
-  the n_aug training passes of Eq. 10, whose gradients are kept, and the validation pass at theta' =
-  theta - xi / n_aug * their sum. Warm-up runs the first n_val + n_w rows alone. (The paper's sum
-  over j in Eq. 10's expectation is a mean here.)
-
-  Args:
-    n_arch, n_w: numbers of samples on this device; n_aug: training batches an architecture.
-    xi: [] step of the inner update.
-    weight: [] factor of each gradient in the sum of Eq. 14 (those of Eq. 10 where n_w = 0).
-    n_val: n_arch, or 0 where the gradient of Eq. 9 comes from elsewhere.
-    each: policies an image, whose first make the batch; all gradients of Eq. 10 and those at theta'
-      are kept, [n_arch n_aug] and [n_arch]. 0: a policy a batch; only an architecture's are.
-  """
-  n_train, step = (n_arch * n_aug, each) if each else (n_aug, n_aug)
-  n_kept = n_train + n_arch * bool(each)
-  rows: list[dict[str, Any]] = [dict(z=i, policy=i * step, val=1) for i in range(n_val)]
-  rows += [dict(z=n_arch + i, policy=n_arch * step, weight=1.0) for i in range(n_w)]
-  for i in range(n_arch):
-    stores = [i * n_aug + j if each else j for j in range(n_aug)]
-    rows += [dict(z=i, policy=i * step + j, store=r, weight=not n_w) for j, r in enumerate(stores)]
-    rows += [dict(z=i, policy=i * step, val=1, point=stores, store=n_train + i)]
-  column = lambda name, default, dtype: jnp.array([r.get(name, default) for r in rows], dtype)
-  inner = jnp.array([[float(r in row.get('point', ())) for r in range(n_kept)] for row in rows])
-  return passes.Passes(
-      inputs=Row(column('z', 0, jnp.int32), column('policy', 0, jnp.int32), column('val', 0, bool)),
-      point=inner * (-xi / n_aug), store=column('store', n_kept, jnp.int32),
-      weight=column('weight', 0.0, jnp.float32) * weight)
-
-
-class Samples(NamedTuple):
-  """Architectures z [n_arch + n_w] with their pullback to alpha and beta; policies [n_arch n_aug +
-  1] (or as many times [B]), the last one Eq. 14's; a key for each (of the network; of images)."""
-  z: Any
-  pullback: Callable
-  policies: Any
-  network_keys: jax.Array
-  image_keys: jax.Array
-
-
-def _sample(problem, settings, state, tau, key, joint, images=0):
-  """Draws a step's `Samples`; number i has the key of its number, however many devices draw."""
-  n_arch, n_w, _ = settings.own
-  device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
-  key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
-  arch_keys = jnp.concatenate([arch_gradients.keys(key_arch, device * n_arch, n_arch),
-                               arch_gradients.keys(key_w, device * n_w, n_w)])
-  z, pullback, network_keys = arch_gradients.draw(problem, arch_keys, state.arch, tau)
-  count = n_arch * settings.n_aug
-  policy_keys = arch_gradients.keys(key_policy, device * count, count)
-  policy_keys, image_keys = arch_gradients.two(jnp.concatenate([policy_keys, key_last[None]]))
-  draw = jax.vmap(problem.policies.sample, (0, None))
-  if settings.each:
-    policy_keys = jax.vmap(lambda key: jax.random.split(key, images))(policy_keys)
-    draw = jax.vmap(draw, (0, None))
-  policies = draw(policy_keys, state.gamma)
-  policies = trees.select(joint, policies, problem.policies.identity(policies))
-  return Samples(z, pullback, policies, network_keys, image_keys)
-
-
-def _gradient(problem, batch, drawn, of_z, beside):
-  """(theta, row) -> ((loss, accuracy, [gradient of z] or []), gradient of theta).
-
-  Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch.
-  `beside`: every row has both batches, the training one first and its moments for both, and a loss
-  of one of them.
-  """
-  def training(row):
-    policy = jax.tree.map(lambda a: a[row.policy], drawn.policies)
-    return problem.train_input(batch.train_images, policy,
-                               drawn.image_keys[row.policy]), batch.train_labels
-
-  def validation(_):
-    return problem.val_input(batch.val_images), batch.val_labels
-
-  def loss_of(theta, z, row, key):
-    if not beside:
-      return problem.loss(theta, z, *jax.lax.cond(row.val, validation, training, row), key)
-    (images, labels), others = training(row), validation(row)
-    images, labels = policy_gradients.both(images, others[0], labels, others[1])
-    losses, hits = problem.image_losses(theta, z, images, labels, key, True, False)
-    counted = jnp.split(jnp.stack([losses, hits]), 2, 1)
-    return tuple(jnp.where(row.val, *map(jnp.mean, pair)) for pair in zip(*counted[::-1]))
-
-  def gradient(theta, row):
-    z = jax.tree.map(lambda a: a[row.z], drawn.z)
-    value = jax.value_and_grad(loss_of, argnums=(0, 1) if of_z else (0,), has_aux=True)
-    (loss, accuracy), (g_theta, *g_z) = value(theta, z, row, drawn.network_keys[row.z])
-    return (loss, accuracy, g_z), g_theta
-
-  return gradient
-
-
-def _alignments(problem, settings, theta, batch, drawn, ran, joint):
+def _alignments(problem, settings, inner, theta, batch, drawn, ran, joint):
   """s of Eq. 13: [n_arch, n_aug], or [n_arch, n_aug * B] with a policy an image."""
   n_arch, _, n_aug = settings.own
-  if not settings.each:
+  if not settings.keep:
     return ran.dots[-n_arch * (n_aug + 1) :].reshape(n_arch, n_aug + 1, n_aug)[:, -1]
-  run = lambda: policy_gradients.of_images(problem, settings.objective, settings.val_moments,
-                                           theta, batch, drawn, ran.kept, n_arch, settings.n_aug)
-  none = lambda: jnp.zeros((n_arch, settings.n_aug * len(batch.train_labels)))
-  return jax.lax.cond(joint, run, none)
+  g, v = (jax.tree.map(lambda a: a[rows].reshape(n_arch, -1, *a.shape[1:]), ran.kept)
+          for rows in (slice(-n_arch), slice(-n_arch, None)))
+  pulled = lambda x: inner.pull(trees.mean(x[0]), trees.mean(x[1]))
+
+  def run():
+    w = jax.lax.map(pulled, (v, g))
+    if not settings.each:
+      return jax.vmap(unrolled.alignments)(w, g)
+    return policy_gradients.of_images(problem, settings.val_moments, theta, batch, drawn, w, n_arch,
+                                      settings.n_aug)
+
+  policies = settings.n_aug * len(batch.train_labels) if settings.each else n_aug
+  return jax.lax.cond(joint, run, lambda: jnp.zeros((n_arch, policies)))
+
+
+def _inner(settings, state, optimizer, lr):
+  """The inner step, and the xi that Eq. 13 is multiplied by."""
+  if settings.inner == 'sgd':
+    xi = lr if settings.xi is None else settings.xi
+    return inner_step.plain(xi, settings.objective), xi
+  return inner_step.of_optimizer(optimizer, state.opt_theta, state.theta, lr,
+                                 settings.objective), lr
 
 
 def make(problem: Problem, settings: Settings = Settings()) -> Method:
@@ -237,15 +159,17 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     mean = lambda x: trees.pmean(x, settings.axis)
     joint = state.step >= settings.warmup_steps
     lr, tau = settings.lr(state.step), settings.tau(state.step)
-    xi = lr if settings.xi is None else settings.xi
+    inner, xi = _inner(settings, state, optimizers['theta'], lr)
     key = jax.random.fold_in(state.key, state.step)
-    drawn = _sample(problem, settings, state, tau, key, joint, len(batch.train_labels))
+    drawn = daas_passes.sample(problem, settings, state, tau, key, joint, len(batch.train_labels))
 
     weight = {'mean': 1.0 / (n_w or n_arch), 'sum': 1.0 * settings.devices}[settings.accumulate]
-    table = schedule(n_arch, n_aug, n_w, xi, weight, n_val, settings.each * settings.n_aug)
+    table = daas_passes.schedule(n_arch, n_aug, n_w, inner.factor, weight, n_val,
+                                 settings.each * settings.n_aug, settings.keep)
     count = jnp.where(joint, len(table.point), n_val + n_w)
-    gradient = _gradient(problem, batch, drawn, n_val > 0, settings.val_moments == 'train')
-    ran = passes.run(gradient, state.theta, table, count)
+    gradient = daas_passes.gradient(problem, batch, drawn, n_val > 0,
+                                    settings.val_moments == 'train')
+    ran = passes.run(gradient, state.theta, table, count, inner.point)
     loss, accuracy, g_z = ran.outputs
 
     if n_val:  # Eq. 9
@@ -261,7 +185,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     lead = 2 if settings.each else 1
     searched = jax.tree.map(
         lambda a: a[:-1].reshape(n_arch, -1, *a.shape[lead:]), drawn.policies)
-    s = _alignments(problem, settings, state.theta, batch, drawn, ran, joint)
+    s = _alignments(problem, settings, inner, state.theta, batch, drawn, ran, joint)
     *found, baseline = policy_gradients.of_alignments(problem, settings, state, searched, s, xi)
     g_gamma, told = mean(found)
 
@@ -304,14 +228,13 @@ KEYS = {
     **arch_gradients.KEYS,
     **policy_gradients.KEYS,
     **policy_gradients.SCORE_KEYS,
+    **inner_step.KEYS,
     'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
     'search.n_arch': Key(5, between(1, MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
     'search.n_aug': Key(2, between(1, MOST), 'policies an architecture, or image (Eq. 13; DAAS 5)'),
     'search.n_w': Key(10, between(0, MOST), 'architectures in Eq. 14 (DAAS 4.2); 0: of Eq. 10'),
     'search.accumulate': Key('mean', one_of('mean', 'sum'),
                              'of the n_w gradients; theta.lr is for the mean (choice)'),
-    'search.xi': Key(0.0, at_least(0),
-                     'step of the inner update (Eq. 10); 0 is the current learning rate of theta'),
     'search.tau_start': Key(10.0, above(0), 'temperature at the first step (GDAS)'),
     'search.tau_end': Key(0.1, above(0), 'temperature at the last step, linear between (GDAS)'),
 }
@@ -326,6 +249,7 @@ def check(flat: Mapping[str, Any]) -> None:
   if not (flat['search.n_w'] or of_10):
     raise BadInput("config key 'search.n_w' = 0 needs search.policy_per = 'image' and no warm-up")
   policy_gradients.check(flat)
+  inner_step.check(flat)
   stopping.check(flat)
   arch_gradients.check(flat)
 
@@ -342,7 +266,7 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
       search.xi or None, tau, optimizers_lib.of_config(config, lr), search.baseline,
       search.accumulate, search.control, search.ridge, search.kl, devices, axis,
       search.arch_gradient, search.n_losses, search.loss_images, search.policy_per,
-      search.val_moments, search.objective))
+      search.val_moments, search.objective, search.inner))
 
 
 registry.register('daas', registry.Row(

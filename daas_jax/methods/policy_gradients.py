@@ -112,20 +112,19 @@ def both(images: jax.Array, others: jax.Array, labels: jax.Array,
   return jnp.concatenate([images, others]), jnp.concatenate([labels, other_labels])
 
 
-def of_images(problem: Problem, objective: str, val_moments: str, theta: Any, batch: Batch,
-              drawn: Any, kept: Any, n: int, m: int = 1) -> jax.Array:
+def of_images(problem: Problem, val_moments: str, theta: Any, batch: Batch, drawn: Any, v: Any,
+              n: int, m: int = 1) -> jax.Array:
   """s of Eq. 13, paired, of m policies of each image for each of the first n architectures: [n,
   m B].
 
   Args:
     problem: `Problem`.
-    objective, val_moments: words of `KEYS`.
+    val_moments: a word of `KEYS`.
     theta: weights.
     batch: of which the training half is used.
     drawn: z and network_keys of at least n samples; policies (leaves [n m or more, B, ...]) and
       image_keys, m for each of n.
-    kept: pytree like theta with a leading axis [2 n]: the inner gradients, then those of L_val at
-      theta'.
+    v: pytree like theta with a leading axis [n]: what the images' gradients are aligned with.
     n: architectures.
     m: policies an image. The first ones made theta'; a forward-mode pass tries B more.
   """
@@ -134,9 +133,7 @@ def of_images(problem: Problem, objective: str, val_moments: str, theta: Any, ba
     i, policies, key = number // m, pick(drawn.policies, number), drawn.image_keys[number]
     images = problem.train_input(batch.train_images, policies, key)
     clean = problem.train_input(batch.train_images, problem.policies.identity(policies), key)
-    v, g = pick(kept, n + i), pick(kept, i)
-    v = unrolled.across(v, g) if objective == 'direction' else v
-    return paired(problem, theta, pick(drawn.z, i), v, images, clean, batch.train_labels,
+    return paired(problem, theta, pick(drawn.z, i), pick(v, i), images, clean, batch.train_labels,
                   drawn.network_keys[i], val_moments == 'train')
 
   return jax.lax.map(one, jnp.arange(n * m)).reshape(n, -1)

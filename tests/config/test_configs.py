@@ -46,6 +46,7 @@ _SEARCH = {
     'search.n_aug': (2, 'DAAS 5'),
     'search.n_w': (10, 'DAAS 4.2'),
     'network.name': ('supernet', 'DAAS 3.2'),
+    'search.inner': ('sgd', 'DAAS Eq. 10'),
     'search.xi': (0.0, 'DAAS Eq. 10: the learning rate'),
     'search.tau_start': (10.0, 'GDAS'),
     'search.tau_end': (0.1, 'GDAS'),

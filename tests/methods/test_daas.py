@@ -10,7 +10,7 @@ import pytest
 
 from daas_jax import trees
 from daas_jax.estimators import control, gumbel, score
-from daas_jax.methods import daas
+from daas_jax.methods import daas, daas_passes
 from daas_jax.policies import categorical
 from daas_jax.types import Architectures, Batch, Problem
 
@@ -68,7 +68,7 @@ def _state(settings, step):
 def _written_out(settings, state, batch, joint, xi=0.3):
   """Eq. 9, 10, 13 and 14 with plain `jax.grad`, from the samples that the step draws."""
   key = jax.random.fold_in(state.key, state.step)
-  z, pullback, policies, _, keys = daas._sample(PROBLEM, settings, state, 0.7, key, joint)
+  z, pullback, policies, _, keys = daas_passes.sample(PROBLEM, settings, state, 0.7, key, joint)
   pick = lambda tree, i: jax.tree.map(lambda a: a[i], tree)
   val = PROBLEM.val_input(batch.val_images), batch.val_labels
   train = lambda n: (PROBLEM.train_input(batch.train_images, pick(policies, n), keys[n]),
@@ -166,7 +166,7 @@ def test_the_additive_control_variate_is_its_formula_and_learns_from_the_step(ba
   new, _ = jax.jit(daas.make(problem, settings).step)(state, batch)
 
   _, s = _written_out(_settings(), state, batch, True)
-  policies = daas._sample(problem, settings, state, 0.7, jax.random.fold_in(state.key, state.step), True).policies
+  policies = daas_passes.sample(problem, settings, state, 0.7, jax.random.fold_in(state.key, state.step), True).policies
   searched = jax.tree.map(lambda a: a[: N_ARCH * N_AUG], policies)
   w = control.coefficients(learned)
   phi = jax.vmap(problem.policies.features)(searched).reshape(N_ARCH, N_AUG, -1)

@@ -12,7 +12,7 @@ from daas_jax import config as config_lib, trees
 from daas_jax.config import schema
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, exact, unrolled
-from daas_jax.methods import daas, ddas, policy_gradients
+from daas_jax.methods import daas, daas_passes, ddas, policy_gradients
 from daas_jax.nets import kernels
 from daas_jax.policies import candidates, categorical, total
 from daas_jax.types import Architectures, Batch, Problem, SearchState
@@ -102,7 +102,7 @@ def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objectiv
   method = daas.make(problem, settings)
   state = method.init(jax.random.key(0))
   new, _ = method.step(state, batch)
-  drawn = daas._sample(problem, settings, state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
+  drawn = daas_passes.sample(problem, settings, state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
   pick = lambda tree, i: jax.tree.map(lambda a: a[i], tree)
   beside = val_moments == 'train'
 
@@ -149,7 +149,7 @@ def test_without_architectures_of_eq_14_theta_moves_by_the_gradients_of_eq_10(ba
       n_arch=2, n_aug=3, lr=lambda step: XI, optimizers=sgd, policy_per='image')
   state = daas.make(problem, daas.Settings(n_w=1, **base)).init(jax.random.key(0))
   new, metrics = daas.make(problem, daas.Settings(n_w=0, **base)).step(state, batch)
-  drawn = daas._sample(problem, daas.Settings(n_w=0, **base), state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
+  drawn = daas_passes.sample(problem, daas.Settings(n_w=0, **base), state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
   losses, g = [], []
   for i in range(2):
     images = _images(batch.train_images, jax.tree.map(lambda a: a[3 * i], drawn.policies), drawn.image_keys[3 * i])

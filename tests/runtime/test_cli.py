@@ -239,6 +239,7 @@ def test_words_that_mean_nothing(command, word, says):
     ('search.batch=abc', "'search.batch' must be a whole number, not 'abc'"), ('search.batch=', 'whole number'),
     ('policy.K=2.0', 'whole number'), ('policy.K=True', 'whole number'), ('seed=1e3', 'whole number'),
     ('theta.lr=fast', 'number'), ('theta.lr=nan', 'finite'), ('theta.lr=inf', 'finite'), ('search.xi=-inf', 'finite'),
+    ('search.inner=adam', 'theta'),
     ('theta.lr=1e400', 'finite'), ('theta.lr=1e39', 'finite'), ('theta.lr=0', 'above 0'), ('theta.lr=-0.0', 'above 0'),
     ('theta.lr=-1', 'above 0'), ('preprocess.flip=3', 'True or False'), ('preprocess.flip=maybe', 'True or False'),
     ('policy.K=0', '[1, 3]'), ('policy.K=4', '[1, 3]'), ('policy.levels=0', '[1, 100]'), ('policy.p0=0', '(0, 1)'),
