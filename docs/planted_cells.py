@@ -1,10 +1,11 @@
 """`python docs/planted_cells.py WORKDIR`: architecture searches whose answer is known, by estimator.
 
 Of six candidates of an edge two tell nothing of the image: one gives noise, the other what came from the image beside it
-in the batch, whose moments are right and whose content is not. And one edge of the normal cell is crippled: whatever is
-chosen for it, it gives noise, so the search can only learn to leave the edge out. Each way to estimate the gradient of
+in the batch, whose moments are right and whose content is not. And one edge of the reduction cell is crippled: whatever
+is chosen for it, it gives the image beside, so the search can only learn to leave the edge out. Each way to estimate the gradient of
 alpha and beta searches from 8 seeds; after every so many passes it is asked how often the search draws what is planted,
 exactly, as a share of how often uniform draws do. The answer is found where both shares are below a half.
+
 Results are kept in WORKDIR/results.json as they come: the same command goes on. Then it prints one table and draws one
 figure.
 """
@@ -29,7 +30,7 @@ SEEDS = 8
 LOOKS, PASSES = 10, 4800  # of a search
 HONEST = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')  # those of configs/field_small.py
 PLANTED = ('noise', 'neighbour')
-CRIPPLED = cells.EDGES.index((2, 4))  # of the normal cell: one of four edges that end in its third node
+REDUCE, CRIPPLED = 1, cells.EDGES.index((2, 3))  # of three edges that end in its second node two are drawn
 OWN = {'search.arch_gradient': 'straight_through'}
 ESTIMATORS = {  # what it sets, and passes of a batch a step: forward and backward counted apart
     "Eq. 9, the paper's rate and temperature": (
@@ -62,20 +63,20 @@ def config_of(changes):
 
 
 def small():
-  """The packaged images at a quarter of their side (means of 4 x 4 pixels), to save time."""
+  """The packaged images at half of their side (means of 2 x 2 pixels), to save time."""
   def smaller(images):
     n, h, w, c = images.shape
-    return np.round(images.reshape(n, h // 4, 4, w // 4, 4, c).mean((2, 4))).astype(np.uint8)
+    return np.round(images.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))).astype(np.uint8)
   data = sources.load('embedded')
   return data._replace(train_images=smaller(data.train_images), test_images=smaller(data.test_images))
 
 
 def crippled(problem):
-  """The problem whose edge CRIPPLED of the normal cell gives noise, whatever operation is chosen for it."""
-  noise = jax.nn.one_hot(len(HONEST), len(HONEST + PLANTED))
+  """The problem whose edge CRIPPLED of the reduction cell gives the image beside, whatever is chosen for it."""
+  beside = jax.nn.one_hot(len(HONEST) + 1, len(HONEST + PLANTED))
   def of(loss):
     def run(theta, z, *rest):
-      return loss(theta, z | {'A': z['A'].at[0, CRIPPLED].set(noise)}, *rest)
+      return loss(theta, z | {'A': z['A'].at[REDUCE, CRIPPLED].set(beside)}, *rest)
     return run
   return problem._replace(**{name: of(getattr(problem, name)) for name in ('loss', 'losses', 'image_losses')})
 
@@ -86,7 +87,7 @@ def drawn(arch):
   is drawn], exactly."""
   zero = jnp.zeros(2 * len(cells.EDGES) * len(HONEST + PLANTED))
   share = jax.grad(lambda w: architecture.expected_features(arch, w))(zero).reshape(*arch['alpha'].shape)
-  return jnp.stack([jnp.sum(share.at[0, CRIPPLED].set(0)[..., len(HONEST):]), jnp.sum(share[0, CRIPPLED])])
+  return jnp.stack([jnp.sum(share.at[REDUCE, CRIPPLED].set(0)[..., len(HONEST):]), jnp.sum(share[REDUCE, CRIPPLED])])
 
 
 def shares(arch):
