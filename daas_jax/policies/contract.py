@@ -43,6 +43,31 @@ def of(augment: Callable, scheduled: bool = False) -> Callable:
   return checked
 
 
+def in_chunks(augment: Callable, n: int) -> Callable:
+  """A policy of which every n images of a batch, one after the other, draw their own.
+
+  Args:
+    augment: (key, images [B, H, W, C], progress=1.0) -> images, as `of` returns it.
+    n: images of a chunk, >= 1; the last chunk of a batch has what is left. 1: each image its own;
+      B or more: the batch as one.
+
+  Returns:
+    A function like `augment`. The chunks are one loop: a policy that draws for a batch computes
+    only the operations that were drawn, and would compute all of them side by side.
+  """
+  def chunked(key, images, progress=1.0):
+    rows = len(images)
+    if rows <= n:
+      return augment(key, images, progress)
+    count = -(-rows // n)
+    padded = images[jnp.minimum(jnp.arange(count * n), rows - 1)]
+    chunks = padded.reshape(count, n, *images.shape[1:])
+    out = jax.lax.map(lambda x: augment(*x, progress), (jax.random.split(key, count), chunks))
+    return out.reshape(padded.shape)[:rows]
+
+  return chunked
+
+
 def check_smoothing(width: Any) -> None:
   """Refuses the width of a mean filter that is not an odd whole number from 1 on.
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from daas_jax.augment import inputs
 from daas_jax.config.key import anything, Key
 from daas_jax.files import found as found_files, storage
-from daas_jax.policies import baselines, found, registry
+from daas_jax.policies import baselines, contract, found, registry
 
 
 class Given(NamedTuple):
@@ -20,21 +20,24 @@ class Given(NamedTuple):
   standard: bool
 
 
-def find(asked: str, search: str | None, smoothing: int = 1) -> Given:
+def find(asked: str, search: str | None, smoothing: int = 1, chunk: int = 0) -> Given:
   """The policy that --policy or policy.name names.
 
   Args:
     asked: the name of a baseline, 'searched', or a policy file.
     search: workdir of a search, or None.
     smoothing: see `found.load_policy`.
+    chunk: see `contract.in_chunks`; 0: as the policy has it.
 
   Raises:
     BadInput: there is none.
   """
   if asked in baselines.BASELINES:
-    return Given(baselines.BASELINES[asked].make(),
-                 baselines.BASELINES[asked].standard_preprocessing)
-  return Given(found.load_policy(_path(asked, search), smoothing), True)
+    augment = baselines.BASELINES[asked].make()
+    standard = baselines.BASELINES[asked].standard_preprocessing
+  else:
+    augment, standard = found.load_policy(_path(asked, search), smoothing), True
+  return Given(contract.in_chunks(augment, chunk) if chunk else augment, standard)
 
 
 def _path(asked, search):

@@ -49,6 +49,9 @@ def keys(method=None):
                              'drop-path probability at the end, from 0 (DARTS)'),
       'train.policy_smoothing': Key(
           1, odd, 'epochs over which a policy of every epoch has its p_tp averaged; 1 is none'),
+      'train.policy_chunk': Key(
+          0, between(0, MOST), 'images in a row that share a drawn policy: 1 is each its own; 0 is '
+          'as the policy has it, of which many draw for a batch (DAAS 4.3)'),
       'train.label_smoothing': Key(0.0, between(0, 1, False, True), 'of the training targets'),
       'train.ema': Key(
           0.0, between(0, 1, False, True),

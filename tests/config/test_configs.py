@@ -83,6 +83,7 @@ _TRAIN = {
     'train.warmup_epochs': (0, 'DARTS'),
     'train.nesterov': (False, 'DARTS'),
     'train.ema': (0.0, 'DARTS'),
+    'train.policy_chunk': (0, 'DAAS 4.3: the batch'),
 }
 # confs/*.yaml of github.com/kakaobrain/fast-autoaugment, which DAAS's peers in Table 5 train with.
 _FIXED_TRAIN = {
@@ -96,6 +97,7 @@ _FIXED_TRAIN = {
     'train.clip': (5.0, 'Fast AutoAugment'),
     'train.label_smoothing': (0.0, 'Fast AutoAugment'),
     'train.ema': (0.0, 'Fast AutoAugment'),
+    'train.policy_chunk': (0, 'DAAS 4.3: the batch'),
     'preprocess.crop': ('padded', 'Fast AutoAugment'),
     'preprocess.padding': (4, 'Fast AutoAugment'),
     'preprocess.flip': (True, 'Fast AutoAugment'),

@@ -152,6 +152,11 @@ def test_smoothing(command, value):
   assert 'train.policy_smoothing' in command.refused('train', f'--config.train.policy_smoothing={value}')
 
 
+@pytest.mark.parametrize('value', ['-1', '1.5', '10001', 'image'])
+def test_chunks(command, value):
+  assert 'train.policy_chunk' in command.refused('train', f'--config.train.policy_chunk={value}')
+
+
 @pytest.mark.parametrize('method, words, says', [
     ('ddas', ['--config.search.val_batches=3'], '30 images is larger than the 20 of D_val'),
     ('ddas', ['--config.network.dtype=bfloat16'], 'supernet alone'),
