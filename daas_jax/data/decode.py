@@ -140,13 +140,27 @@ def fitted(content: bytes, channels: int, side: int = 0, fit: str = 'crop') -> n
     image = PIL.Image.fromarray(np.asarray(image))
     image.getexif()[PIL.ExifTags.Base.Orientation] = orientation
     image = PIL.ImageOps.exif_transpose(image)
-  if side and fit == 'pad':
-    image = PIL.ImageOps.pad(image, (side, side), _BILINEAR)
-  elif side and fit == 'stretch':
-    image = image.resize((side, side), _BILINEAR)
-  elif side:
-    image = _middle(image, side, side)
+  image = _square_of(image, side, fit) if side else image
   return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+
+
+def _square_of(image, side, fit):
+  if fit == 'pad':
+    return PIL.ImageOps.pad(image, (side, side), _BILINEAR)
+  if fit == 'stretch':
+    return image.resize((side, side), _BILINEAR)
+  return _middle(image, side, side)
+
+
+def squares(images: np.ndarray, side: int, fit: str = 'crop') -> np.ndarray:
+  """Images that are decoded, made squares as `fitted` makes them: uint8 [N, H, W, C], C 1 or 3, ->
+  [N, side, side, C]."""
+  channels = images.shape[-1]
+  out = np.empty((len(images), side, side, channels), np.uint8)
+  for i, pixels in enumerate(images):
+    image = PIL.Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    out[i] = np.asarray(_square_of(image, side, fit)).reshape(side, side, channels)
+  return out
 
 
 def _image(content, least, channels, name):

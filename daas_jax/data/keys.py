@@ -32,8 +32,8 @@ KEYS = {
                         'processes that decode a streamed set; 0: the main process'),
     'data.side': Key(
         0, between(0, MOST),
-        'images are squares of this many pixels: of a streamed set and of image files, 0 is '
-        'their own size; of a detection network'),
+        'images are squares of this many pixels, resized where they are others; 0: their own size'
+        '; of a detection network, its own'),
     'data.fit': Key('crop', one_of(*FITS),
                     'how image files become such squares: crop takes the middle, pad all of it on '
                     'black, stretch all of it (of a streamed set: crop)'),
@@ -61,20 +61,16 @@ def check(flat: Mapping[str, Any], sized: Sequence[str] = ()) -> None:
     sized: names of the networks that take images of a side of their own.
 
   Raises:
-    BadInput: data.side is set for a set in memory that has its own; another key of other kinds is;
-      photographs of the field are asked for of a set that is streamed or of a detector.
+    BadInput: a key of other kinds of sets is set; photographs of the field are asked for of a set
+      that is streamed or of a detector.
   """
-  name, side = flat['data.name'], flat['data.side']
+  name = flat['data.name']
   detection = flat['network.name'] in sized
   plain, shifted = field.named(name)
   if shifted and (flat['data.stream'] or detection):
     raise BadInput(f"config key 'data.name': {field.SUFFIX!r} is for sets in memory of images to "
                    f'classify: set it to {plain!r}, or data.stream to False and network.name to a '
                    'classifier')
-  if side and not flat['data.stream'] and not detection and not name.startswith(_FILES):
-    raise BadInput(
-        f"config key 'data.side' is for the networks {' and '.join(sized)}, for folder: and hf: "
-        f'sets, and for data.stream: set it to 0, not {side}')
   for key, (nothing, kinds) in _OF.items():
     if flat[key] != nothing and (detection or not name.startswith(kinds)):
       raise BadInput(f'config key {key!r} is for images to classify of {" and ".join(kinds)} sets: '

@@ -3,7 +3,7 @@ for size."""
 
 import numpy as np
 
-from daas_jax.data import classes, field, pictures, sources, splits, streaming
+from daas_jax.data import classes, dataset, decode, field, pictures, sources, splits, streaming
 from daas_jax.data.raw import say
 from daas_jax.errors import BadInput
 
@@ -25,17 +25,49 @@ def from_config(config, least=8, given=None):
       that are too small for the network's reductions, of another number of channels than the
       operations take, or of a shape that the preprocessing cannot keep.
   """
-  data = streaming.load(config) if given is None and streaming.asked(
-      config) else _in_memory(config, given)
-  check(data, config, least)
-  if given is None and field.named(data.name)[1]:
+  streamed = given is None and streaming.asked(config)
+  data = streaming.load(config) if streamed else _in_memory(config, given)
+  _check_channels(data)
+  shifted = given is None and field.named(data.name)[1]
+  if shifted:
     data = field.validated(data, config.seed, config.data.val_fraction)
+  data = data if streamed else resized(data, config.data.side, config.data.fit)
+  check(data, config, least)
+  if shifted:
     say(f'note: {data.name}: D_val and the test images are photographs of the field, the '
         f'{len(data.halves[0])} images of D_train are not')
   elif data.halves is not None:
     say(f'note: {data.name} has {len(data.halves[1])} validation images of its own: they are '
         'D_val, and data.val_fraction is not used')
   return data
+
+
+def resized(data, side, fit='crop'):
+  """A set in memory whose images are squares of that many pixels; the set itself where they are, or
+  side is 0.
+
+  Args:
+    data: a `daas_jax.data.dataset.Dataset`.
+    side: of the squares, in pixels.
+    fit: one of `decode.FITS`.
+
+  Returns:
+    Dataset, with the mean and std of its new training images, those of D_train where there are
+    `halves`.
+  """
+  if not side or data.train_images.shape[1:3] == (side, side):
+    return data
+  train, test = (decode.squares(images, side, fit) for images in (data.train_images,
+                                                                  data.test_images))
+  mean, std = dataset.mean_std(train if data.halves is None else train[data.halves[0]])
+  return data._replace(train_images=train, test_images=test, mean=mean, std=std)
+
+
+def _check_channels(data):
+  channels = data.train_images.shape[-1]
+  if channels not in (1, 3):
+    raise BadInput(
+        f'{data.name} has images of {channels} channels: the image operations need 1 or 3')
 
 
 def check(data, config, least=8):
@@ -53,10 +85,8 @@ def check(data, config, least=8):
     raise BadInput(f'all training images of {data.name} are of class '
                    f'{data.class_names[found[0]]!r} and a classifier needs at least two classes: '
                    'choose another set, or raise data.classes or data.n_train')
-  height, width, channels = data.train_images.shape[1:]
-  if channels not in (1, 3):
-    raise BadInput(
-        f'{data.name} has images of {channels} channels: the image operations need 1 or 3')
+  _check_channels(data)
+  height, width = data.train_images.shape[1:3]
   if height != width and (config.preprocess.crop == 'resized'
                           or config.data.get('validation_turns', 0) % 2):
     raise BadInput(

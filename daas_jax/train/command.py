@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax.config import schema as config_lib
-from daas_jax.data import select, sources, streaming
+from daas_jax.data import select, sources
 from daas_jax.methods import training
 from daas_jax.nets import count, registry as nets
 from daas_jax.policies import baselines
@@ -38,7 +38,7 @@ def size_text(config, genotype):
   """What --count prints: parameters and multiply-adds of the network that a training config
   names."""
   shape, classes = sources.facts(*select.arguments(config))
-  if streaming.asked(config) and config.data.side:
+  if config.data.side:
     shape = (config.data.side, config.data.side, shape[-1])
   net = training.network(config, genotype, config.data.classes or classes)
   params = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros(

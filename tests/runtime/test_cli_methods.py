@@ -123,11 +123,6 @@ def test_wrong_values(command, method, key):
   assert (key in line or key == 'policy.name') and says in line
 
 
-@pytest.mark.parametrize('method', NEW)
-def test_a_side_for_images_that_have_their_own(command, method):
-  assert 'set it to 0' in refused(command, method, '--config.data.side=32')
-
-
 EVERY = config_lib.every('search')
 FOREIGN = [(method, key) for method in registry.methods()
            for key in EVERY if key not in config_lib.schema_of('search', method)]
