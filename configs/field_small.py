@@ -26,6 +26,8 @@ def get_config(variant=''):
     config.network.name = 'small_cnn'
     config.network.channels = 12  # of the first convolution, as in train_field_small.py
   else:
+    config.data.side = 14  # pixels: searched at half of the side that is trained at, for time
+    config.preprocess.padding = 1  # pixels
     config.network.layers = 3  # cells
     config.network.channels = 4  # of the first cell; half of the trained network's
     config.network.primitives = PRIMITIVES
@@ -58,7 +60,7 @@ def _daas(config, alone):
   config.search.n_w = 0  # theta moves by the gradients of Eq. 10, which have a policy an image as well
   config.search.xi = 0.02
   config.gamma.lr = 0.03
-  config.search.epochs = 7 if alone else 10  # of 31 steps
+  config.search.epochs = 7 if alone else 16  # of 31 steps
   config.search.warmup_epochs = 0
   config.search.n_arch = 1
   if not alone:
@@ -79,7 +81,7 @@ def _ddas(config, alone):
 def _darts(config, alone):
   """As long as the joint search."""
   del alone
-  config.search.epochs = 10
+  config.search.epochs = 16
   config.search.batch = 64
 
 

@@ -8,7 +8,7 @@ name: embedded images; ':smoke' tries the study out.
 from daas_jax.study.plan import bases
 
 FIELD = {'data.name': 'tfds:cifar10:field'}
-EPOCHS = {'': 50, 'small': 10, 'smoke': 2}  # of the joint search
+EPOCHS = {'': 50, 'small': 16, 'smoke': 2}  # of the joint search
 SEARCH = {'small': '../field_small.py', 'smoke': '../field_small.py:smoke'}
 TRAIN = {'small': '../train_field_small.py:derived', 'smoke': '../train_field_small.py:derived_smoke'}
 

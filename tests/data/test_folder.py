@@ -340,7 +340,6 @@ def test_a_config_reads_it_with_its_keys(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('name, data, says', [
-    ('embedded', dict(side=8), 'for folder: and hf: sets, and for data.stream: set it to 0'),
     ('embedded', dict(fit='pad'), "'data.fit' is for images to classify of folder: and hf: sets"),
     ('arrays:a.npz', dict(skip_damaged=True), "'data.skip_damaged' is for"),
     ('folder:a', dict(val_split='validation'), "'data.val_split' is for images to classify of tfds: and hf: sets"),

@@ -1,0 +1,147 @@
+"""`python docs/cells.py WORKDIR`: what an architecture search could win, and what shared weights know of it.
+
+Cells of the quickstart's space are drawn at random and each is trained alone, twice, from other starts and batches: how
+much of the accuracies' spread is the cells', and how much is chance? Beside it one supernet, of which every step trains a
+cell drawn at random: after so many steps, in which order do its validation losses have the same cells? And in which
+order does the number of weights? Results are kept in WORKDIR/results.json as they come: the same command goes on.
+"""
+
+import functools
+import json
+import os
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from daas_jax.augment import inputs, preprocess
+from daas_jax.config import file as config_file
+from daas_jax.data import select
+from daas_jax.estimators.unrolled import update
+from daas_jax.files import atomic
+from daas_jax.methods import problem as problem_lib
+from daas_jax.nets.cells import architecture
+
+CELLS, REPEATS = 60, 2
+ALONE = 310  # steps of a network of its own, as in configs/train_quickstart.py
+SHARED = (155, 310, 620, 1240, 2480)  # steps of the supernet when it is asked
+BATCH, VAL, CHUNK = 64, 2000, 250  # images
+WEIGHTLESS = ('max_pool_3x3', 'skip_connect')
+
+
+def make():
+  """{name: compiled function} over one split of the packaged images, at the quickstart's side."""
+  config = config_file.run('configs/quickstart.py')
+  config.data.name = 'embedded'
+  data = select.from_config(config, 8)
+  problem = problem_lib.build(config, data)
+  rows = np.random.default_rng(0).permutation(len(data.train_labels))
+  train, val = rows[:-VAL], rows[-VAL:]
+  images, labels = jnp.asarray(data.train_images[train]), jnp.asarray(data.train_labels[train])
+  chunks = lambda x: x.reshape(-1, CHUNK, *x.shape[1:])
+  vals = chunks(problem.val_input(jnp.asarray(data.train_images[val]))), chunks(jnp.asarray(data.train_labels[val]))
+  uniform = jax.tree.map(jnp.zeros_like, problem.arch.init(jax.random.key(0)))
+  sample = lambda key: architecture.sample(key, uniform, 1.0)
+
+  def optimizer(steps):
+    rate = optax.cosine_decay_schedule(0.1, steps) if steps else 0.05
+    return optax.chain(optax.clip_by_global_norm(5.0), optax.add_decayed_weights(3e-4), optax.sgd(rate, 0.9))
+
+  def gradient(theta, z, key):
+    key_rows, key_images = jax.random.split(key)
+    rows = jax.random.randint(key_rows, (BATCH,), 0, len(labels))
+    x = inputs.standard_preprocessing(preprocess.to_float(images[rows]), key_images, config.preprocess)
+    x = preprocess.normalise(x, data.mean, data.std)
+    return jax.grad(lambda theta: problem.loss(theta, z, x, labels[rows], None)[0])(theta)
+
+  @jax.jit
+  def alone(z, key):
+    """Weights of a network of its own."""
+    theta, opt = problem.init_theta(key), optimizer(ALONE)
+    def step(carry, key):
+      theta, state = carry
+      return update(opt, gradient(theta, z, key), state, theta), None
+    return jax.lax.scan(step, (theta, opt.init(theta)), jax.random.split(jax.random.fold_in(key, 1), ALONE))[0][0]
+
+  @functools.partial(jax.jit, static_argnums=2)
+  def shared(carry, key, steps):
+    """Weights of all, each step's of one cell that is drawn."""
+    def step(carry, key):
+      theta, state = carry
+      return update(optimizer(0), gradient(theta, sample(key), jax.random.fold_in(key, 1)), state, theta), None
+    return jax.lax.scan(step, carry, jax.random.split(key, steps))[0]
+
+  @jax.jit
+  def judged(theta, z):
+    """(loss, accuracy) of D_val under the moments of its batches, as a search has them."""
+    loss, accuracy = jax.lax.map(lambda pair: problem.loss(theta, z, *pair, None), vals)
+    return jnp.mean(loss), jnp.mean(accuracy)
+
+  def begin(key):
+    theta = problem.init_theta(key)
+    return theta, optimizer(0).init(theta)
+
+  cells = [sample(jax.random.key(1000 + i)) for i in range(CELLS)]
+  with_weights = np.array([name not in WEIGHTLESS for name in config.network.primitives])
+  weights = [float(jnp.sum(z['A'] * with_weights * z['B'][..., None])) for z in cells]
+  return {'alone': alone, 'shared': shared, 'judged': judged, 'begin': begin, 'cells': cells, 'weights': weights}
+
+
+def collect(folder):
+  """All results, those that are there not computed again."""
+  os.makedirs(folder, exist_ok=True)
+  path, results, f = os.path.join(folder, 'results.json'), {}, make()
+  if os.path.exists(path):
+    with open(path, encoding='utf-8') as file:
+      results = json.load(file)
+  def keep(name, value):
+    results[name] = jax.tree.map(float, value)
+    atomic.write(path, json.dumps(results) + '\n')
+    print(name, results[name], flush=True)
+  if any(f'shared|{steps}|{CELLS - 1}' not in results for steps in SHARED):
+    carry, done = f['begin'](jax.random.key(5)), 0
+    for steps in SHARED:
+      carry = f['shared'](carry, jax.random.fold_in(jax.random.key(6), steps), steps - done)
+      done = steps
+      for i, z in enumerate(f['cells']):
+        keep(f'shared|{steps}|{i}', f['judged'](carry[0], z))
+  for repeat in range(REPEATS):
+    for i, z in enumerate(f['cells']):
+      if f'alone|{repeat}|{i}' not in results:
+        key = jax.random.fold_in(jax.random.key(10 + repeat), i)
+        keep(f'alone|{repeat}|{i}', f['judged'](f['alone'](z, key), z))
+  return results, f['weights']
+
+
+def rank_correlation(a, b):
+  """Spearman's; ties have their mean rank."""
+  def ranks(x):
+    _, group, counts = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts + 1) / 2)[group]
+  return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+
+
+def as_text(results, weights):
+  """Two tables: the spread, and the rank correlations with the accuracy alone."""
+  alone = 100 * np.array([[results[f'alone|{r}|{i}'][1] for i in range(CELLS)] for r in range(REPEATS)])
+  truth, chance = alone.mean(0), alone.var(0, ddof=1).mean()
+  of_cells = max(0.0, truth.var(ddof=1) - chance / REPEATS)
+  lines = [f'{CELLS} random cells, each trained alone {REPEATS} times: accuracy {truth.mean():.1f} %, from '
+           f'{truth.min():.1f} to {truth.max():.1f}; standard deviation of a cell\'s own accuracy {of_cells ** 0.5:.2f} points, '
+           f'of chance in one training {chance ** 0.5:.2f}; rank correlation of the first with the second training '
+           f'{rank_correlation(*alone[:2]):.2f}', '',
+           '| ordered by | rank correlation with the accuracy alone |', '|---|---|']
+  for steps in SHARED:
+    losses = np.array([results[f'shared|{steps}|{i}'] for i in range(CELLS)])
+    lines.append(f'| loss with shared weights, {steps:,} steps (mean accuracy {100 * losses[:, 1].mean():.0f} %) | '
+                 f'{rank_correlation(-losses[:, 0], truth):.2f} |')
+  lines.append(f'| number of operations that have weights | {rank_correlation(weights, truth):.2f} |')
+  return '\n'.join(lines)
+
+
+if __name__ == '__main__':
+  TEXT = as_text(*collect(sys.argv[1]))
+  print(TEXT)
+  atomic.write(os.path.join(sys.argv[1], 'table.md'), TEXT + '\n')
