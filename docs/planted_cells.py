@@ -10,6 +10,7 @@ Results are kept in WORKDIR/results.json as they come: the same command goes on.
 figure.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -42,8 +43,16 @@ ESTIMATORS = {  # what it sets, and passes of a batch a step: forward and backwa
     'regression, 8 losses': ({'search.arch_gradient': 'regression', 'search.n_losses': 8}, 20),
 }
 
-PRIMITIVES['neighbour'] = Primitive(  # what another image of the batch has here
-    lambda channels, stride: {}, lambda x, w, stride, key, kernels: jnp.roll(x, 1, 0)[:, ::stride, ::stride])
+
+@contextlib.contextmanager
+def neighbour():
+  """In this block there is an operation that gives what another image of the batch has here."""
+  PRIMITIVES['neighbour'] = Primitive(
+      lambda channels, stride: {}, lambda x, w, stride, key, kernels: jnp.roll(x, 1, 0)[:, ::stride, ::stride])
+  try:
+    yield
+  finally:
+    del PRIMITIVES['neighbour']
 
 
 def config_of(changes):
@@ -100,18 +109,25 @@ def found(both):
   return np.all(np.asarray(both) < 0.5, -1)
 
 
-def searches(changes, passes, seeds, looks=LOOKS, total=PASSES):
-  """[`shares` at each look] of each seed's search, through one compiled program."""
-  config, data = config_of(changes), small()
+def searches(changes, passes, seeds, stop=lambda both: False):
+  """(seed, [`shares` at each look]) of each seed's search, through one compiled program; it ends where stop(shares)."""
+  with neighbour():
+    yield from _searches(config_of(changes), passes, seeds, stop)
+
+
+def _searches(config, passes, seeds, stop):
+  data = small()
   batches_of = lambda seed: streaming.search_batches(data, seed, config.search.batch, config.data.val_fraction, 1)
   method = registry.build(config, crippled(problem_lib.build(config, data)), batches_of(0).steps_per_epoch)
   step = programs.jit(method.step, donate=(0,))
   for seed in seeds:
     batches, state, out = batches_of(seed), method.init(jax.random.key(seed)), []
-    for look in range(looks):
-      for i in range(round(look * total / looks / passes), round((look + 1) * total / looks / passes)):
+    for look in range(LOOKS):
+      for i in range(round(look * PASSES / LOOKS / passes), round((look + 1) * PASSES / LOOKS / passes)):
         state, _ = step(state, batches(i))
       out.append(shares(state.arch).tolist())
+      if stop(out[-1]):
+        break
     yield seed, out
 
 

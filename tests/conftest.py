@@ -42,7 +42,7 @@ jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
 # Minutes each: begun first, so that no worker has one left when the other has nothing to do.
-SLOW = ('test_planted_noise', 'test_planted', 'test_smoke', 'test_study', 'test_numbers', 'test_exact',
+SLOW = ('test_planted_cells', 'test_planted', 'test_smoke', 'test_study', 'test_numbers', 'test_exact',
         'test_two_processes', 'test_peers', 'test_search', 'test_kill', 'test_sigterm')
 
 

@@ -4,12 +4,9 @@ from conftest import ROOT
 import jax
 import numpy as np
 
-from daas_jax import config as config_lib
 from daas_jax.config import file as config_file
 from daas_jax.data import select, sources, streaming
 from daas_jax.methods import problem as problem_lib, registry
-from daas_jax.nets.cells import architecture
-from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 from daas_jax.policies import idle, registry as policies
 from daas_jax.runtime import programs as programs_lib
 
@@ -37,31 +34,6 @@ def field_search(config, data, steps):
   for i in range(steps):
     state, _ = step(state, batches(i))
   return state
-
-
-def noise_config():
-  """An architecture search, without policy, in which one candidate operation outputs noise."""
-  config = config_lib.search_config()
-  config.data.name = 'embedded'
-  config.network.layers = 3
-  config.network.channels = 4
-  config.network.primitives = (*DAAS_PRIMITIVES, 'noise')
-  config.search.epochs = 5
-  config.search.warmup_epochs = 5
-  config.search.batch = 32
-  config.search.n_arch = 2
-  config.search.n_w = 2
-  config.search.arch_gradient = 'regression'
-  config.search.n_losses = 8
-  config.search.tau_start = config.search.tau_end = 1.0
-  config.theta.lr = 0.1
-  config.arch.lr = 0.01
-  return config
-
-
-def noise_probabilities(state):
-  """Mean probability of every candidate over the normal cell's 14 edges, the noise operation's last: [8]."""
-  return np.asarray(architecture.mean_probabilities(state.arch)[0])
 
 
 def quartered(data, by=4):
