@@ -33,7 +33,7 @@ def test_how_often_it_is_drawn():
   key_alpha, key_beta, key = jax.random.split(jax.random.key(0), 3)
   arch = {'alpha': jax.random.normal(key_alpha, (2, 14, 6)), 'beta': jax.random.normal(key_beta, (2, 14))}
   z = jax.vmap(lambda k: architecture.sample(k, arch, 1.0))(jax.random.split(key, 20_000))
-  used = np.asarray(z['B'][..., None] * z['A'])
+  used = np.array(z['B'][..., None] * z['A'])
   edge = used[:, DOCS.REDUCE, DOCS.CRIPPLED].sum(-1)
   used[:, DOCS.REDUCE, DOCS.CRIPPLED] = 0
   np.testing.assert_allclose(DOCS.drawn(arch), [used[..., 4:].sum((1, 2, 3)).mean(), edge.mean()], atol=0.03)
