@@ -22,7 +22,7 @@ from daas_jax.augment import apply, camera, inputs, preprocess
 from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.config import search_config
 from daas_jax.data import sources
-from daas_jax.estimators import wgan
+from daas_jax.estimators import unrolled, wgan
 from daas_jax.estimators.unrolled import update
 from daas_jax.files import atomic
 from daas_jax.methods import problem as problem_lib
@@ -115,21 +115,23 @@ def make():
     chunks = lambda a: a.reshape(-1, 500, *a.shape[1:])
     return jnp.mean(jax.lax.map(lambda pair: beside(theta, x, *pair, 1), (chunks(others), chunks(labels))))
 
-  @functools.partial(jax.jit, static_argnums=(2, 3))
-  def seen(carry, key, total, images, condition, vals, labels):
-    """(alignment, length, accuracy of losses after AHEAD steps) on one batch of one condition."""
-    theta, _ = carry
-    key_rows, key_images, key_val = jax.random.split(key, 3)
-    x, y = batch(some(key_rows, images, VAL)[:BATCH], condition, key_images)
-    rows = some(key_val, len(labels), VAL)
-    wide = batch(some(key_rows, images, VAL), condition, key_images)[0]
-    g = jax.grad(loss)(theta, x, y)
-    v = jax.grad(beside)(theta, wide, vals[rows], labels[rows])
-    return trees.dot(v, g), trees.norm(g), g
+  @functools.partial(jax.jit, static_argnums=2)
+  def gradient(theta, key, images, condition):
+    """Of one batch under one condition: the same images for every condition."""
+    key_rows, key_images = jax.random.split(key)
+    return jax.grad(loss)(theta, *batch(some(key_rows, images), condition, key_images))
+
+  @functools.partial(jax.jit, static_argnums=2)
+  def towards(theta, key, images, vals, labels):
+    """The gradients of L_val by D_val's own moments, and by those of training images under uniform policies."""
+    rows = some(key, len(labels), VAL)
+    x = batch(some(key, images, VAL), _arrays(conditions()['uniform']), key)[0]
+    return jax.grad(loss)(theta, vals[rows], labels[rows]), jax.grad(beside)(theta, x, vals[rows], labels[rows])
 
   @functools.partial(jax.jit, static_argnums=(2, 3))
   def ahead(carry, key, total, images, condition, vals, labels):
-    """-L_val after 1, 5 and 20 steps under the condition, from theta and what the optimizer keeps: its momentum."""
+    """-L_val after 1, 5 and 20 steps under the condition, from theta and what the optimizer keeps: its momentum; by the
+    moments of training images under the condition, as a network in use has them."""
     def step(carry, key):
       theta, state = carry
       key_rows, key_images = jax.random.split(key)
@@ -144,6 +146,12 @@ def make():
       rows = some(jax.random.fold_in(key, 9), len(labels), VAL)
       out.append(-beside(carry[0], x, vals[rows], labels[rows]))
     return jnp.stack(out)
+
+  @functools.partial(jax.jit, static_argnums=2)
+  def still(carry, key, images, condition, vals, labels):
+    """The same before any step: what the moments alone do."""
+    rows = some(jax.random.fold_in(key, 9), len(labels), VAL)
+    return -beside(carry[0], batch(some(key, images, VAL), condition, key)[0], vals[rows], labels[rows])
 
   @jax.jit
   def critic(key, vals):
@@ -196,15 +204,16 @@ def collect(folder):
           theta, _ = f['training'](f['start'](seed, total), key, total, total, images, condition)
           return {where: f['accuracy'](theta, images, condition, x, f['test_labels']) for where, x in f['tests'].items()}
         kept(path, results, f'accuracy|{budget}|{name}|{seed}', trained)
-  for budget, (images, total) in BUDGETS.items():
-    carry, done = f['start'](100, total), 0
-    for point in POINTS:
-      count = round(point * total) - done
-      done += count
-      carry = f['training'](carry, jax.random.key(200 + done), count, total, images, _arrays(every['none']))
-      for where, vals in f['vals'].items():
-        kept(path, results, f'seen|{budget}|{point}|{where}', functools.partial(
-            measures, f, carry, total, images, every, vals))
+  for measure in (alignments, stills, aheads):
+    for budget, (images, total) in BUDGETS.items():
+      carry, done = f['start'](100, total), 0
+      for point in POINTS:
+        count = round(point * total) - done
+        done += count
+        carry = f['training'](carry, jax.random.key(200 + done), count, total, images, _arrays(every['none']))
+        for where, vals in f['vals'].items():
+          kept(path, results, f'{measure.__name__}|{budget}|{point}|{where}', functools.partial(
+              measure, f, carry, total, images, every, vals))
   for where, vals in f['vals'].items():
     def judge(vals=vals):
       theta = f['critic'](jax.random.key(7), vals)
@@ -213,24 +222,38 @@ def collect(folder):
   return results
 
 
-def measures(f, carry, total, images, every, vals):
-  """{measure: {condition: mean over batches}} at one point of a training."""
-  rows = {name: [] for name in ('alignment', 'length', 'ratio', 'direction', 'DDAS')}
+def alignments(f, carry, total, images, every, vals):
+  """{measure: {condition: mean over batches}} of what one inner gradient says at one point of a training."""
+  del total
+  rows = {name: [] for name in ("alignment, D_val's own moments", 'alignment', 'length', 'ratio', 'direction', 'DDAS')}
   for repeat in range(REPEATS):
-    key, found = jax.random.key(300 + repeat), {}
-    for name, condition in every.items():
-      found[name] = f['seen'](carry, key, total, images, _arrays(condition), vals, f['val_labels'])
-    s = np.array([float(a) for a, _, _ in found.values()])
-    length = np.array([float(n) for _, n, _ in found.values()])
-    g = trees.scale(1 / len(found), functools.reduce(lambda a, b: jax.tree.map(jnp.add, a, b), (g for *_, g in found.values())))
-    along = np.array([float(trees.dot(g, g_c)) for *_, g_c in found.values()])
-    rows['alignment'].append(s)
+    key = jax.random.key(300 + repeat)
+    own, v = f['towards'](carry[0], key, images, vals, f['val_labels'])
+    found = [f['gradient'](carry[0], key, images, _arrays(condition)) for condition in every.values()]
+    of = lambda v: np.array([float(trees.dot(v, g)) for g in found])
+    length = np.array([float(trees.norm(g)) for g in found])
+    mixed = found[list(every).index('uniform')]  # the step of a search that begins
+    rows["alignment, D_val's own moments"].append(of(own))
+    rows['alignment'].append(of(v))
     rows['length'].append(length)
-    rows['ratio'].append(s / length)
-    rows['direction'].append(s - s.mean() / float(trees.dot(g, g)) * along)  # unrolled.across
-    rows['DDAS'].append((s - s[0]) / np.abs(s - s[0]).sum())
-  out = {name: np.mean(values, 0) for name, values in rows.items()}
-  at_rest = carry[0], jax.tree.map(lambda m: jnp.zeros_like(m) if m.ndim else m, carry[1])  # counts are kept
+    rows['ratio'].append(of(v) / length)
+    rows['direction'].append(of(unrolled.across(v, mixed)))
+    less = of(v) - of(v)[0]
+    rows['DDAS'].append(less / np.abs(less).sum())
+  return {name: dict(zip(every, map(float, np.mean(values, 0)))) for name, values in rows.items()}
+
+
+def stills(f, carry, total, images, every, vals):
+  """{'moments alone': {condition: -L_val}} before any step."""
+  del total
+  means = {name: np.mean([f['still'](carry, jax.random.key(400 + r), images, _arrays(c), vals, f['val_labels'])
+                          for r in range(3)]) for name, c in every.items()}
+  return {'moments alone': {name: float(x) for name, x in means.items()}}
+
+
+def aheads(f, carry, total, images, every, vals):
+  """{n steps: {condition: -L_val}} after so many, with the momentum that the optimizer has, and from rest."""
+  out, at_rest = {}, (carry[0], jax.tree.map(lambda m: jnp.zeros_like(m) if m.ndim else m, carry[1]))  # counts are kept
   for start, words in ((carry, ''), (at_rest, ' from rest')):
     steps = [np.mean([f['ahead'](start, jax.random.key(400 + r), total, images, _arrays(c), vals, f['val_labels'])
                       for r in range(3)], 0) for c in every.values()]
@@ -244,6 +267,14 @@ def rank_correlation(a, b):
   return float(np.corrcoef(*ranks)[0, 1])
 
 
+def _seen(results, budget, point, where):
+  """{measure: {condition: value}} at one point, the gain of steps apart from what the moments alone do."""
+  one, still, steps = (results[f'{measure.__name__}|{budget}|{point}|{where}'] for measure in (alignments, stills, aheads))
+  before = still['moments alone']
+  gains = {f'gain of {name}': {c: x - before[c] for c, x in values.items()} for name, values in steps.items()}
+  return one | still | gains
+
+
 def table(results):
   """{(measure, when): {(budget, where): rank correlation}}, the camera left out: no policy of one operation."""
   every = [name for name in conditions() if name != 'camera']
@@ -251,7 +282,7 @@ def table(results):
   for budget in BUDGETS:
     for where in DATA:
       truth = [np.mean([results[f'accuracy|{budget}|{name}|{seed}'][where] for seed in range(SEEDS)]) for name in every]
-      points = [results[f'seen|{budget}|{point}|{where}'] for point in POINTS]
+      points = [_seen(results, budget, point, where) for point in POINTS]
       scaled = lambda at, m: (lambda x: (x - x.mean()) / x.std())(np.array([at[m][name] for name in every]))
       for measure in points[0]:
         values = {f'{point:.0%}': scaled(at, measure) for point, at in zip(POINTS, points)}
