@@ -204,6 +204,11 @@ def collect(folder):
           theta, _ = f['training'](f['start'](seed, total), key, total, total, images, condition)
           return {where: f['accuracy'](theta, images, condition, x, f['test_labels']) for where, x in f['tests'].items()}
         kept(path, results, f'accuracy|{budget}|{name}|{seed}', trained)
+  for where, vals in f['vals'].items():
+    def judge(vals=vals):
+      theta = f['critic'](jax.random.key(7), vals)
+      return {name: f['judged'](theta, _arrays(c), jax.random.key(8)) for name, c in every.items()}
+    kept(path, results, f'critic|{where}', judge)
   for measure in (alignments, stills, aheads):
     for budget, (images, total) in BUDGETS.items():
       carry, done = f['start'](100, total), 0
@@ -214,11 +219,6 @@ def collect(folder):
         for where, vals in f['vals'].items():
           kept(path, results, f'{measure.__name__}|{budget}|{point}|{where}', functools.partial(
               measure, f, carry, total, images, every, vals))
-  for where, vals in f['vals'].items():
-    def judge(vals=vals):
-      theta = f['critic'](jax.random.key(7), vals)
-      return {name: f['judged'](theta, _arrays(c), jax.random.key(8)) for name, c in every.items()}
-    kept(path, results, f'critic|{where}', judge)
   return results
 
 
@@ -275,32 +275,36 @@ def _seen(results, budget, point, where):
   return one | still | gains
 
 
-def table(results):
-  """{(measure, when): {(budget, where): rank correlation}}, the camera left out: no policy of one operation."""
+def table(results, best=1.0):
+  """{(measure, when): {(budget, where): rank correlation}} among the share `best` of the conditions that have the best
+  accuracies; the camera left out: no policy of one operation."""
   every = [name for name in conditions() if name != 'camera']
   out = {}
   for budget in BUDGETS:
     for where in DATA:
       truth = [np.mean([results[f'accuracy|{budget}|{name}|{seed}'][where] for seed in range(SEEDS)]) for name in every]
+      among = np.argsort(-np.array(truth))[:round(best * len(every))]
       points = [_seen(results, budget, point, where) for point in POINTS]
       scaled = lambda at, m: (lambda x: (x - x.mean()) / x.std())(np.array([at[m][name] for name in every]))
       for measure in points[0]:
         values = {f'{point:.0%}': scaled(at, measure) for point, at in zip(POINTS, points)}
         values['mean'] = np.mean(list(values.values()), 0)
         for when, x in values.items():
-          out.setdefault((measure, when), {})[budget, where] = rank_correlation(x, truth)
-      judged = [results[f'critic|{where}'][name] for name in every]
-      out.setdefault(('critic', 'mean'), {})[budget, where] = rank_correlation(judged, truth)
+          out.setdefault((measure, when), {})[budget, where] = rank_correlation(x[among], np.array(truth)[among])
+      judged = np.array([results[f'critic|{where}'][name] for name in every])
+      out.setdefault(('critic', 'mean'), {})[budget, where] = rank_correlation(judged[among], np.array(truth)[among])
   return out
 
 
-def as_text(found):
-  """The table in Markdown: of each measure the four points and the mean over them."""
+def as_text(found, better):
+  """The table in Markdown: of each measure the four points and the mean over them; among all conditions / the better
+  half of them."""
   columns = [(budget, where) for budget in BUDGETS for where in DATA]
-  lines = ['| what is seen | at | ' + ' | '.join(f'{b}, {w}' for b, w in columns) + ' | mean |', '|---' * 7 + '|']
+  lines = ['| what is seen | at | ' + ' | '.join(f'{b}, {w}' for b, w in columns) + ' | mean |',
+           '|---' * (len(columns) + 3) + '|']
   for (measure, when), row in found.items():
-    values = [row[column] for column in columns]
-    lines.append(f'| {measure} | {when} | ' + ' | '.join(f'{x:.2f}' for x in (*values, np.mean(values))) + ' |')
+    pairs = [(row[column], better[measure, when][column]) for column in columns]
+    lines.append(f'| {measure} | {when} | ' + ' | '.join(f'{a:.2f} / {b:.2f}' for a, b in (*pairs, np.mean(pairs, 0))) + ' |')
   return '\n'.join(lines)
 
 
@@ -310,7 +314,7 @@ def draw(found, path):
   matplotlib.use('Agg')
   from matplotlib import pyplot as plt
   rows = {measure: row for (measure, when), row in found.items() if when == 'mean'}
-  figure, axes = plt.subplots(figsize=(8, 3.6), layout='constrained')
+  figure, axes = plt.subplots(figsize=(9, 4.4), layout='constrained')
   columns = [(budget, where) for budget in BUDGETS for where in DATA]
   for i, column in enumerate(columns):
     axes.bar(np.arange(len(rows)) + (i - 1.5) / 5, [row[column] for row in rows.values()], 0.2, label=', '.join(column))
@@ -318,12 +322,15 @@ def draw(found, path):
   axes.set_xticks(range(len(rows)), rows)
   axes.axhline(0, color='0.6', lw=1)
   axes.spines[['top', 'right']].set_visible(False)
+  axes.tick_params(axis='x', labelrotation=30)
   axes.legend(frameon=False, ncols=2)
   figure.savefig(path, dpi=150, metadata={'Software': None})
 
 
 if __name__ == '__main__':
-  FOUND = table(collect(sys.argv[1]))
-  print(as_text(FOUND))
-  atomic.write(os.path.join(sys.argv[1], 'table.md'), as_text(FOUND) + '\n')
+  RESULTS = collect(sys.argv[1])
+  FOUND = table(RESULTS)
+  TEXT = as_text(FOUND, table(RESULTS, 0.5))
+  print(TEXT)
+  atomic.write(os.path.join(sys.argv[1], 'table.md'), TEXT + '\n')
   draw(FOUND, os.path.join(sys.argv[1], 'objective.png'))
