@@ -314,16 +314,16 @@ def draw(found, path):
   matplotlib.use('Agg')
   from matplotlib import pyplot as plt
   rows = {measure: row for (measure, when), row in found.items() if when == 'mean'}
-  figure, axes = plt.subplots(figsize=(9, 4.4), layout='constrained')
-  columns = [(budget, where) for budget in BUDGETS for where in DATA]
+  figure, axes = plt.subplots(figsize=(8, 6.5), layout='constrained')
+  columns, y = [(budget, where) for budget in BUDGETS for where in DATA], np.arange(len(rows))
   for i, column in enumerate(columns):
-    axes.bar(np.arange(len(rows)) + (i - 1.5) / 5, [row[column] for row in rows.values()], 0.2, label=', '.join(column))
-  axes.set(ylabel='rank correlation with accuracy')
-  axes.set_xticks(range(len(rows)), rows)
-  axes.axhline(0, color='0.6', lw=1)
+    axes.barh(y + (i - (len(columns) - 1) / 2) / 5, [row[column] for row in rows.values()], 0.2, label=', '.join(column))
+  axes.set(xlabel='rank correlation with the accuracy of retrained networks')
+  axes.set_yticks(y, rows)
+  axes.invert_yaxis()
+  axes.axvline(0, color='0.6', lw=1)
   axes.spines[['top', 'right']].set_visible(False)
-  axes.tick_params(axis='x', labelrotation=30)
-  axes.legend(frameon=False, ncols=2)
+  axes.legend(frameon=False)
   figure.savefig(path, dpi=150, metadata={'Software': None})
 
 
