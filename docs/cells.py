@@ -7,7 +7,6 @@ order does the number of weights? Results are kept in WORKDIR/results.json as th
 """
 
 import functools
-import json
 import os
 import sys
 
@@ -15,6 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from scipy import stats
+
+import kept
 
 from daas_jax.augment import inputs, preprocess
 from daas_jax.config import file as config_file
@@ -91,14 +93,9 @@ def make():
 
 def collect(folder):
   """All results, those that are there not computed again."""
-  os.makedirs(folder, exist_ok=True)
-  path, results, f = os.path.join(folder, 'results.json'), {}, make()
-  if os.path.exists(path):
-    with open(path, encoding='utf-8') as file:
-      results = json.load(file)
-  def keep(name, value):
-    results[name] = jax.tree.map(float, value)
-    atomic.write(path, json.dumps(results) + '\n')
+  (results, keep), f = kept.opened(folder), make()
+  def judge(name, theta, z):
+    keep(name, jax.tree.map(float, f['judged'](theta, z)))
     print(name, results[name], flush=True)
   if any(f'shared|{steps}|{CELLS - 1}' not in results for steps in SHARED):
     carry, done = f['begin'](jax.random.key(5)), 0
@@ -106,21 +103,13 @@ def collect(folder):
       carry = f['shared'](carry, jax.random.fold_in(jax.random.key(6), steps), steps - done)
       done = steps
       for i, z in enumerate(f['cells']):
-        keep(f'shared|{steps}|{i}', f['judged'](carry[0], z))
+        judge(f'shared|{steps}|{i}', carry[0], z)
   for repeat in range(REPEATS):
     for i, z in enumerate(f['cells']):
       if f'alone|{repeat}|{i}' not in results:
         key = jax.random.fold_in(jax.random.key(10 + repeat), i)
-        keep(f'alone|{repeat}|{i}', f['judged'](f['alone'](z, key), z))
+        judge(f'alone|{repeat}|{i}', f['alone'](z, key), z)
   return results, f['weights']
-
-
-def rank_correlation(a, b):
-  """Spearman's; ties have their mean rank."""
-  def ranks(x):
-    _, group, counts = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[group]
-  return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
 
 
 def as_text(results, weights):
@@ -131,13 +120,13 @@ def as_text(results, weights):
   lines = [f'{CELLS} random cells, each trained alone {REPEATS} times: accuracy {truth.mean():.1f} %, from '
            f'{truth.min():.1f} to {truth.max():.1f}; standard deviation of a cell\'s own accuracy {of_cells ** 0.5:.2f} points, '
            f'of chance in one training {chance ** 0.5:.2f}; rank correlation of the first with the second training '
-           f'{rank_correlation(*alone[:2]):.2f}', '',
+           f'{stats.spearmanr(*alone[:2]).statistic:.2f}', '',
            '| ordered by | rank correlation with the accuracy alone |', '|---|---|']
   for steps in SHARED:
     losses = np.array([results[f'shared|{steps}|{i}'] for i in range(CELLS)])
     lines.append(f'| loss with shared weights, {steps:,} steps (mean accuracy {100 * losses[:, 1].mean():.0f} %) | '
-                 f'{rank_correlation(-losses[:, 0], truth):.2f} |')
-  lines.append(f'| number of operations that have weights | {rank_correlation(weights, truth):.2f} |')
+                 f'{stats.spearmanr(-losses[:, 0], truth).statistic:.2f} |')
+  lines.append(f'| number of operations that have weights | {stats.spearmanr(weights, truth).statistic:.2f} |')
   return '\n'.join(lines)
 
 

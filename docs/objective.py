@@ -8,7 +8,6 @@ figure. Results are kept in WORKDIR/results.json as they come: the same command 
 """
 
 import functools
-import json
 import os
 import sys
 
@@ -18,6 +17,8 @@ import numpy as np
 import optax
 
 from daas_jax import trees
+import kept
+
 from daas_jax.augment import apply, camera, inputs, preprocess
 from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.config import search_config
@@ -179,23 +180,14 @@ def make():
   return locals()
 
 
-def kept(path, results, name, compute):
-  """A result of that name, computed and written where there is none."""
-  if name not in results:
-    results[name] = jax.tree.map(lambda x: np.round(np.asarray(x, np.float64), 6).tolist(), compute())
-    atomic.write(path, json.dumps(results) + '\n')
-    print(name, flush=True)
-  return results[name]
-
-
 def collect(folder):
   """All results, those that are there not computed again."""
-  os.makedirs(folder, exist_ok=True)
-  path, results, f = os.path.join(folder, 'results.json'), {}, make()
-  if os.path.exists(path):
-    with open(path, encoding='utf-8') as file:
-      results = json.load(file)
+  (results, keep), f = kept.opened(folder), make()
   every = conditions()
+  def keep_of(name, compute):
+    if name not in results:
+      keep(name, jax.tree.map(lambda x: np.round(np.asarray(x, np.float64), 6).tolist(), compute()))
+      print(name, flush=True)
   for seed in range(SEEDS):
     for budget, (images, total) in BUDGETS.items():
       for name, condition in every.items():
@@ -203,12 +195,12 @@ def collect(folder):
           key = jax.random.fold_in(jax.random.key(seed), 1)
           theta, _ = f['training'](f['start'](seed, total), key, total, total, images, condition)
           return {where: f['accuracy'](theta, images, condition, x, f['test_labels']) for where, x in f['tests'].items()}
-        kept(path, results, f'accuracy|{budget}|{name}|{seed}', trained)
+        keep_of(f'accuracy|{budget}|{name}|{seed}', trained)
   for where, vals in f['vals'].items():
     def judge(vals=vals):
       theta = f['critic'](jax.random.key(7), vals)
       return {name: f['judged'](theta, _arrays(c), jax.random.key(8)) for name, c in every.items()}
-    kept(path, results, f'critic|{where}', judge)
+    keep_of(f'critic|{where}', judge)
   for measure in (alignments, stills, aheads):
     for budget, (images, total) in BUDGETS.items():
       carry, done = f['start'](100, total), 0
@@ -217,7 +209,7 @@ def collect(folder):
         done += count
         carry = f['training'](carry, jax.random.key(200 + done), count, total, images, _arrays(every['none']))
         for where, vals in f['vals'].items():
-          kept(path, results, f'{measure.__name__}|{budget}|{point}|{where}', functools.partial(
+          keep_of(f'{measure.__name__}|{budget}|{point}|{where}', functools.partial(
               measure, f, carry, total, images, every, vals))
   return results
 

@@ -13,7 +13,6 @@ under what was found, and tested on photographs of the test images.
 """
 
 import functools
-import json
 import os
 import sys
 
@@ -21,6 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+
+import kept
 
 from daas_jax.augment import preprocess
 from daas_jax.config import file as config_file, schema
@@ -172,16 +173,11 @@ def said(state, space, config):
 
 def collect(folder):
   """All searches, those that are there not run again."""
-  os.makedirs(folder, exist_ok=True)
-  path, results = os.path.join(folder, 'results.json'), {}
-  if os.path.exists(path):
-    with open(path, encoding='utf-8') as file:
-      results = json.load(file)
+  results, keep = kept.opened(folder)
   for name, (changes, passes) in ({UNIFORM: ({}, 1)} | ESTIMATORS).items():
     left = [seed for seed in range(SEEDS) if f'{name}|{seed}' not in results]
     for seed, result in searches(changes, passes, left, name == UNIFORM):
-      results[f'{name}|{seed}'] = result
-      atomic.write(path, json.dumps(results) + '\n')
+      keep(f'{name}|{seed}', result)
       print(name, seed, [round(x, 2) for x in result['closeness']], round(result['accuracy'], 4),
             result.get('sentence', ''), flush=True)
   return results

@@ -11,13 +11,14 @@ figure.
 """
 
 import contextlib
-import json
 import os
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+import kept
 
 from daas_jax.config import schema, search_config
 from daas_jax.data import sources, streaming
@@ -133,15 +134,10 @@ def _searches(config, passes, seeds, stop):
 
 def collect(folder):
   """All searches, those that are there not run again."""
-  os.makedirs(folder, exist_ok=True)
-  path, results = os.path.join(folder, 'results.json'), {}
-  if os.path.exists(path):
-    with open(path, encoding='utf-8') as file:
-      results = json.load(file)
+  results, keep = kept.opened(folder)
   for name, (changes, passes) in ESTIMATORS.items():
     for seed, looks in searches(changes, passes, [s for s in range(SEEDS) if f'{name}|{s}' not in results]):
-      results[f'{name}|{seed}'] = looks
-      atomic.write(path, json.dumps(results) + '\n')
+      keep(f'{name}|{seed}', looks)
       print(name, seed, np.round(looks[-1], 2), flush=True)
   return results
 
