@@ -4,7 +4,8 @@ Every operation alone at two strengths, nothing, crop and flip, TrivialAugment W
 itself: a small network is trained under each (under-fitted: all images and few steps; over-fitted: a quarter of them
 and many), and tested on images of the studio and of the field (`daas_jax/augment/camera.py`). Beside it, at four points
 of a training without augmentation, what a search could go by. The rank correlations of the two are one table and one
-figure. Results are kept in WORKDIR/results.json as they come: the same command goes on.
+figure. The measures that cost least are taken once more where theta is trained under uniform policies, as a search
+begins. Results are kept in WORKDIR/results.json as they come: the same command goes on.
 """
 
 import functools
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from scipy.stats import spearmanr
 
 from daas_jax import trees
 import kept
@@ -35,6 +37,7 @@ POINTS = (0.05, 0.3, 0.6, 0.9)  # of a training
 BATCH, VAL = 64, 256
 REPEATS = 10  # batches of a measure; of the longer steps, 3
 AHEAD = (1, 5, 20)  # inner steps
+THETAS = {'': 'none', 'under policies|': 'uniform'}  # what theta is trained under before it is asked
 DATA = {'studio': 'embedded', 'field': 'embedded:field'}
 NAMES = tuple(name for name in DAAS_OPS if not OPS[name].colour_only)
 
@@ -150,9 +153,11 @@ def make():
 
   @functools.partial(jax.jit, static_argnums=2)
   def still(carry, key, images, condition, vals, labels):
-    """The same before any step: what the moments alone do."""
+    """The same before any step, and the accuracy: what the moments alone do."""
     rows = some(jax.random.fold_in(key, 9), len(labels), VAL)
-    return -beside(carry[0], batch(some(key, images, VAL), condition, key)[0], vals[rows], labels[rows])
+    x = batch(some(key, images, VAL), condition, key)[0]
+    loss, accuracy = (beside(carry[0], x, vals[rows], labels[rows], which) for which in (0, 1))
+    return jnp.stack([-loss, accuracy])
 
   @jax.jit
   def critic(key, vals):
@@ -201,16 +206,17 @@ def collect(folder):
       theta = f['critic'](jax.random.key(7), vals)
       return {name: f['judged'](theta, _arrays(c), jax.random.key(8)) for name, c in every.items()}
     keep_of(f'critic|{where}', judge)
-  for measure in (alignments, stills, aheads):
-    for budget, (images, total) in BUDGETS.items():
-      carry, done = f['start'](100, total), 0
-      for point in POINTS:
-        count = round(point * total) - done
-        done += count
-        carry = f['training'](carry, jax.random.key(200 + done), count, total, images, _arrays(every['none']))
-        for where, vals in f['vals'].items():
-          keep_of(f'{measure.__name__}|{budget}|{point}|{where}', functools.partial(
-              measure, f, carry, total, images, every, vals))
+  for measure, thetas in ((alignments, THETAS), (stills, THETAS), (aheads, [''])):
+    for of in thetas:
+      for budget, (images, total) in BUDGETS.items():
+        carry, done = f['start'](100, total), 0
+        for point in POINTS:
+          count = round(point * total) - done
+          done += count
+          carry = f['training'](carry, jax.random.key(200 + done), count, total, images, _arrays(every[THETAS[of]]))
+          for where, vals in f['vals'].items():
+            keep_of(f'{of}{measure.__name__}|{budget}|{point}|{where}', functools.partial(
+                measure, f, carry, total, images, every, vals))
   return results
 
 
@@ -236,11 +242,12 @@ def alignments(f, carry, total, images, every, vals):
 
 
 def stills(f, carry, total, images, every, vals):
-  """{'moments alone': {condition: -L_val}} before any step."""
+  """{'moments alone': {condition: -L_val}, and the accuracy} before any step."""
   del total
-  means = {name: np.mean([f['still'](carry, jax.random.key(400 + r), images, _arrays(c), vals, f['val_labels'])
-                          for r in range(3)]) for name, c in every.items()}
-  return {'moments alone': {name: float(x) for name, x in means.items()}}
+  means = [np.mean([f['still'](carry, jax.random.key(400 + r), images, _arrays(c), vals, f['val_labels'])
+                    for r in range(3)], 0) for c in every.values()]
+  return {name: dict(zip(every, map(float, column))) for name, column in zip(
+      ('moments alone', 'moments alone, accuracy'), np.transpose(means))}
 
 
 def aheads(f, carry, total, images, every, vals):
@@ -253,18 +260,15 @@ def aheads(f, carry, total, images, every, vals):
   return {name: dict(zip(every, map(float, values))) for name, values in out.items()}
 
 
-def rank_correlation(a, b):
-  """Spearman's, of two lists without ties."""
-  ranks = [np.argsort(np.argsort(x)) for x in (a, b)]
-  return float(np.corrcoef(*ranks)[0, 1])
-
-
 def _seen(results, budget, point, where):
   """{measure: {condition: value}} at one point, the gain of steps apart from what the moments alone do."""
-  one, still, steps = (results[f'{measure.__name__}|{budget}|{point}|{where}'] for measure in (alignments, stills, aheads))
+  end = f'|{budget}|{point}|{where}'
+  one, still, steps = (results[measure.__name__ + end] for measure in (alignments, stills, aheads))
   before = still['moments alone']
   gains = {f'gain of {name}': {c: x - before[c] for c, x in values.items()} for name, values in steps.items()}
-  return one | still | gains
+  under = {f'{name}, theta under policies': values for measure in (alignments, stills)
+           for name, values in results[f'under policies|{measure.__name__}{end}'].items() if name != 'length'}
+  return one | still | gains | under
 
 
 def table(results, best=1.0):
@@ -282,9 +286,9 @@ def table(results, best=1.0):
         values = {f'{point:.0%}': scaled(at, measure) for point, at in zip(POINTS, points)}
         values['mean'] = np.mean(list(values.values()), 0)
         for when, x in values.items():
-          out.setdefault((measure, when), {})[budget, where] = rank_correlation(x[among], np.array(truth)[among])
+          out.setdefault((measure, when), {})[budget, where] = spearmanr(x[among], np.array(truth)[among])[0]
       judged = np.array([results[f'critic|{where}'][name] for name in every])
-      out.setdefault(('critic', 'mean'), {})[budget, where] = rank_correlation(judged[among], np.array(truth)[among])
+      out.setdefault(('critic', 'mean'), {})[budget, where] = spearmanr(judged[among], np.array(truth)[among])[0]
   return out
 
 

@@ -30,6 +30,7 @@ from daas_jax.methods import (
   arch_gradients,
   daas_passes,
   inner_step,
+  moments,
   optimizers as optimizers_lib,
   policy_gradients,
   registry,
@@ -77,6 +78,11 @@ class Settings(NamedTuple):
   def each(self):
     """Whether each image has a policy of its own."""
     return self.policy_per == 'image'
+
+  @property
+  def steps(self):
+    """Whether an inner step is taken (Eq. 10)."""
+    return self.objective != 'moments'
 
   @property
   def keep(self):
@@ -165,7 +171,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
 
     weight = {'mean': 1.0 / (n_w or n_arch), 'sum': 1.0 * settings.devices}[settings.accumulate]
     table = daas_passes.schedule(n_arch, n_aug, n_w, inner.factor, weight, n_val,
-                                 settings.each * settings.n_aug, settings.keep)
+                                 settings.each * settings.n_aug, settings.keep, settings.steps)
     count = jnp.where(joint, len(table.point), n_val + n_w)
     gradient = daas_passes.gradient(problem, batch, drawn, n_val > 0,
                                     settings.val_moments == 'train')
@@ -181,11 +187,17 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
           jax.random.fold_in(key, 4), batch, settings.n_losses * n_arch, settings.axis,
           settings.loss_images)
 
-    # Eq. 13, from the alignments of the kept gradients with the validation passes at theta'.
-    lead = 2 if settings.each else 1
-    searched = jax.tree.map(
-        lambda a: a[:-1].reshape(n_arch, -1, *a.shape[lead:]), drawn.policies)
-    s = _alignments(problem, settings, inner, state.theta, batch, drawn, ran, joint)
+    if settings.steps:
+      # Eq. 13, from the alignments of the kept gradients with the validation passes at theta'.
+      lead, searched = 2 if settings.each else 1, jax.tree.map(lambda a: a[:-1], drawn.policies)
+      s = _alignments(problem, settings, inner, state.theta, batch, drawn, ran, joint)
+    else:
+      tried = moments.draw(problem, settings, state.gamma, jax.random.fold_in(key, 5))
+      lead, searched, xi = 1, tried.policies, 1.0
+      s = jax.lax.cond(joint, lambda: moments.gains(
+          problem, settings.each, state.theta, drawn.z, drawn.network_keys, batch, tried),
+                       lambda: jnp.zeros((n_arch, settings.n_aug)))
+    searched = jax.tree.map(lambda a: a.reshape(n_arch, -1, *a.shape[lead:]), searched)
     *found, baseline = policy_gradients.of_alignments(problem, settings, state, searched, s, xi)
     g_gamma, told = mean(found)
 
@@ -229,6 +241,7 @@ KEYS = {
     **policy_gradients.KEYS,
     **policy_gradients.SCORE_KEYS,
     **inner_step.KEYS,
+    **moments.KEYS,
     'search.warmup_epochs': Key(20, at_least(0), 'epochs without policy (DAAS 5)'),
     'search.n_arch': Key(5, between(1, MOST), 'architectures in Eq. 9 and 13 (DAAS 5)'),
     'search.n_aug': Key(2, between(1, MOST), 'policies an architecture, or image (Eq. 13; DAAS 5)'),
@@ -250,6 +263,7 @@ def check(flat: Mapping[str, Any]) -> None:
     raise BadInput("config key 'search.n_w' = 0 needs search.policy_per = 'image' and no warm-up")
   policy_gradients.check(flat)
   inner_step.check(flat)
+  moments.check(flat)
   stopping.check(flat)
   arch_gradients.check(flat)
 

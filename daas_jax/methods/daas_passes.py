@@ -20,7 +20,7 @@ class Row(NamedTuple):
 
 
 def schedule(n_arch: int, n_aug: int, n_w: int, step: Any, weight: Any, n_val: int, each: int = 0,
-             keep: bool = False) -> passes.Passes:
+             keep: bool = False, inner: bool = True) -> passes.Passes:
   """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_val + n_w + n_arch
   (n_aug + 1) rows.
 
@@ -38,12 +38,14 @@ def schedule(n_arch: int, n_aug: int, n_w: int, step: Any, weight: Any, n_val: i
     each: policies an image, whose first make the batch; 0: a policy a batch.
     keep: whether all gradients of Eq. 10 and those at theta' are kept, [n_arch n_aug] and [n_arch];
       only those of Eq. 10 of an architecture at a time are otherwise, [n_aug].
+    inner: whether there are passes of Eq. 10 and 13; the others share one policy where there are
+      none.
   """
-  n_train, drawn = n_aug * (n_arch if keep else 1), each or n_aug
-  n_kept = n_train + n_arch * keep
+  n_train, drawn = n_aug * (n_arch if keep else 1), (each or n_aug) if inner else 0
+  n_kept = (n_train + n_arch * keep) if inner else 1  # one, of which nothing is kept
   rows: list[dict[str, Any]] = [dict(z=i, policy=i * drawn, val=1) for i in range(n_val)]
   rows += [dict(z=n_arch + i, policy=n_arch * drawn, weight=1.0) for i in range(n_w)]
-  for i in range(n_arch):
+  for i in range(n_arch if inner else 0):
     stores = [i * n_aug * keep + j for j in range(n_aug)]
     rows += [dict(z=i, policy=i * drawn + j, store=r, weight=not n_w) for j, r in enumerate(stores)]
     rows += [dict(z=i, policy=i * drawn, val=1, point=stores, store=n_train + i)]
@@ -57,7 +59,8 @@ def schedule(n_arch: int, n_aug: int, n_w: int, step: Any, weight: Any, n_val: i
 
 class Samples(NamedTuple):
   """Architectures z [n_arch + n_w] with their pullback to alpha and beta; policies [n_arch n_aug +
-  1] (or as many times [B]), the last one Eq. 14's; a key for each (of the network; of images)."""
+  1], or [1] where no inner step is taken (or as many times [B]), the last one Eq. 14's; a key for
+  each (of the network; of images)."""
   z: Any
   pullback: Callable
   policies: Any
@@ -82,7 +85,7 @@ def sample(problem: Problem, settings: Any, state: SearchState, tau: Any, key: j
   arch_keys = jnp.concatenate([arch_gradients.keys(key_arch, device * n_arch, n_arch),
                                arch_gradients.keys(key_w, device * n_w, n_w)])
   z, pullback, network_keys = arch_gradients.draw(problem, arch_keys, state.arch, tau)
-  count = n_arch * settings.n_aug
+  count = n_arch * settings.n_aug * settings.steps
   policy_keys = arch_gradients.keys(key_policy, device * count, count)
   policy_keys, image_keys = arch_gradients.two(jnp.concatenate([policy_keys, key_last[None]]))
   draw = jax.vmap(problem.policies.sample, (0, None))

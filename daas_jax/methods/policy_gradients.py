@@ -53,9 +53,9 @@ SCORE_KEYS = {
 def check_each(flat: Mapping[str, Any]) -> None:
   """Refuses what only images with policies of their own have, and what these cannot be had with."""
   if flat['search.policy_per'] == 'batch':
-    for key, paper in (('search.val_moments', 'own'), ('search.objective', 'step')):
-      if flat[key] != paper:
-        raise BadInput(f"config key {key!r} = {flat[key]!r} needs search.policy_per = 'image'")
+    for key, word in (('search.val_moments', 'train'), ('search.objective', 'direction')):
+      if flat[key] == word:
+        raise BadInput(f"config key {key!r} = {word!r} needs search.policy_per = 'image'")
   elif flat['parallel.over'] == 'data' and flat['parallel.devices'] != 1:
     raise BadInput("config key 'search.policy_per' = 'image' cannot be had with parallel.over = "
                    "'data': set parallel.over to 'samples', or parallel.devices to 1")

@@ -15,45 +15,18 @@ from daas_jax.estimators import control, exact, unrolled
 from daas_jax.methods import daas, daas_passes, ddas, policy_gradients
 from daas_jax.nets import kernels
 from daas_jax.policies import candidates, categorical, total
-from daas_jax.types import Architectures, Batch, Problem, SearchState
+from daas_jax.types import SearchState
+from toy import batch_of, image_losses, images_of, problem_of
 
 SPACE = categorical.Space(('Rotate', 'Invert'), K=1, levels=2, share='slot')
 TOTAL = total.Space(candidates.parse(('Rotate:0.2', 'Invert', 'Solarize:0.5')), 2)
 XI = 0.3
 
 
-def _images(images, policies, key):
-  """Each image times a number of its own policy's; [B, 4]."""
-  o = getattr(policies, 'o', getattr(policies, 'phi', None))
-  m = getattr(policies, 'm', jnp.zeros_like(o))
-  factor = jnp.sum(policies.y.reshape(len(images), -1) * (1.0 + o + 0.3 * m), -1)
-  return images * (1 + 0.2 * factor[:, None]) + 0.01 * jax.random.normal(key, images.shape)
-
-
-def _image_losses(theta, z, images, labels, key, first=False, forward_mode=False):
-  """`first`: centred by the mean of the first half's, as batch normalisation would."""
-  del z, key, forward_mode
-  centre = jnp.mean(images[: len(images) // 2] if first else images, 0)
-  logits = jnp.tanh((images - centre) @ theta['v']) @ theta['w']
-  hits = (jnp.argmax(logits, -1) == labels).astype(logits.dtype)
-  return optax.softmax_cross_entropy_with_integer_labels(logits, labels), hits
-
-
-def _problem(policies):
-  def loss(*args):
-    return tuple(map(jnp.mean, _image_losses(*args)))
-  return Problem(
-      init_theta=lambda key: {'v': jax.random.normal(key, (4, 5)), 'w': jax.random.normal(key, (5, 3))},
-      arch=Architectures(), loss=loss, image_losses=_image_losses, policies=policies, train_input=_images,
-      val_input=lambda images: images)
-
-
 @pytest.fixture
 def batch():
   with jax.enable_x64(True):
-    rng = np.random.default_rng(0)
-    rows = lambda: (jnp.asarray(rng.normal(size=(6, 4))), jnp.asarray(rng.integers(0, 3, 6)))
-    yield Batch(*rows(), *rows())
+    yield batch_of()
 
 
 @pytest.fixture
@@ -67,13 +40,13 @@ def test_the_enumerated_estimator_is_the_exact_gradient(batch, objective):
   through the step; without moments of a batch, 1e-8."""
   plain = lambda theta, images, labels: optax.softmax_cross_entropy_with_integer_labels(
       jnp.tanh(images @ theta['v']) @ theta['w'], labels)
-  problem = _problem(categorical.policies(SPACE))
+  problem = problem_of(categorical.policies(SPACE))
   theta = problem.init_theta(jax.random.key(1))
   gamma = jax.tree.map(lambda a: a + jax.random.normal(jax.random.key(2), a.shape), categorical.init(jax.random.key(0), SPACE))
   every = categorical.enumerate_policies(SPACE)
   log_prob = functools.partial(categorical.log_prob, space=SPACE)
   key = jax.random.key(5)
-  of_all = lambda policy: _images(batch.train_images, jax.tree.map(lambda a: jnp.repeat(a[None], 6, 0), policy), key)
+  of_all = lambda policy: images_of(batch.train_images, jax.tree.map(lambda a: jnp.repeat(a[None], 6, 0), policy), key)
   train = lambda theta, policy: jnp.mean(plain(theta, of_all(policy), batch.train_labels))
   val = lambda theta: jnp.mean(plain(theta, batch.val_images, batch.val_labels))
   p = jnp.exp(jax.vmap(log_prob, (None, 0))(gamma, every))
@@ -95,7 +68,7 @@ def test_the_enumerated_estimator_is_the_exact_gradient(batch, objective):
 @pytest.mark.parametrize('val_moments', ['own', 'train'])
 @pytest.mark.parametrize('objective', ['step', 'direction'])
 def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objective):
-  problem = _problem(categorical.policies(SPACE, scored='outcome'))
+  problem = problem_of(categorical.policies(SPACE, scored='outcome'))
   m = 2 if objective == 'step' else 1  # policies an image
   settings = daas.Settings(2, m, 3, 0, lambda step: XI, None, lambda step: 1.0, sgd, policy_per='image',
                            val_moments=val_moments, objective=objective)
@@ -109,15 +82,15 @@ def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objectiv
   def val(theta, images):
     if beside:
       both = jnp.concatenate([images, batch.val_images]), jnp.concatenate([batch.train_labels, batch.val_labels])
-      return jnp.mean(_image_losses(theta, {}, *both, None, True)[0][6:])
-    return jnp.mean(_image_losses(theta, {}, batch.val_images, batch.val_labels, None)[0])
+      return jnp.mean(image_losses(theta, {}, *both, None, True)[0][6:])
+    return jnp.mean(image_losses(theta, {}, batch.val_images, batch.val_labels, None)[0])
 
   s = []
   for i in range(2):
-    pair = lambda n: [_images(batch.train_images, policies, drawn.image_keys[n]) for policies in (
+    pair = lambda n: [images_of(batch.train_images, policies, drawn.image_keys[n]) for policies in (
         pick(drawn.policies, n), problem.policies.identity(pick(drawn.policies, n)))]
     images, _ = pair(i * m)
-    g = jax.grad(lambda t: jnp.mean(_image_losses(t, {}, images, batch.train_labels, None)[0]))(state.theta)
+    g = jax.grad(lambda t: jnp.mean(image_losses(t, {}, images, batch.train_labels, None)[0]))(state.theta)
     v = jax.grad(val)(unrolled.inner_step(state.theta, g, XI), images)
     v = unrolled.across(v, g) if objective == 'direction' else v
 
@@ -125,8 +98,8 @@ def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objectiv
       def loss(theta):
         if beside:
           both = jnp.concatenate([images, clean]), jnp.concatenate([batch.train_labels] * 2)
-          return _image_losses(theta, {}, *both, None, True)[0][b + 6 * which]
-        return _image_losses(theta, {}, (images, clean)[which], batch.train_labels, None)[0][b]
+          return image_losses(theta, {}, *both, None, True)[0][b + 6 * which]
+        return image_losses(theta, {}, (images, clean)[which], batch.train_labels, None)[0][b]
       return trees.dot(v, jax.grad(loss)(state.theta))
 
     s.append([one(*pair(i * m + j), b, 0) - one(*pair(i * m + j), b, 1) for j in range(m) for b in range(6)])
@@ -139,21 +112,21 @@ def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objectiv
   got = jax.tree.map(lambda a, b: a - b, state.gamma, new.gamma)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), got, expected)
   # Eq. 14: one batch, each image under its policy, for all n_w architectures (of which there is one here)
-  last = _images(batch.train_images, pick(drawn.policies, -1), drawn.image_keys[-1])
-  g = jax.grad(lambda t: jnp.mean(_image_losses(t, {}, last, batch.train_labels, None)[0]))(state.theta)
+  last = images_of(batch.train_images, pick(drawn.policies, -1), drawn.image_keys[-1])
+  g = jax.grad(lambda t: jnp.mean(image_losses(t, {}, last, batch.train_labels, None)[0]))(state.theta)
   jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
 
 
 def test_without_architectures_of_eq_14_theta_moves_by_the_gradients_of_eq_10(batch, sgd):
-  problem, base = _problem(categorical.policies(SPACE)), dict(
+  problem, base = problem_of(categorical.policies(SPACE)), dict(
       n_arch=2, n_aug=3, lr=lambda step: XI, optimizers=sgd, policy_per='image')
   state = daas.make(problem, daas.Settings(n_w=1, **base)).init(jax.random.key(0))
   new, metrics = daas.make(problem, daas.Settings(n_w=0, **base)).step(state, batch)
   drawn = daas_passes.sample(problem, daas.Settings(n_w=0, **base), state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
   losses, g = [], []
   for i in range(2):
-    images = _images(batch.train_images, jax.tree.map(lambda a: a[3 * i], drawn.policies), drawn.image_keys[3 * i])
-    loss = lambda t: jnp.mean(_image_losses(t, {}, images, batch.train_labels, None)[0])
+    images = images_of(batch.train_images, jax.tree.map(lambda a: a[3 * i], drawn.policies), drawn.image_keys[3 * i])
+    loss = lambda t: jnp.mean(image_losses(t, {}, images, batch.train_labels, None)[0])
     losses.append(loss(state.theta))
     g.append(jax.grad(loss)(state.theta))
   jax.tree.map(lambda a, b, *g: np.testing.assert_allclose(a - b, sum(g) / 2, atol=1e-6), state.theta, new.theta, *g)
@@ -162,7 +135,7 @@ def test_without_architectures_of_eq_14_theta_moves_by_the_gradients_of_eq_10(ba
 
 @pytest.mark.parametrize('val_moments', ['own', 'train'])
 def test_a_step_of_ddas_with_a_policy_an_image(batch, sgd, val_moments):
-  problem = _problem(total.policies(TOTAL, 0.35))
+  problem = problem_of(total.policies(TOTAL, 0.35))
   settings = ddas.Settings(lr=lambda step: XI, optimizers=sgd, normalise=False, policy_per='image',
                            val_moments=val_moments)
   method = ddas.make(problem, settings)
@@ -170,19 +143,19 @@ def test_a_step_of_ddas_with_a_policy_an_image(batch, sgd, val_moments):
   new, _ = jax.jit(method.step)(state, batch)
   key_policy, key_image, *_ = jax.random.split(jax.random.fold_in(state.key, 0), 4)
   phi = jax.vmap(problem.policies.sample, (0, None))(jax.random.split(key_policy, 6), state.gamma)
-  images, clean = (_images(batch.train_images, p, key_image) for p in (phi, problem.policies.identity(phi)))
+  images, clean = (images_of(batch.train_images, p, key_image) for p in (phi, problem.policies.identity(phi)))
   labels = jnp.concatenate([batch.train_labels] * 2)
   p = np.exp(jax.vmap(total.log_prob, (None, 0))(state.gamma, phi))
   weights = np.concatenate([0.35 * p / p.sum(), np.full(6, 0.65 / 6)])
-  train = lambda t: weights @ _image_losses(t, {}, jnp.concatenate([images, clean]), labels, None)[0]
+  train = lambda t: weights @ image_losses(t, {}, jnp.concatenate([images, clean]), labels, None)[0]
   g = jax.grad(train)(state.theta)
   jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
   beside = val_moments == 'train'
   val_images = jnp.concatenate([images, batch.val_images]) if beside else batch.val_images
   val_labels = jnp.concatenate([batch.train_labels, batch.val_labels]) if beside else batch.val_labels
-  v = jax.grad(lambda t: jnp.mean(_image_losses(t, {}, val_images, val_labels, None, beside)[0][-6:]))(new.theta)
-  losses = (lambda t: _image_losses(t, {}, jnp.concatenate([images, clean]), labels, None, True)[0]) if beside else (
-      lambda t: jnp.concatenate([_image_losses(t, {}, x, batch.train_labels, None)[0] for x in (images, clean)]))
+  v = jax.grad(lambda t: jnp.mean(image_losses(t, {}, val_images, val_labels, None, beside)[0][-6:]))(new.theta)
+  losses = (lambda t: image_losses(t, {}, jnp.concatenate([images, clean]), labels, None, True)[0]) if beside else (
+      lambda t: jnp.concatenate([image_losses(t, {}, x, batch.train_labels, None)[0] for x in (images, clean)]))
   s, s_clean = np.split(np.asarray(jax.jvp(losses, (state.theta,), (v,))[1]), 2)
   of = lambda gamma: jnp.vdot(s_clean - s, total.total_probability(gamma) * jnp.exp(
       jax.vmap(total.log_prob, (None, 0))(gamma, phi)) / p.sum())
@@ -210,7 +183,7 @@ def test_the_regression_of_alignments_has_the_exact_gradient_of_an_additive_one(
     drawn, s = jax.tree.map(lambda a: a[None], drawn), s[None] + 5.0
     extra = {'average': jnp.zeros(()), 'count': jnp.zeros(()), 'past': control.init(policies.n_features)}
     state = SearchState(0, None, None, {}, gamma, None, None, None, extra)
-    problem = _problem(policies)
+    problem = problem_of(policies)
     of = lambda kind, **more: policy_gradients.of_alignments(
         problem, daas.Settings(baseline='step_mean', control=kind, **more), state, drawn, s, XI)
     regression, additive = of('regression'), of('additive')

@@ -1,0 +1,107 @@
+"""What a policy is worth without a step: how D_val is classified by the moments of its images.
+
+A network in use normalises by the moments that it was trained with (`daas_jax.nets.normalisation`).
+The share of D_val that is right at theta, with the moments of Gamma(D_train), asks whether a
+policy's images are to the network what D_val is: a forward pass a policy. Among single operations
+it ranks as retraining under them does, far better than the papers' one-step objective; as a search
+it tries few policies a step (docs/objective.md has both). Of what it is a relative: Fast
+AutoAugment's density matching, which augments D_val instead.
+
+The objective is the expectation of that share over policies, whose exact gradient is a sum over all
+of them. The share takes the place of the alignment in Eq. 13, with xi = 1; theta moves by Eq. 14
+alone. (The loss, which has no bound, is led by the few policies that ruin an image.)
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from daas_jax.config.key import Key, one_of
+from daas_jax.errors import BadInput
+from daas_jax.methods import arch_gradients, policy_gradients
+from daas_jax.types import Batch, Problem
+
+KEYS = {
+    'search.objective': Key(
+        'step', one_of('step', 'direction', 'moments'),
+        "L_val after a step of the inner gradient's length (the papers); with a policy an image, "
+        'after one in its direction of fixed length; or moments: the share of D_val that is right '
+        'by the moments of images under a policy, without a step'),
+}
+
+
+def check(flat: Mapping[str, Any]) -> None:
+  """Refuses what has no place where no inner step is taken.
+
+  Raises:
+    BadInput: of a config {'group.key': value}.
+  """
+  if flat['search.objective'] != 'moments':
+    return
+  needs = "config key 'search.objective' = 'moments' takes no inner step: "
+  if not flat['search.n_w']:
+    raise BadInput(needs + "set search.n_w to at least 1, the passes that theta moves by")
+  for key, value in (('search.inner', 'sgd'), ('search.xi', 0)):
+    if flat[key] != value:
+      raise BadInput(needs + f'set {key} to {value!r}')
+  if flat['parallel.over'] == 'data' and flat['parallel.devices'] != 1:
+    raise BadInput("config key 'search.objective' = 'moments' cannot be had with parallel.over = "
+                   "'data': set parallel.over to 'samples', or parallel.devices to 1")
+
+
+class Drawn(NamedTuple):
+  """Policies, leaves [n_arch n_aug, ...], each for a whole batch; image_keys [n_arch]: all of an
+  architecture see the same crops, flips and signs, so that they differ in the policy alone."""
+  policies: Any
+  image_keys: jax.Array
+
+
+def draw(problem: Problem, settings: Any, gamma: Any, key: jax.Array) -> Drawn:
+  """Draws this device's policies of a step.
+
+  Args:
+    problem, settings: as in `daas_jax.methods.daas`.
+    gamma: of the policies.
+    key: of this use in this step, the same on all devices.
+  """
+  n_arch, n_aug = settings.own[0], settings.n_aug
+  first = n_arch * (0 if settings.axis is None else jax.lax.axis_index(settings.axis))
+  of_policies, of_images = jax.random.split(key)
+  policy_keys = arch_gradients.keys(of_policies, first * n_aug, n_arch * n_aug)
+  return Drawn(jax.vmap(problem.policies.sample, (0, None))(policy_keys, gamma),
+               arch_gradients.keys(of_images, first, n_arch))
+
+
+def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Array, batch: Batch,
+          drawn: Drawn) -> jax.Array:
+  """s_ij, the share of D_val that is right at (theta, z_i), normalised by the moments of
+  Gamma_ij(D_train): [n_arch, n_aug], in [0, 1].
+
+  Args:
+    problem: whose `image_losses` is used.
+    each: whether images have policies of their own otherwise: those of a batch then share the
+      policy, not its signs.
+    theta: weights.
+    z: architectures, leaves [n_arch or more, ...]; the first n_arch are used.
+    network_keys: [n_arch or more], of the noise in the network.
+    batch: of B images in each half.
+    drawn: `Drawn`.
+  """
+  B, n_arch = len(batch.train_labels), len(drawn.image_keys)
+  n_aug = len(jax.tree.leaves(drawn.policies)[0]) // n_arch
+  val = problem.val_input(batch.val_images)
+  pick = lambda tree, i: jax.tree.map(lambda a: a[i], tree)
+
+  def one(number):
+    policy = pick(drawn.policies, number)
+    if each:
+      policy = jax.tree.map(lambda a: jnp.broadcast_to(a, (B, *a.shape)), policy)
+    i = number // n_aug
+    images = problem.train_input(batch.train_images, policy, drawn.image_keys[i])
+    both = policy_gradients.both(images, val, batch.train_labels, batch.val_labels)
+    scores = problem.image_losses(theta, pick(z, i), *both, network_keys[i], True, False)[1]
+    return jnp.mean(scores[B:])
+
+  return jax.lax.map(one, jnp.arange(n_arch * n_aug)).reshape(n_arch, n_aug)

@@ -1,0 +1,110 @@
+"""How D_val is classified by the moments of augmented images as a policy's objective: against enumeration, and a step written out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from daas_jax import config as config_lib
+from daas_jax.config import schema
+from daas_jax.errors import BadInput
+from daas_jax.methods import daas, daas_passes, moments, policy_gradients
+from daas_jax.policies import categorical
+from toy import batch_of, image_losses, images_of, problem_of
+
+SPACE = categorical.Space(('Rotate', 'Invert'), K=1, levels=2, share='slot')
+SGD = {name: optax.sgd(1.0) for name in ('theta', 'arch', 'gamma')}  # an update is minus the gradient
+
+
+@pytest.fixture
+def batch():
+  with jax.enable_x64(True):
+    yield batch_of(30)
+
+
+def _settings(policy_per='image', **more):
+  return daas.Settings(**dict(n_arch=1, n_aug=2, n_w=2, optimizers=SGD, policy_per=policy_per, objective='moments') | more)
+
+
+def _right(theta, batch, policy, key):
+  """The share of D_val that is right by the moments of training images that all have one policy."""
+  images = images_of(batch.train_images, jax.tree.map(lambda a: jnp.repeat(a[None], len(batch.train_labels), 0), policy), key)
+  logits = jnp.tanh((batch.val_images - jnp.mean(images, 0)) @ theta['v']) @ theta['w']
+  return jnp.mean(jnp.argmax(logits, -1) == batch.val_labels)
+
+
+@pytest.mark.parametrize('policy_per', ['batch', 'image'])
+def test_the_mean_over_all_draws_is_the_exact_gradient(batch, policy_per):
+  """E over every pair of policies of what a step of two says: minus the gradient of sum_Gamma p(Gamma) s, 1e-8."""
+  problem, settings = problem_of(categorical.policies(SPACE)), _settings(policy_per)
+  state = daas.make(problem, settings).init(jax.random.key(0))
+  gamma = jax.tree.map(lambda a: a + jax.random.normal(jax.random.key(2), a.shape), state.gamma)
+  state, keys = state._replace(gamma=gamma), jax.random.split(jax.random.key(5), 1)
+  every = categorical.enumerate_policies(SPACE)
+  n = len(every.y)
+  log_prob = lambda gamma: jax.vmap(lambda policy: categorical.log_prob(gamma, policy, SPACE))(every)
+
+  def objective(gamma):
+    shares = jax.vmap(lambda policy: _right(state.theta, batch, policy, keys[0]))(every)
+    return -jnp.vdot(jnp.exp(log_prob(gamma)), shares)
+
+  s = moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys))
+  assert s.shape == (1, n) and s.std() > 1e-3
+  pairs = np.stack(np.meshgrid(np.arange(n), np.arange(n)), -1).reshape(-1, 2)
+  p = jnp.exp(log_prob(gamma))
+  np.testing.assert_allclose(p.sum(), 1, atol=1e-12)
+
+  def said(pair):
+    policies = jax.tree.map(lambda a: a[pair][None], every)
+    return policy_gradients.of_alignments(problem, settings, state, policies, s[:, pair], 1.0).gradient
+
+  mean = jax.tree.map(lambda g: jnp.tensordot(p[pairs].prod(1), g, 1), jax.vmap(said)(pairs))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-8), mean, jax.grad(objective)(gamma))
+
+
+def test_a_step_written_out(batch):
+  problem, settings = problem_of(categorical.policies(SPACE)), _settings(n_arch=2, n_aug=3)
+  method = daas.make(problem, settings)
+  state = method.init(jax.random.key(0))
+  new, metrics = jax.jit(method.step)(state, batch)
+  key = jax.random.fold_in(state.key, 0)
+  tried = moments.draw(problem, settings, state.gamma, jax.random.fold_in(key, 5))
+  s = np.array([_right(state.theta, batch, jax.tree.map(lambda a, i=i: a[i], tried.policies), tried.image_keys[i // 3])
+                for i in range(6)]).reshape(2, 3)
+  np.testing.assert_allclose(metrics['alignment'], s.mean(), rtol=1e-6)
+  log_prob = lambda gamma: jax.vmap(lambda policy: categorical.log_prob(gamma, policy, SPACE))(tried.policies)
+  less = s - s.mean(1)[::-1, None]  # less the mean of the other architecture
+  expected = jax.grad(lambda gamma: -jnp.vdot(less.reshape(-1), log_prob(gamma)) / 6)(state.gamma)
+  jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.gamma, new.gamma, expected)
+  drawn = daas_passes.sample(problem, settings, state, 1.0, key, True, 30)
+  assert drawn.policies.y.shape == (1, 30, 1)  # Eq. 14's alone
+  last = images_of(batch.train_images, jax.tree.map(lambda a: a[0], drawn.policies), drawn.image_keys[0])
+  g = jax.grad(lambda t: jnp.mean(image_losses(t, {}, last, batch.train_labels, None)[0]))(state.theta)
+  jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
+
+
+def test_warm_up_leaves_gamma(batch):
+  method = daas.make(problem_of(categorical.policies(SPACE)), _settings(warmup_steps=1, n_aug=6))
+  state = method.init(jax.random.key(0))
+  step = jax.jit(method.step)
+  new, metrics = step(state, batch)
+  jax.tree.map(np.testing.assert_array_equal, new.gamma, state.gamma)
+  assert metrics['alignment'] == 0
+  assert any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (step(new, batch)[0].gamma, state.gamma))))
+
+
+@pytest.mark.parametrize('changes, said', [
+    ({'search.n_w': 0}, "set search.n_w to at least 1"),
+    ({'search.inner': 'theta'}, "set search.inner to 'sgd'"),
+    ({'search.xi': 0.1}, 'set search.xi to 0'),
+    ({'search.policy_per': 'batch', 'parallel.over': 'data', 'parallel.devices': 2}, "set parallel.over to 'samples'"),
+])
+def test_what_has_no_place_without_a_step_is_refused(changes, said):
+  config = config_lib.search_config()
+  config.search.policy_per, config.search.warmup_epochs = 'image', 0
+  for key, value in ({'search.objective': 'moments'} | changes).items():
+    schema.put(config, key, value)
+  with pytest.raises(BadInput) as raised:
+    schema.check(config, 'search')
+  assert said in str(raised.value)
