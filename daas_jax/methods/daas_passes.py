@@ -20,7 +20,7 @@ class Row(NamedTuple):
 
 
 def schedule(n_arch: int, n_aug: int, n_w: int, step: Any, weight: Any, n_val: int, each: int = 0,
-             keep: bool = False, inner: bool = True) -> passes.Passes:
+             keep: bool = False, steps: bool = True) -> passes.Passes:
   """The gradient passes of a step, as a table (`daas_jax.estimators.passes`): n_val + n_w + n_arch
   (n_aug + 1) rows.
 
@@ -38,14 +38,14 @@ def schedule(n_arch: int, n_aug: int, n_w: int, step: Any, weight: Any, n_val: i
     each: policies an image, whose first make the batch; 0: a policy a batch.
     keep: whether all gradients of Eq. 10 and those at theta' are kept, [n_arch n_aug] and [n_arch];
       only those of Eq. 10 of an architecture at a time are otherwise, [n_aug].
-    inner: whether there are passes of Eq. 10 and 13; the others share one policy where there are
+    steps: whether there are passes of Eq. 10 and 13; the others share one policy where there are
       none.
   """
-  n_train, drawn = n_aug * (n_arch if keep else 1), (each or n_aug) if inner else 0
-  n_kept = (n_train + n_arch * keep) if inner else 1  # one, of which nothing is kept
+  n_train, drawn = n_aug * (n_arch if keep else 1), (each or n_aug) if steps else 0
+  n_kept = (n_train + n_arch * keep) if steps else 1  # one, of which nothing is kept
   rows: list[dict[str, Any]] = [dict(z=i, policy=i * drawn, val=1) for i in range(n_val)]
   rows += [dict(z=n_arch + i, policy=n_arch * drawn, weight=1.0) for i in range(n_w)]
-  for i in range(n_arch if inner else 0):
+  for i in range(n_arch if steps else 0):
     stores = [i * n_aug * keep + j for j in range(n_aug)]
     rows += [dict(z=i, policy=i * drawn + j, store=r, weight=not n_w) for j, r in enumerate(stores)]
     rows += [dict(z=i, policy=i * drawn, val=1, point=stores, store=n_train + i)]
