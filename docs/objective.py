@@ -310,7 +310,7 @@ def draw(found, path):
   matplotlib.use('Agg')
   from matplotlib import pyplot as plt
   rows = {measure: row for (measure, when), row in found.items() if when == 'mean'}
-  figure, axes = plt.subplots(figsize=(8, 6.5), layout='constrained')
+  figure, axes = plt.subplots(figsize=(8, 8), layout='constrained')
   columns, y = [(budget, where) for budget in BUDGETS for where in DATA], np.arange(len(rows))
   for i, column in enumerate(columns):
     axes.barh(y + (i - (len(columns) - 1) / 2) / 5, [row[column] for row in rows.values()], 0.2, label=', '.join(column))
@@ -319,7 +319,7 @@ def draw(found, path):
   axes.invert_yaxis()
   axes.axvline(0, color='0.6', lw=1)
   axes.spines[['top', 'right']].set_visible(False)
-  axes.legend(frameon=False)
+  axes.legend(frameon=False, loc='lower center', bbox_to_anchor=(0.3, 1), ncols=2)
   figure.savefig(path, dpi=150, metadata={'Software': None})
 
 
