@@ -41,7 +41,8 @@ KEYS = {
         2, between(2, MOST), 'validation losses that additive and regression take for each of '
         'n_arch, of an architecture each; 2 cost what Eq. 9 does'),
     'search.loss_images': Key(
-        0, between(0, MOST), 'images of D_val in each of these losses, the first ones; 0: all'),
+        0, between(0, MOST), 'images of D_val in each of these losses, and in those of '
+        'search.objective=moments, the first ones; 0: all'),
 }
 
 

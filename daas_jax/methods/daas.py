@@ -73,6 +73,8 @@ class Settings(NamedTuple):
   val_moments: str = 'own'
   objective: str = 'step'
   inner: str = 'sgd'
+  classification: float = 0.3
+  theta_policies: bool = True
 
   @property
   def each(self):
@@ -194,9 +196,9 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     else:
       tried = moments.draw(problem, settings, state.gamma, jax.random.fold_in(key, 5))
       lead, searched, xi = 1, tried.policies, 1.0
-      s = jax.lax.cond(joint, lambda: moments.gains(
-          problem, settings.each, state.theta, drawn.z, drawn.network_keys, batch, tried),
-                       lambda: jnp.zeros((n_arch, settings.n_aug)))
+      run = lambda: moments.gains(problem, settings.each, state.theta, drawn.z, drawn.network_keys,
+                                  batch, tried, settings.classification, settings.loss_images)
+      s = jax.lax.cond(joint, run, lambda: jnp.zeros((n_arch, settings.n_aug)))
     searched = jax.tree.map(lambda a: a.reshape(n_arch, -1, *a.shape[lead:]), searched)
     *found, baseline = policy_gradients.of_alignments(problem, settings, state, searched, s, xi)
     g_gamma, told = mean(found)
@@ -280,7 +282,8 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
       search.xi or None, tau, optimizers_lib.of_config(config, lr), search.baseline,
       search.accumulate, search.control, search.ridge, search.kl, devices, axis,
       search.arch_gradient, search.n_losses, search.loss_images, search.policy_per,
-      search.val_moments, search.objective, search.inner))
+      search.val_moments, search.objective, search.inner, search.classification,
+      search.theta_policies))
 
 
 registry.register('daas', registry.Row(

@@ -93,7 +93,10 @@ def sample(problem: Problem, settings: Any, state: SearchState, tau: Any, key: j
     policy_keys = jax.vmap(lambda key: jax.random.split(key, images))(policy_keys)
     draw = jax.vmap(draw, (0, None))
   policies = draw(policy_keys, state.gamma)
-  policies = trees.select(joint, policies, problem.policies.identity(policies))
+  plain = problem.policies.identity(policies)
+  policies = trees.select(joint, policies, plain)
+  if not settings.theta_policies:
+    policies = jax.tree.map(lambda a, b: jnp.concatenate([a[:-1], b[-1:]]), policies, plain)
   return Samples(z, pullback, policies, network_keys, image_keys)
 
 

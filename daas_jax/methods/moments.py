@@ -1,15 +1,18 @@
-"""What a policy is worth without a step: how D_val is classified by the moments of its images.
+"""What a policy is worth without a step: D_val's likelihood by the moments of its images.
 
 A network in use normalises by the moments that it was trained with (`daas_jax.nets.normalisation`).
-The share of D_val that is right at theta, with the moments of Gamma(D_train), asks whether a
-policy's images are to the network what D_val is: a forward pass a policy. Among single operations
-it ranks as retraining under them does, far better than the papers' one-step objective; as a search
-it tries few policies a step (docs/objective.md has both). Of what it is a relative: Fast
-AutoAugment's density matching, which augments D_val instead.
+The mean likelihood exp(-loss) of D_val's labels at theta, with the moments of Gamma(D_train), asks
+whether a policy's images are to the network what D_val is: a forward pass a policy. Among single
+operations it ranks as retraining under them does, far better than the papers' one-step objective
+(docs/objective.md). Another operation can have the moments of D_val and not its images (Solarize
+those of a camera that darkens): that the network still knows the policy's own images is asked in
+the same pass, with a weight, as the classification loss of Faster AutoAugment does. What both are
+best asked of is a network that was trained without policies, as Fast AutoAugment's density
+matching does.
 
-The objective is the expectation of that share over policies, whose exact gradient is a sum over all
-of them. The share takes the place of the alignment in Eq. 13, with xi = 1; theta moves by Eq. 14
-alone. (The loss, which has no bound, is led by the few policies that ruin an image.)
+The objective is the expectation of that over policies, whose exact gradient is a sum over all of
+them. It takes the place of the alignment in Eq. 13, with xi = 1; theta moves by Eq. 14 alone. (The
+loss itself, which has no bound, is led by the few policies that ruin an image.)
 """
 
 from collections.abc import Mapping
@@ -18,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from daas_jax.config.key import Key, one_of
+from daas_jax.config.key import anything, at_least, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.methods import arch_gradients, policy_gradients
 from daas_jax.types import Batch, Problem
@@ -27,17 +30,25 @@ KEYS = {
     'search.objective': Key(
         'step', one_of('step', 'direction', 'moments'),
         "L_val after a step of the inner gradient's length (the papers); with a policy an image, "
-        'after one in its direction of fixed length; or moments: the share of D_val that is right '
+        "after one in its direction of fixed length; or moments: the likelihood of D_val's labels "
         'by the moments of images under a policy, without a step'),
+    'search.classification': Key(
+        0.3, at_least(0), "with objective = moments: weight of the likelihood of the labels of the "
+        "policy's own images beside that of D_val's (Faster AutoAugment has 0.1, of its loss)"),
+    'search.theta_policies': Key(
+        True, anything, 'whether theta is trained under policies (Eq. 14); n_w > 0 has the choice'),
 }
 
 
 def check(flat: Mapping[str, Any]) -> None:
-  """Refuses what has no place where no inner step is taken.
+  """Refuses what has no place where no inner step is taken, and passes that theta has not.
 
   Raises:
     BadInput: of a config {'group.key': value}.
   """
+  if not (flat['search.theta_policies'] or flat['search.n_w']):
+    raise BadInput("config key 'search.theta_policies' = False needs search.n_w of at least 1: at "
+                   '0 theta moves by the gradients of Eq. 10, which have policies')
   if flat['search.objective'] != 'moments':
     return
   needs = "config key 'search.objective' = 'moments' takes no inner step: "
@@ -75,9 +86,10 @@ def draw(problem: Problem, settings: Any, gamma: Any, key: jax.Array) -> Drawn:
 
 
 def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Array, batch: Batch,
-          drawn: Drawn) -> jax.Array:
-  """s_ij, the share of D_val that is right at (theta, z_i), normalised by the moments of
-  Gamma_ij(D_train): [n_arch, n_aug], in [0, 1].
+          drawn: Drawn, classification: float = 0.3, images: int = 0) -> jax.Array:
+  """s_ij, the mean likelihood of D_val's labels at (theta, z_i), normalised by the moments of
+  Gamma_ij(D_train), and that of these images' own labels: [n_arch, n_aug], in [0, 1 +
+  classification].
 
   Args:
     problem: whose `image_losses` is used.
@@ -88,7 +100,10 @@ def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Ar
     network_keys: [n_arch or more], of the noise in the network.
     batch: of B images in each half.
     drawn: `Drawn`.
+    classification: weight of the second likelihood.
+    images: how many of each half are taken, the first ones; 0: all B.
   """
+  batch = jax.tree.map(lambda a: a[: images or None], batch)
   B, n_arch = len(batch.train_labels), len(drawn.image_keys)
   n_aug = len(jax.tree.leaves(drawn.policies)[0]) // n_arch
   val = problem.val_input(batch.val_images)
@@ -99,9 +114,10 @@ def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Ar
     if each:
       policy = jax.tree.map(lambda a: jnp.broadcast_to(a, (B, *a.shape)), policy)
     i = number // n_aug
-    images = problem.train_input(batch.train_images, policy, drawn.image_keys[i])
-    both = policy_gradients.both(images, val, batch.train_labels, batch.val_labels)
-    scores = problem.image_losses(theta, pick(z, i), *both, network_keys[i], True, False)[1]
-    return jnp.mean(scores[B:])
+    seen = problem.train_input(batch.train_images, policy, drawn.image_keys[i])
+    both = policy_gradients.both(seen, val, batch.train_labels, batch.val_labels)
+    losses = problem.image_losses(theta, pick(z, i), *both, network_keys[i], True, False)[0]
+    own, of_val = jnp.mean(jnp.exp(-losses).reshape(2, B), 1)
+    return of_val + classification * own
 
   return jax.lax.map(one, jnp.arange(n_arch * n_aug)).reshape(n_arch, n_aug)

@@ -1,4 +1,4 @@
-"""How D_val is classified by the moments of augmented images as a policy's objective: against enumeration, and a step written out."""
+"""How likely D_val's labels are by the moments of augmented images as a policy's objective: against enumeration, and a step written out."""
 
 import jax
 import jax.numpy as jnp
@@ -20,18 +20,22 @@ SGD = {name: optax.sgd(1.0) for name in ('theta', 'arch', 'gamma')}  # an update
 @pytest.fixture
 def batch():
   with jax.enable_x64(True):
-    yield batch_of(30)
+    yield batch_of()
 
 
 def _settings(policy_per='image', **more):
   return daas.Settings(**dict(n_arch=1, n_aug=2, n_w=2, optimizers=SGD, policy_per=policy_per, objective='moments') | more)
 
 
-def _right(theta, batch, policy, key):
-  """The share of D_val that is right by the moments of training images that all have one policy."""
+def _likelihood(theta, batch, policy, key):
+  """Of D_val's labels, by the moments of training images that all have one policy; and of theirs, at 0.3."""
   images = images_of(batch.train_images, jax.tree.map(lambda a: jnp.repeat(a[None], len(batch.train_labels), 0), policy), key)
-  logits = jnp.tanh((batch.val_images - jnp.mean(images, 0)) @ theta['v']) @ theta['w']
-  return jnp.mean(jnp.argmax(logits, -1) == batch.val_labels)
+
+  def of(others, labels):
+    logits = jnp.tanh((others - jnp.mean(images, 0)) @ theta['v']) @ theta['w']
+    return jnp.mean(jnp.take_along_axis(jax.nn.softmax(logits), labels[:, None], 1))
+
+  return of(batch.val_images, batch.val_labels) + 0.3 * of(images, batch.train_labels)
 
 
 @pytest.mark.parametrize('policy_per', ['batch', 'image'])
@@ -46,11 +50,15 @@ def test_the_mean_over_all_draws_is_the_exact_gradient(batch, policy_per):
   log_prob = lambda gamma: jax.vmap(lambda policy: categorical.log_prob(gamma, policy, SPACE))(every)
 
   def objective(gamma):
-    shares = jax.vmap(lambda policy: _right(state.theta, batch, policy, keys[0]))(every)
-    return -jnp.vdot(jnp.exp(log_prob(gamma)), shares)
+    values = jax.vmap(lambda policy: _likelihood(state.theta, batch, policy, keys[0]))(every)
+    return -jnp.vdot(jnp.exp(log_prob(gamma)), values)
 
   s = moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys))
-  assert s.shape == (1, n) and s.std() > 1e-3
+  few = batch_of(3)._replace(**{name: value[:3] for name, value in batch._asdict().items()})
+  np.testing.assert_array_equal(
+      moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), images=3),
+      moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, few, moments.Drawn(every, keys)))
+  assert s.shape == (1, n) and s.std() > 1e-4
   pairs = np.stack(np.meshgrid(np.arange(n), np.arange(n)), -1).reshape(-1, 2)
   p = jnp.exp(log_prob(gamma))
   np.testing.assert_allclose(p.sum(), 1, atol=1e-12)
@@ -70,18 +78,34 @@ def test_a_step_written_out(batch):
   new, metrics = jax.jit(method.step)(state, batch)
   key = jax.random.fold_in(state.key, 0)
   tried = moments.draw(problem, settings, state.gamma, jax.random.fold_in(key, 5))
-  s = np.array([_right(state.theta, batch, jax.tree.map(lambda a, i=i: a[i], tried.policies), tried.image_keys[i // 3])
+  s = np.array([_likelihood(state.theta, batch, jax.tree.map(lambda a, i=i: a[i], tried.policies), tried.image_keys[i // 3])
                 for i in range(6)]).reshape(2, 3)
   np.testing.assert_allclose(metrics['alignment'], s.mean(), rtol=1e-6)
   log_prob = lambda gamma: jax.vmap(lambda policy: categorical.log_prob(gamma, policy, SPACE))(tried.policies)
   less = s - s.mean(1)[::-1, None]  # less the mean of the other architecture
   expected = jax.grad(lambda gamma: -jnp.vdot(less.reshape(-1), log_prob(gamma)) / 6)(state.gamma)
   jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.gamma, new.gamma, expected)
-  drawn = daas_passes.sample(problem, settings, state, 1.0, key, True, 30)
-  assert drawn.policies.y.shape == (1, 30, 1)  # Eq. 14's alone
+  drawn = daas_passes.sample(problem, settings, state, 1.0, key, True, 6)
+  assert drawn.policies.y.shape == (1, 6, 1)  # Eq. 14's alone
   last = images_of(batch.train_images, jax.tree.map(lambda a: a[0], drawn.policies), drawn.image_keys[0])
   g = jax.grad(lambda t: jnp.mean(image_losses(t, {}, last, batch.train_labels, None)[0]))(state.theta)
   jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
+
+
+def test_theta_is_trained_without_policies(batch):
+  """As in warm-up, while gamma moves; the gradients of Eq. 10 of another objective keep theirs."""
+  method = daas.make(problem_of(categorical.policies(SPACE)), _settings(n_aug=6, theta_policies=False))
+  state = method.init(jax.random.key(0))
+  new, _ = jax.jit(method.step)(state, batch)
+  assert any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (new.gamma, state.gamma))))
+  drawn = daas_passes.sample(problem_of(categorical.policies(SPACE)), _settings(theta_policies=False), state, 1.0,
+                             jax.random.fold_in(state.key, 0), True, 6)
+  plain = images_of(batch.train_images, jax.tree.map(lambda a: jnp.zeros_like(a[0]), drawn.policies), drawn.image_keys[0])
+  g = jax.grad(lambda t: jnp.mean(image_losses(t, {}, plain, batch.train_labels, None)[0]))(state.theta)
+  jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
+  step = _settings('batch', objective='step', n_aug=40, theta_policies=False)
+  drawn = daas_passes.sample(problem_of(categorical.policies(SPACE)), step, state, 1.0, state.key, True)
+  assert not drawn.policies.y[-1].any() and drawn.policies.y[:-1].any()
 
 
 def test_warm_up_leaves_gamma(batch):
@@ -96,6 +120,7 @@ def test_warm_up_leaves_gamma(batch):
 
 @pytest.mark.parametrize('changes, said', [
     ({'search.n_w': 0}, "set search.n_w to at least 1"),
+    ({'search.objective': 'direction', 'search.theta_policies': False, 'search.n_w': 0}, 'needs search.n_w of at least 1'),
     ({'search.inner': 'theta'}, "set search.inner to 'sgd'"),
     ({'search.xi': 0.1}, 'set search.xi to 0'),
     ({'search.policy_per': 'batch', 'parallel.over': 'data', 'parallel.devices': 2}, "set parallel.over to 'samples'"),
