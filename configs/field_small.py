@@ -1,14 +1,15 @@
 """The searches of the studies in the field: D_train of the studio, D_val photographed (`daas_jax/data/field.py`).
 
 ':' and one of these after the file name: '' searches architectures and policies jointly, 'daas' and 'ddas' policies
-alone on a small fixed network, 'darts' architectures alone; each with '_smoke' behind it ('smoke' of the first) tries
-it out.
+alone on a small fixed network, 'moments' as 'daas' by another objective, 'darts' architectures alone; each with '_smoke'
+behind it ('smoke' of the first) tries it out.
 """
 
 from daas_jax.config import search_config
 
 PRIMITIVES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')  # four of the paper's seven, for time
-METHODS = {'': 'daas', 'daas': 'daas', 'ddas': 'ddas', 'darts': 'darts'}
+METHODS = {'': 'daas', 'daas': 'daas', 'moments': 'daas', 'ddas': 'ddas', 'darts': 'darts'}
+ALONE = ('daas', 'moments', 'ddas')  # policies on a fixed network
 
 
 def get_config(variant=''):
@@ -22,7 +23,7 @@ def get_config(variant=''):
   config.preprocess.padding = 2  # pixels, as in train_field_small.py
   config.theta.lr = 0.05  # a short search: larger steps throughout
   config.log.every_steps = 25
-  if name in ('daas', 'ddas'):
+  if name in ALONE:
     config.network.name = 'small_cnn'
     config.network.channels = 12  # of the first convolution, as in train_field_small.py
   else:
@@ -32,7 +33,9 @@ def get_config(variant=''):
     config.network.channels = 4  # of the first cell; half of the trained network's
     config.network.primitives = PRIMITIVES
     config.arch.lr = 0.01
-  _METHODS[METHODS[name]](config, alone=name == 'daas')
+  _METHODS[METHODS[name]](config, alone=name in ALONE)
+  if name == 'moments':
+    _moments(config)
   if smoke:
     _smoke(config, name)
   return config
@@ -69,6 +72,17 @@ def _daas(config, alone):
     config.search.loss_images = 32
 
 
+def _moments(config):
+  """D_val's likelihood by the moments of a policy's images, at a theta that is trained without any (docs/objective.md)."""
+  config.search.objective = 'moments'
+  config.search.theta_policies = False
+  config.search.warmup_epochs = 2  # an untrained network knows nothing
+  config.search.n_aug = 64  # policies a step, of a forward pass each
+  config.search.loss_images = 16  # of each half, in each of these
+  config.search.n_w = 1
+  config.search.xi = 0.0
+
+
 def _ddas(config, alone):
   """DDAS's."""
   del alone
@@ -99,7 +113,9 @@ def _smoke(config, name):
     config.search.n_losses, config.search.loss_images = 4, 10
   if name in ('', 'darts'):
     config.network.primitives = ('max_pool_3x3', 'skip_connect')  # fewer to compile
-  if name in ('', 'daas'):
+  if name == 'moments':
+    config.search.warmup_epochs, config.search.n_aug, config.search.loss_images = 1, 3, 10
+  if name in ('', 'daas', 'moments'):
     config.policy.ops = ('Rotate', 'Invert')  # fewer to compile
   if name == 'ddas':
     config.policy.candidates = ('Rotate:0.6', 'Invert')

@@ -1,23 +1,26 @@
 """What a searched policy is worth where it is meant to be: trained in the studio, tested in the field.
 
-Policies of two searches (DAAS and DDAS on a small fixed network) against those that need none, at two learning rates and
-two lengths each, on one network; every seed has a split of its own. `camera` knows the shift and is what there is to be
+Policies of three searches (DAAS by two objectives and DDAS, on a small fixed network) against those that need none, at two
+learning rates and two lengths each, on one network; every seed has a split of its own. `camera` knows the shift and is what there is to be
 won. ':small' after the file name: embedded images, a length for each learning rate; ':smoke' tries the study out. Joint
 searches: joint_quick.py and joint_vs_independent_field.py.
 """
 
 from daas_jax.study.plan import bases
 
-SEARCHED = {'DAAS': 'daas', 'DDAS': 'ddas'}
+SEARCHED = {'DAAS': 'daas', 'DAAS by moments': 'moments', 'DDAS': 'ddas'}
+EACH = 'DDAS, a policy an image'  # in the training: what DDAS found, drawn as the others are
+MOMENTS = {'search.objective': 'moments', 'search.theta_policies': False}  # docs/objective.md
 GIVEN = {'none': 'none', 'crop and flip': 'standard', 'RandAugment': 'rand_augment',
          'TrivialAugment RA': 'trivial_augment_ra', 'TrivialAugment Wide': 'trivial_augment',
          'AutoAugment (CIFAR-10)': 'auto_augment_cifar10', 'uniform': 'uniform', 'the camera itself': 'camera'}
 FIELD = {'data.name': 'tfds:cifar10:field'}
 CONFIGS = {  # of the searches and of the trainings
-    '': {'daas': '../daas_wrn_40_2.py', 'ddas': '../ddas_cifar10.py', 'train': '../train_wrn_40_2.py'},
-    'small': {'daas': '../field_small.py:daas', 'ddas': '../field_small.py:ddas', 'train': '../train_field_small.py'},
-    'smoke': {'daas': '../field_small.py:daas_smoke', 'ddas': '../field_small.py:ddas_smoke',
-              'train': '../train_field_small.py:smoke'},
+    '': {'daas': '../daas_wrn_40_2.py', 'moments': '../daas_wrn_40_2.py', 'ddas': '../ddas_cifar10.py', 'train': '../train_wrn_40_2.py'},
+    'small': {'train': '../train_field_small.py'} | {
+        search: f'../field_small.py:{search}' for search in SEARCHED.values()},
+    'smoke': {'train': '../train_field_small.py:smoke'} | {
+        search: f'../field_small.py:{search}_smoke' for search in SEARCHED.values()},
 }
 SETTINGS = {  # learning rate and epochs of a training
     '': ((0.05, 100), (0.05, 200), (0.2, 100), (0.2, 200)),
@@ -34,14 +37,18 @@ def get_config(variant=''):
   configs, policies = CONFIGS[variant], SEARCHED | given
   changes = {} if variant else FIELD
   name = lambda policy: f'under_{policy}'
+  trainings = {name(policy): {'policy': policy, 'set': changes} for policy in policies.values()}
+  trainings['under_ddas_each'] = {'policy': 'ddas', 'set': changes | {'train.policy_chunk': 1}}
+  rows = {label: (name(policy),) for label, policy in policies.items()} | {EACH: ('under_ddas_each',)}
   return study | {
       'title': 'Searched and other policies under a shift: trained in the studio, tested in the field',
       'train': configs['train'],
-      'searches': {search: {'config': configs[search], 'set': changes} for search in SEARCHED.values()},
-      'trainings': {name(policy): {'policy': policy, 'set': changes} for policy in policies.values()},
+      'searches': {search: {'config': configs[search], 'set': changes | (MOMENTS if search == 'moments' else {})}
+                   for search in SEARCHED.values()},
+      'trainings': trainings,
       'settings': {f'lr{str(lr).replace(".", "_")}_epochs{epochs}': {'train.lr': lr, 'train.epochs': epochs}
                    for lr, epochs in SETTINGS[variant]},
-      'rows': {label: (name(policy),) for label, policy in policies.items()},
+      'rows': rows,
       'reference': 'DAAS',
-      'comparisons': [(a, b) for a in SEARCHED for b in given],
+      'comparisons': [(a, b) for a in (*SEARCHED, EACH) for b in given],
   }
