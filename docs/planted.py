@@ -38,7 +38,8 @@ PAPER = {'search.policy_per': 'batch', 'search.val_moments': 'own', 'search.obje
 FREE = {'search.kl': 0.0, 'search.ridge': 1.0}  # no price for a divergence from uniform policies
 ADDITIVE = FREE | {'search.control': 'additive', 'search.baseline': 'step_mean'}
 ONE = FREE | {'search.n_aug': 1, 'search.control': 'none'}
-MOMENTS = {'search.objective': 'moments', 'search.xi': 0.0, 'search.n_w': 1, 'search.n_aug': 12}
+MOMENTS = {'search.objective': 'moments', 'search.theta_policies': False, 'search.warmup_epochs': 1, 'search.xi': 0.0,
+           'search.n_w': 1, 'search.n_aug': 24, 'search.loss_images': 16}
 STEP, OWN = {'search.objective': 'step'}, {'search.val_moments': 'own'}
 ESTIMATORS = {  # what it sets, and passes of a batch a step: forward, backward and forward mode (2) counted apart
     'Eq. 13, n_aug = 4': (PAPER | {'search.score': 'event'}, 14),
@@ -51,7 +52,7 @@ ESTIMATORS = {  # what it sets, and passes of a batch a step: forward, backward 
     '4 policies an image, regression, direction': (FREE, 28),
     '4 policies an image, regression, direction, at a price': ({}, 28),
     "the same, inner step of theta's optimizer": ({'search.inner': 'theta', 'search.xi': 0.0}, 28),
-    '12 policies a batch, by the moments of their images': (MOMENTS, 28),
+    '24 policies a step, by the moments of 16 of their images': (MOMENTS, 28),  # steps of warm-up take 4
 }
 UNIFORM = 'no search: uniform policies'
 BATCH = 32  # images
