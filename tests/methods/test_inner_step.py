@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 import test_daas
-import test_policy_gradients as small
+import toy
 
 from daas_jax import config as config_lib, trees
 from daas_jax.config import schema
@@ -17,8 +17,8 @@ from daas_jax.estimators import exact, passes, score, unrolled
 from daas_jax.methods import daas, daas_passes, inner_step, optimizers
 from daas_jax.policies import categorical
 
-SPACE, XI = small.SPACE, 0.3
-batch, sgd, numbers = small.batch, small.sgd, test_daas.batch
+SPACE, XI = toy.SPACE, 0.3
+batch, numbers = toy.batch, test_daas.batch
 OPTIMIZERS = {
     'plain': optax.sgd(XI),
     'momentum, decay and a clipped norm': optimizers.make('sgd', XI, 0.1, 0.9, True, clip=0.05),
@@ -39,12 +39,12 @@ def _used(optimizer, theta):
 @pytest.mark.parametrize('objective', ['step', 'direction'])
 def test_the_enumerated_estimator_is_the_exact_gradient(batch, name, objective):
   """dL_val(theta + u(g)) / dgamma by autodiff through the optimizer: -xi sum_Gamma p <pull(v), g_Gamma> grad log p."""
-  problem = small._problem(categorical.policies(SPACE))
+  problem = toy.problem_of(categorical.policies(SPACE))
   theta = problem.init_theta(jax.random.key(1))
   gamma = jax.tree.map(lambda a: a + jax.random.normal(jax.random.key(2), a.shape), categorical.init(jax.random.key(0), SPACE))
   every = categorical.enumerate_policies(SPACE)
   log_prob = functools.partial(categorical.log_prob, space=SPACE)
-  of_all = lambda policy: small._images(batch.train_images, jax.tree.map(lambda a: jnp.repeat(a[None], 6, 0), policy),
+  of_all = lambda policy: toy.images_of(batch.train_images, jax.tree.map(lambda a: jnp.repeat(a[None], 6, 0), policy),
                                         jax.random.key(5))
   train = lambda theta, policy: problem.loss(theta, {}, of_all(policy), batch.train_labels, None)[0]
   val = lambda theta: problem.loss(theta, {}, batch.val_images, batch.val_labels, None)[0]
@@ -69,7 +69,7 @@ def test_the_enumerated_estimator_is_the_exact_gradient(batch, name, objective):
 
 
 def test_of_plain_sgd_it_is_the_plain_step(batch):
-  theta = small._problem(None).init_theta(jax.random.key(1))
+  theta = toy.problem_of(None).init_theta(jax.random.key(1))
   v, g = (jax.tree.map(lambda a: jax.random.normal(jax.random.key(n), a.shape), theta) for n in (2, 3))
   kept = jax.tree.map(lambda a: a[None], g)
   for objective in ('step', 'direction'):
@@ -127,15 +127,15 @@ def test_a_step_of_daas_with_a_policy_a_batch(numbers):
 
 
 @pytest.mark.parametrize('objective', ['step', 'direction'])
-def test_with_a_policy_an_image_it_differs_by_the_pullback_alone(batch, sgd, objective, monkeypatch):
+def test_with_a_policy_an_image_it_differs_by_the_pullback_alone(batch, objective, monkeypatch):
   """Plain SGD as theta's optimizer is the paper's step; with a momentum the alignments are of what `pull` gives."""
-  problem = small._problem(categorical.policies(SPACE, scored='outcome'))
-  plain = daas.Settings(2, 1, 3, 0, lambda step: XI, None, lambda step: 1.0, sgd | {'theta': optax.sgd(XI)},
+  problem = toy.problem_of(categorical.policies(SPACE, scored='outcome'))
+  plain = daas.Settings(2, 1, 3, 0, lambda step: XI, None, lambda step: 1.0, toy.SGD | {'theta': optax.sgd(XI)},
                         policy_per='image', objective=objective)
   state = daas.make(problem, plain).init(jax.random.key(0))
   own, moved = (daas.make(problem, plain._replace(inner=inner)).step(state, batch)[0].gamma for inner in ('theta', 'sgd'))
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-7), own, moved)
-  heavy = plain._replace(inner='theta', optimizers=sgd | {'theta': optax.sgd(XI, 0.9)})
+  heavy = plain._replace(inner='theta', optimizers=toy.SGD | {'theta': optax.sgd(XI, 0.9)})
   state = state._replace(opt_theta=_used(heavy.optimizers['theta'], state.theta))
   seen = []
   monkeypatch.setattr(passes, 'run', lambda *args, run=passes.run: seen.append(run(*args)) or seen[0])

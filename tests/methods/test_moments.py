@@ -1,9 +1,8 @@
-"""How likely D_val's labels are by the moments of augmented images as a policy's objective: against enumeration, and a step written out."""
+"""D_val's likelihood by the moments of augmented images, as an objective: against enumeration, and a step written out."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from daas_jax import config as config_lib
@@ -11,16 +10,7 @@ from daas_jax.config import schema
 from daas_jax.errors import BadInput
 from daas_jax.methods import daas, daas_passes, moments, policy_gradients
 from daas_jax.policies import categorical
-from toy import batch_of, image_losses, images_of, problem_of
-
-SPACE = categorical.Space(('Rotate', 'Invert'), K=1, levels=2, share='slot')
-SGD = {name: optax.sgd(1.0) for name in ('theta', 'arch', 'gamma')}  # an update is minus the gradient
-
-
-@pytest.fixture
-def batch():
-  with jax.enable_x64(True):
-    yield batch_of()
+from toy import batch, batch_of, image_losses, images_of, problem_of, SGD, SPACE
 
 
 def _settings(policy_per='image', **more):

@@ -16,22 +16,10 @@ from daas_jax.methods import daas, daas_passes, ddas, policy_gradients
 from daas_jax.nets import kernels
 from daas_jax.policies import candidates, categorical, total
 from daas_jax.types import SearchState
-from toy import batch_of, image_losses, images_of, problem_of
+from toy import batch, image_losses, images_of, problem_of, SGD, SPACE
 
-SPACE = categorical.Space(('Rotate', 'Invert'), K=1, levels=2, share='slot')
 TOTAL = total.Space(candidates.parse(('Rotate:0.2', 'Invert', 'Solarize:0.5')), 2)
 XI = 0.3
-
-
-@pytest.fixture
-def batch():
-  with jax.enable_x64(True):
-    yield batch_of()
-
-
-@pytest.fixture
-def sgd():
-  return {name: optax.sgd(1.0) for name in ('theta', 'arch', 'gamma')}  # an update is minus the gradient
 
 
 @pytest.mark.parametrize('objective', ['step', 'direction'])
@@ -67,10 +55,10 @@ def test_the_enumerated_estimator_is_the_exact_gradient(batch, objective):
 
 @pytest.mark.parametrize('val_moments', ['own', 'train'])
 @pytest.mark.parametrize('objective', ['step', 'direction'])
-def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objective):
+def test_a_step_of_daas_with_a_policy_an_image(batch, val_moments, objective):
   problem = problem_of(categorical.policies(SPACE, scored='outcome'))
   m = 2 if objective == 'step' else 1  # policies an image
-  settings = daas.Settings(2, m, 3, 0, lambda step: XI, None, lambda step: 1.0, sgd, policy_per='image',
+  settings = daas.Settings(2, m, 3, 0, lambda step: XI, None, lambda step: 1.0, SGD, policy_per='image',
                            val_moments=val_moments, objective=objective)
   method = daas.make(problem, settings)
   state = method.init(jax.random.key(0))
@@ -117,9 +105,9 @@ def test_a_step_of_daas_with_a_policy_an_image(batch, sgd, val_moments, objectiv
   jax.tree.map(lambda a, b, g: np.testing.assert_allclose(a - b, g, atol=1e-6), state.theta, new.theta, g)
 
 
-def test_without_architectures_of_eq_14_theta_moves_by_the_gradients_of_eq_10(batch, sgd):
+def test_without_architectures_of_eq_14_theta_moves_by_the_gradients_of_eq_10(batch):
   problem, base = problem_of(categorical.policies(SPACE)), dict(
-      n_arch=2, n_aug=3, lr=lambda step: XI, optimizers=sgd, policy_per='image')
+      n_arch=2, n_aug=3, lr=lambda step: XI, optimizers=SGD, policy_per='image')
   state = daas.make(problem, daas.Settings(n_w=1, **base)).init(jax.random.key(0))
   new, metrics = daas.make(problem, daas.Settings(n_w=0, **base)).step(state, batch)
   drawn = daas_passes.sample(problem, daas.Settings(n_w=0, **base), state, 1.0, jax.random.fold_in(state.key, 0), True, 6)
@@ -134,9 +122,9 @@ def test_without_architectures_of_eq_14_theta_moves_by_the_gradients_of_eq_10(ba
 
 
 @pytest.mark.parametrize('val_moments', ['own', 'train'])
-def test_a_step_of_ddas_with_a_policy_an_image(batch, sgd, val_moments):
+def test_a_step_of_ddas_with_a_policy_an_image(batch, val_moments):
   problem = problem_of(total.policies(TOTAL, 0.35))
-  settings = ddas.Settings(lr=lambda step: XI, optimizers=sgd, normalise=False, policy_per='image',
+  settings = ddas.Settings(lr=lambda step: XI, optimizers=SGD, normalise=False, policy_per='image',
                            val_moments=val_moments)
   method = ddas.make(problem, settings)
   state = method.init(jax.random.key(0))

@@ -4,8 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
+from daas_jax.policies import categorical
 from daas_jax.types import Architectures, Batch, Problem
+
+SPACE = categorical.Space(('Rotate', 'Invert'), K=1, levels=2, share='slot')
+SGD = {name: optax.sgd(1.0) for name in ('theta', 'arch', 'gamma')}  # an update is minus the gradient
 
 
 def images_of(images, policies, key):
@@ -40,3 +45,9 @@ def batch_of(n=6):
   rng = np.random.default_rng(0)
   rows = lambda: (jnp.asarray(rng.normal(size=(n, 4))), jnp.asarray(rng.integers(0, 3, n)))
   return Batch(*rows(), *rows())
+
+
+@pytest.fixture
+def batch():
+  with jax.enable_x64(True):
+    yield batch_of()

@@ -126,9 +126,9 @@ def test_seconds_are_those_of_all_sessions_and_devices(tmp_path):
 def test_the_field_study_is_the_grid():
   study = plan.load(f'{FIELD}:small')
   data = config_file.run(f'{FIELD}:small')
-  assert len(study.seeds) == 8 and len(data['settings']) == 2 and len(data['rows']) == 10
+  assert len(study.seeds) == 8 and len(data['settings']) == 2 and len(data['rows']) == 12
   trainings = [run for run in study.runs if run.kind == 'train']
-  assert len(trainings) == 8 * 2 * 10
+  assert len(trainings) == 8 * 2 * 12
   assert {(run.set['train.lr'], run.set['train.epochs']) for run in trainings} == {
       (0.05, 20), (0.2, 10)}  # the full one has every pair
   assert len(config_file.run(FIELD)['settings']) == 4
