@@ -98,6 +98,19 @@ def test_theta_is_trained_without_policies(batch):
   assert not drawn.policies.y[-1].any() and drawn.policies.y[:-1].any()
 
 
+def test_two_that_share_the_architectures_say_what_one_says(batch):
+  """The mapped axis of two stands for that of two devices."""
+  problem = problem_of(categorical.policies(SPACE))
+  settings = _settings(n_arch=4, n_aug=3, control='additive')
+  one, two = (daas.make(problem, settings._replace(**more)) for more in ({}, {'devices': 2, 'axis': 'devices'}))
+  state = one.init(jax.random.key(0))
+  alone, _ = jax.jit(one.step)(state, batch)
+  shared, _ = jax.jit(jax.vmap(two.step, in_axes=(None, None), axis_name='devices', axis_size=2))(state, batch)
+  for device in range(2):
+    for x in ('gamma', 'theta', 'extra'):
+      jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[device], atol=1e-6), getattr(alone, x), getattr(shared, x))
+
+
 def test_warm_up_leaves_gamma(batch):
   method = daas.make(problem_of(categorical.policies(SPACE)), _settings(warmup_steps=1, n_aug=6))
   state = method.init(jax.random.key(0))
