@@ -73,8 +73,9 @@ def _daas(config, alone):
 
 
 def _moments(config):
-  """D_val's likelihood by the moments of a policy's images, at a theta that is trained without any (docs/objective.md)."""
+  """D_val's likelihood by the moments of a policy's images, theta trained without any (docs/objective.md)."""
   config.search.objective = 'moments'
+  config.search.val_moments = 'own'  # of what is logged alone
   config.search.theta_policies = False
   config.search.warmup_epochs = 2  # an untrained network knows nothing
   config.search.n_aug = 64  # policies a step, of a forward pass each

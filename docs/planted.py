@@ -38,8 +38,8 @@ PAPER = {'search.policy_per': 'batch', 'search.val_moments': 'own', 'search.obje
 FREE = {'search.kl': 0.0, 'search.ridge': 1.0}  # no price for a divergence from uniform policies
 ADDITIVE = FREE | {'search.control': 'additive', 'search.baseline': 'step_mean'}
 ONE = FREE | {'search.n_aug': 1, 'search.control': 'none'}
-MOMENTS = {'search.objective': 'moments', 'search.theta_policies': False, 'search.warmup_epochs': 1, 'search.xi': 0.0,
-           'search.n_w': 1, 'search.n_aug': 24, 'search.loss_images': 16}
+MOMENTS = {'search.objective': 'moments', 'search.val_moments': 'own', 'search.theta_policies': False,
+           'search.warmup_epochs': 1, 'search.xi': 0.0, 'search.n_w': 1, 'search.n_aug': 24, 'search.loss_images': 16}
 STEP, OWN = {'search.objective': 'step'}, {'search.val_moments': 'own'}
 ESTIMATORS = {  # what it sets, and passes of a batch a step: forward, backward and forward mode (2) counted apart
     'Eq. 13, n_aug = 4': (PAPER | {'search.score': 'event'}, 14),

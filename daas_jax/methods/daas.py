@@ -11,6 +11,7 @@ One step of Alg. 1, for a batch of D_train and one of D_val:
      architectures (Eq. 14); with n_w = 0 on the gradients of 3.
 
 All are taken at the same theta, alpha, beta, gamma. Warm-up leaves out step 3 and the policy of 4.
+With search.objective = moments no theta' is made in 3 (`daas_jax.methods.moments`).
 """
 
 from collections.abc import Callable, Mapping
@@ -138,7 +139,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     A `Method`: its step is one turn of Alg. 1 (Eq. 9-14), its metrics are scalars.
 
   Raises:
-    ValueError: if n_arch or n_w is no multiple of the number of devices.
+    ValueError: if n_arch or n_w is no multiple of the number of devices; see `moments.require`.
     BadInput: see `arch_gradients.require`.
   """
   for name in ('n_arch', 'n_w'):
@@ -146,6 +147,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     if n % settings.devices:
       raise ValueError(f'{name}={n} is no multiple of the {settings.devices} devices')
   arch_gradients.require(problem, settings.arch_gradient)
+  moments.require(problem, settings)
   optimizers = settings.optimizers or optimizers_lib.defaults(settings.lr)
   of_arch, of_gamma = (optax.with_extra_args_support(optimizers[x]) for x in ('arch', 'gamma'))
 
@@ -175,8 +177,8 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     table = daas_passes.schedule(n_arch, n_aug, n_w, inner.factor, weight, n_val,
                                  settings.each * settings.n_aug, settings.keep, settings.steps)
     count = jnp.where(joint, len(table.point), n_val + n_w)
-    gradient = daas_passes.gradient(problem, batch, drawn, n_val > 0,
-                                    settings.val_moments == 'train')
+    beside = settings.val_moments == 'train' and (settings.steps or n_val > 0)
+    gradient = daas_passes.gradient(problem, batch, drawn, n_val > 0, beside)
     ran = passes.run(gradient, state.theta, table, count, inner.point)
     loss, accuracy, g_z = ran.outputs
 

@@ -58,7 +58,7 @@ def plain(xi: Any, objective: str) -> Inner:
 
   Args:
     xi: [] its length.
-    objective: a word of `policy_gradients.KEYS`.
+    objective: step or direction.
   """
   pull = unrolled.across if objective == 'direction' else lambda v, g: v
   return Inner(-xi, passes.linear, pull)
@@ -72,7 +72,7 @@ def of_optimizer(optimizer: optax.GradientTransformation, opt_state: Any, theta:
     optimizer, opt_state: the transformation and its state before the step.
     theta: where it starts from.
     xi: [] learning rate, which Eq. 13 is divided by.
-    objective: a word of `policy_gradients.KEYS`.
+    objective: step or direction.
   """
   def change(g):
     with foreign():

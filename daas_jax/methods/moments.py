@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from daas_jax.config.key import anything, at_least, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.methods import arch_gradients, policy_gradients
+from daas_jax.nets import registry as nets
 from daas_jax.types import Batch, Problem
 
 KEYS = {
@@ -50,6 +51,7 @@ def check(flat: Mapping[str, Any]) -> None:
     raise BadInput("config key 'search.theta_policies' = False needs search.n_w of at least 1: at "
                    '0 theta moves by the gradients of Eq. 10, which have policies')
   if flat['search.objective'] != 'moments':
+    _check_unused(flat)
     return
   needs = "config key 'search.objective' = 'moments' takes no inner step: "
   if not flat['search.n_w']:
@@ -60,6 +62,31 @@ def check(flat: Mapping[str, Any]) -> None:
   if flat['parallel.over'] == 'data' and flat['parallel.devices'] != 1:
     raise BadInput("config key 'search.objective' = 'moments' cannot be had with parallel.over = "
                    "'data': set parallel.over to 'samples', or parallel.devices to 1")
+  name = flat['network.name']
+  if nets.networks()[name].own:  # its batch normalisation takes the moments of all rows it is given
+    raise BadInput("config key 'search.objective' = 'moments' needs a network of the package, "
+                   f'which {name!r} is not: set it to step or direction')
+
+
+def _check_unused(flat):
+  key = 'search.classification'
+  if flat[key] != KEYS[key].default:
+    raise BadInput(f"config key {key!r} = {flat[key]} needs search.objective = 'moments'")
+
+
+def require(problem: Problem, settings: Any) -> None:
+  """What `check` asks of a config, of a `Settings` by hand.
+
+  Raises:
+    ValueError: theta has no passes of its own, or the problem no losses of images.
+  """
+  if not settings.n_w and not (settings.steps and settings.theta_policies):
+    raise ValueError('n_w=0 leaves theta no passes of its own: objective=moments and '
+                     'theta_policies=False need n_w >= 1')
+  if not settings.steps and (settings.inner != 'sgd' or settings.xi is not None):
+    raise ValueError('objective=moments takes no inner step: leave inner and xi as they are')
+  if not settings.steps and problem.image_losses is None:
+    raise ValueError('objective=moments needs Problem.image_losses')
 
 
 class Drawn(NamedTuple):
@@ -117,7 +144,7 @@ def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Ar
     seen = problem.train_input(batch.train_images, policy, drawn.image_keys[i])
     both = policy_gradients.both(seen, val, batch.train_labels, batch.val_labels)
     losses = problem.image_losses(theta, pick(z, i), *both, network_keys[i], True, False)[0]
-    own, of_val = jnp.mean(jnp.exp(-losses).reshape(2, B), 1)
+    own, of_val = jnp.mean(jnp.exp(-losses).reshape(2, B), 1, dtype=jnp.result_type(float))
     return of_val + classification * own
 
   return jax.lax.map(one, jnp.arange(n_arch * n_aug)).reshape(n_arch, n_aug)

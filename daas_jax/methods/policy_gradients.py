@@ -65,7 +65,7 @@ def check(flat: Mapping[str, Any]) -> None:
   """Refuses settings of Eq. 13 that would leave nothing of it, or learn nothing."""
   check_each(flat)
   n_aug = flat['search.n_aug']
-  if flat['search.policy_per'] == 'image':
+  if flat['search.policy_per'] == 'image' and flat['search.objective'] != 'moments':
     n_aug *= flat['search.batch']
   if flat['search.kl'] and flat['search.control'] != 'regression':
     raise BadInput(f"config key 'search.kl' = {flat['search.kl']} needs search.control = "

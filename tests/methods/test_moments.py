@@ -1,5 +1,6 @@
 """D_val's likelihood by the moments of augmented images, as an objective: against enumeration, and a step written out."""
 
+from flax import linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from daas_jax import config as config_lib
 from daas_jax.config import schema
+from daas_jax.data import sources
 from daas_jax.errors import BadInput
-from daas_jax.methods import daas, daas_passes, moments, policy_gradients
+from daas_jax.methods import daas, daas_passes, moments, policy_gradients, problem as problem_lib
+from daas_jax.nets import linen, losses
 from daas_jax.policies import categorical
 from toy import batch, batch_of, image_losses, images_of, problem_of, SGD, SPACE
 
@@ -111,6 +114,37 @@ def test_two_that_share_the_architectures_say_what_one_says(batch):
       jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[device], atol=1e-6), getattr(alone, x), getattr(shared, x))
 
 
+@pytest.mark.parametrize('changes', [{'n_w': 0}, {'n_w': 0, 'objective': 'step', 'theta_policies': False},
+                                     {'xi': 0.1}, {'inner': 'theta'}])
+def test_settings_by_hand_are_refused_as_well(changes):
+  with pytest.raises(ValueError, match='objective=moments'):
+    daas.make(problem_of(categorical.policies(SPACE)), _settings(**changes))
+
+
+def test_a_problem_without_losses_of_images_is_refused():
+  with pytest.raises(ValueError, match='Problem.image_losses'):
+    daas.make(problem_of(categorical.policies(SPACE))._replace(image_losses=None), _settings())
+
+
+def test_a_network_or_a_loss_of_ones_own_is_refused():
+  class Own(nn.Module):
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, images):
+      return nn.Dense(self.num_classes)(images.reshape(len(images), -1))
+
+  linen.register_network('own_of_moments', Own)
+  config = config_lib.search_config()
+  config.search.objective, config.network.name = 'moments', 'own_of_moments'
+  with pytest.raises(BadInput, match="needs a network of the package, which 'own_of_moments' is not"):
+    schema.check(config, 'search')
+  config.network.name = 'small_cnn'
+  criterion = losses.own(lambda outputs, labels: jnp.mean(outputs))
+  with pytest.raises(BadInput, match='needs labels of classes'):
+    problem_lib.build(config, sources.load('embedded'), criterion=criterion)
+
+
 def test_warm_up_leaves_gamma(batch):
   method = daas.make(problem_of(categorical.policies(SPACE)), _settings(warmup_steps=1, n_aug=6))
   state = method.init(jax.random.key(0))
@@ -124,6 +158,9 @@ def test_warm_up_leaves_gamma(batch):
 @pytest.mark.parametrize('changes, said', [
     ({'search.n_w': 0}, "set search.n_w to at least 1"),
     ({'search.objective': 'direction', 'search.theta_policies': False, 'search.n_w': 0}, 'needs search.n_w of at least 1'),
+    ({'search.n_aug': 1, 'search.control': 'regression'}, 'needs search.n_aug of at least 2'),
+    ({'search.n_arch': 1, 'search.n_aug': 1, 'search.baseline': 'step_mean'}, 'leaves nothing of a single policy'),
+    ({'search.objective': 'step', 'search.classification': 0.5}, "'search.classification' = 0.5 needs search.objective"),
     ({'search.inner': 'theta'}, "set search.inner to 'sgd'"),
     ({'search.xi': 0.1}, 'set search.xi to 0'),
     ({'search.policy_per': 'batch', 'parallel.over': 'data', 'parallel.devices': 2}, "set parallel.over to 'samples'"),
