@@ -2,9 +2,9 @@
 
 Of six candidates of an edge two tell nothing of the image: one gives noise, the other what came from the image beside it
 in the batch, whose moments are right and whose content is not. And one edge of the reduction cell is crippled: whatever
-is chosen for it, it gives the image beside, so the search can only learn to leave the edge out. Each way to estimate the gradient of
-alpha and beta searches from 8 seeds; after every so many passes it is asked how often the search draws what is planted,
-exactly, as a share of how often uniform draws do. The answer is found where both shares are below a half.
+is chosen for it, it gives the image beside, so the search can only learn to leave the edge out. Each way to estimate the
+gradient of alpha and beta searches from 8 seeds; after every so many passes it is asked how often the search draws what
+is planted, exactly, as a share of how often uniform draws do. The answer is found where both shares are below a half.
 
 Results are kept in WORKDIR/results.json as they come: the same command goes on. Then it prints one table and draws one
 figure.
@@ -166,7 +166,7 @@ def draw(results, path):
   import matplotlib
   matplotlib.use('Agg')
   from matplotlib import pyplot as plt
-  figure, both = plt.subplots(1, 2, figsize=(9, 3.6), layout='constrained', sharey=True)
+  figure, both = plt.subplots(1, 2, figsize=(9, 4.2), layout='constrained', sharey=True)
   x = np.arange(LOOKS + 1) * PASSES / LOOKS
   for part, (axes, title) in enumerate(zip(both, ('planted operations', 'the crippled edge'))):
     for name in ESTIMATORS:
@@ -177,7 +177,7 @@ def draw(results, path):
     axes.set(xlabel='passes', title=title)
     axes.spines[['top', 'right']].set_visible(False)
   both[0].set(ylabel='drawn (uniform draws: 1)')
-  both[0].legend(frameon=False, fontsize='small')
+  figure.legend(*both[0].get_legend_handles_labels(), frameon=False, fontsize='small', loc='outside lower center', ncols=3)
   figure.savefig(path, dpi=150, metadata={'Software': None})
 
 
