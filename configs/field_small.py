@@ -73,7 +73,7 @@ def _daas(config, alone):
 
 
 def _moments(config):
-  """D_val's likelihood by the moments of a policy's images, theta trained without any (docs/objective.md)."""
+  """D_val's accuracy by the moments of a policy's images, theta trained without any (docs/objective.md)."""
   config.search.objective = 'moments'
   config.search.val_moments = 'own'  # of what is logged alone
   config.search.theta_policies = False

@@ -153,14 +153,15 @@ def make():
 
   @functools.partial(jax.jit, static_argnums=2)
   def still(carry, key, images, condition, vals, labels):
-    """What the moments alone do, before any step: -L_val, the accuracy, the likelihood, and that with 0.3 of that of the
+    """What the moments alone do, before any step: -L_val, the accuracy, the likelihood, and the accuracy with 0.3 of that of the
     images under the condition."""
     rows = some(jax.random.fold_in(key, 9), len(labels), VAL)
     x, y = batch(some(key, images, VAL), condition, key)
     both = jnp.concatenate([x, vals[rows]]), jnp.concatenate([y, labels[rows]])
     losses, hits = problem.image_losses(carry[0], {}, *both, None, True, False)
-    own, of_val = jnp.mean(jnp.exp(-losses).reshape(2, -1), 1)
-    return jnp.stack([-jnp.mean(losses[VAL:]), jnp.mean(hits[VAL:]), of_val, of_val + 0.3 * own])
+    own, right = jnp.mean(hits.reshape(2, -1), 1)
+    losses = losses[VAL:]
+    return jnp.stack([-jnp.mean(losses), right, jnp.mean(jnp.exp(-losses)), right + 0.3 * own])
 
   @jax.jit
   def critic(key, vals):

@@ -1,18 +1,18 @@
-"""What a policy is worth without a step: D_val's likelihood by the moments of its images.
+"""What a policy is worth without a step: D_val's accuracy by the moments of its images.
 
 A network in use normalises by the moments that it was trained with (`daas_jax.nets.normalisation`).
-The mean likelihood exp(-loss) of D_val's labels at theta, with the moments of Gamma(D_train), asks
-whether a policy's images are to the network what D_val is: a forward pass a policy. Among single
-operations it ranks as retraining under them does, far better than the papers' one-step objective
-(docs/objective.md). Another operation can have the moments of D_val and not its images (Solarize
-those of a camera that darkens): that the network still knows the policy's own images is asked in
-the same pass, with a weight, as the classification loss of Faster AutoAugment does. What both are
-best asked of is a network that was trained without policies, as Fast AutoAugment's density
-matching does.
+The share of D_val that is right at theta, with the moments of Gamma(D_train), asks whether a
+policy's images are to the network what D_val is: a forward pass a policy. Among single operations
+it ranks as retraining under them does, far better than the papers' one-step objective and than the
+loss or the likelihood by the same moments (docs/objective.md). Another operation can have the
+moments of D_val and not its images (Solarize those of a camera that darkens): that the network
+still knows the policy's own images is asked in the same pass, with a weight, as the classification
+loss of Faster AutoAugment does. What both are best asked of is a network that was trained without
+policies, as Fast AutoAugment's density matching does.
 
 The objective is the expectation of that over policies, whose exact gradient is a sum over all of
 them. It takes the place of the alignment in Eq. 13, with xi = 1; theta moves by Eq. 14 alone. (The
-loss itself, which has no bound, is led by the few policies that ruin an image.)
+loss, which has no bound, is led by the few policies that ruin an image.)
 """
 
 from collections.abc import Mapping
@@ -31,11 +31,11 @@ KEYS = {
     'search.objective': Key(
         'step', one_of('step', 'direction', 'moments'),
         "L_val after a step of the inner gradient's length (the papers); with a policy an image, "
-        "after one in its direction of fixed length; or moments: the likelihood of D_val's labels "
+        'after one in its direction of fixed length; or moments: the share of D_val that is right '
         'by the moments of images under a policy, without a step'),
     'search.classification': Key(
-        0.3, at_least(0), "with objective = moments: weight of the likelihood of the labels of the "
-        "policy's own images beside that of D_val's (Faster AutoAugment has 0.1, of its loss)"),
+        0.3, at_least(0), "with objective = moments: weight of the share of a policy's own images "
+        'that is right beside that of D_val (Faster AutoAugment has 0.1, of its loss)'),
     'search.theta_policies': Key(
         True, anything, 'whether theta is trained under policies (Eq. 14); n_w > 0 has the choice'),
 }
@@ -114,9 +114,8 @@ def draw(problem: Problem, settings: Any, gamma: Any, key: jax.Array) -> Drawn:
 
 def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Array, batch: Batch,
           drawn: Drawn, classification: float = 0.3, images: int = 0) -> jax.Array:
-  """s_ij, the mean likelihood of D_val's labels at (theta, z_i), normalised by the moments of
-  Gamma_ij(D_train), and that of these images' own labels: [n_arch, n_aug], in [0, 1 +
-  classification].
+  """s_ij, the share of D_val that is right at (theta, z_i), normalised by the moments of
+  Gamma_ij(D_train), and of these images themselves: [n_arch, n_aug], in [0, 1 + classification].
 
   Args:
     problem: whose `image_losses` is used.
@@ -127,7 +126,7 @@ def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Ar
     network_keys: [n_arch or more], of the noise in the network.
     batch: of B images in each half.
     drawn: `Drawn`.
-    classification: weight of the second likelihood.
+    classification: weight of the second share.
     images: how many of each half are taken, the first ones; 0: all B.
   """
   batch = jax.tree.map(lambda a: a[: images or None], batch)
@@ -143,8 +142,8 @@ def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Ar
     i = number // n_aug
     seen = problem.train_input(batch.train_images, policy, drawn.image_keys[i])
     both = policy_gradients.both(seen, val, batch.train_labels, batch.val_labels)
-    losses = problem.image_losses(theta, pick(z, i), *both, network_keys[i], True, False)[0]
-    own, of_val = jnp.mean(jnp.exp(-losses).reshape(2, B), 1, dtype=jnp.result_type(float))
+    hits = problem.image_losses(theta, pick(z, i), *both, network_keys[i], True, False)[1]
+    own, of_val = jnp.mean(hits.reshape(2, B), 1, dtype=jnp.result_type(float))
     return of_val + classification * own
 
   return jax.lax.map(one, jnp.arange(n_arch * n_aug)).reshape(n_arch, n_aug)

@@ -138,8 +138,8 @@ def _require_place(config, criterion):
         f'{what} has its own loss and takes none: give a network of your own, or a fixed one, and '
         'a method that searches policies for it')
   if config.search.get('objective') == 'moments':
-    raise BadInput("config key 'search.objective' = 'moments' needs labels of classes, whose "
-                   'likelihood it is: with a loss of your own set it to step or direction')
+    raise BadInput("config key 'search.objective' = 'moments' counts labels of classes that "
+                   'are right: with a loss of your own set it to step or direction')
 
 
 def _of_images(config, data, genotype, given, split, saw, criterion):

@@ -1,4 +1,4 @@
-"""D_val's likelihood by the moments of augmented images, as an objective: against enumeration, and a step written out."""
+"""D_val's accuracy by the moments of augmented images, as an objective: against enumeration, and a step written out."""
 
 from flax import linen as nn
 import jax
@@ -20,13 +20,13 @@ def _settings(policy_per='image', **more):
   return daas.Settings(**dict(n_arch=1, n_aug=2, n_w=2, optimizers=SGD, policy_per=policy_per, objective='moments') | more)
 
 
-def _likelihood(theta, batch, policy, key):
-  """Of D_val's labels, by the moments of training images that all have one policy; and of theirs, at 0.3."""
+def _right(theta, batch, policy, key):
+  """The share of D_val by the moments of training images that all have one policy; and of these, at 0.3."""
   images = images_of(batch.train_images, jax.tree.map(lambda a: jnp.repeat(a[None], len(batch.train_labels), 0), policy), key)
 
   def of(others, labels):
     logits = jnp.tanh((others - jnp.mean(images, 0)) @ theta['v']) @ theta['w']
-    return jnp.mean(jnp.take_along_axis(jax.nn.softmax(logits), labels[:, None], 1))
+    return jnp.mean(jnp.argmax(logits, -1) == labels)
 
   return of(batch.val_images, batch.val_labels) + 0.3 * of(images, batch.train_labels)
 
@@ -43,7 +43,7 @@ def test_the_mean_over_all_draws_is_the_exact_gradient(batch, policy_per):
   log_prob = lambda gamma: jax.vmap(lambda policy: categorical.log_prob(gamma, policy, SPACE))(every)
 
   def objective(gamma):
-    values = jax.vmap(lambda policy: _likelihood(state.theta, batch, policy, keys[0]))(every)
+    values = jax.vmap(lambda policy: _right(state.theta, batch, policy, keys[0]))(every)
     return -jnp.vdot(jnp.exp(log_prob(gamma)), values)
 
   s = moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys))
@@ -51,7 +51,7 @@ def test_the_mean_over_all_draws_is_the_exact_gradient(batch, policy_per):
   np.testing.assert_array_equal(
       moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), images=3),
       moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, few, moments.Drawn(every, keys)))
-  assert s.shape == (1, n) and s.std() > 1e-4
+  assert s.shape == (1, n) and s.std() > 1e-3
   pairs = np.stack(np.meshgrid(np.arange(n), np.arange(n)), -1).reshape(-1, 2)
   p = jnp.exp(log_prob(gamma))
   np.testing.assert_allclose(p.sum(), 1, atol=1e-12)
@@ -71,7 +71,7 @@ def test_a_step_written_out(batch):
   new, metrics = jax.jit(method.step)(state, batch)
   key = jax.random.fold_in(state.key, 0)
   tried = moments.draw(problem, settings, state.gamma, jax.random.fold_in(key, 5))
-  s = np.array([_likelihood(state.theta, batch, jax.tree.map(lambda a, i=i: a[i], tried.policies), tried.image_keys[i // 3])
+  s = np.array([_right(state.theta, batch, jax.tree.map(lambda a, i=i: a[i], tried.policies), tried.image_keys[i // 3])
                 for i in range(6)]).reshape(2, 3)
   np.testing.assert_allclose(metrics['alignment'], s.mean(), rtol=1e-6)
   log_prob = lambda gamma: jax.vmap(lambda policy: categorical.log_prob(gamma, policy, SPACE))(tried.policies)
@@ -141,7 +141,7 @@ def test_a_network_or_a_loss_of_ones_own_is_refused():
     schema.check(config, 'search')
   config.network.name = 'small_cnn'
   criterion = losses.own(lambda outputs, labels: jnp.mean(outputs))
-  with pytest.raises(BadInput, match='needs labels of classes'):
+  with pytest.raises(BadInput, match='counts labels of classes'):
     problem_lib.build(config, sources.load('embedded'), criterion=criterion)
 
 
