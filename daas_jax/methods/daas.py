@@ -74,7 +74,7 @@ class Settings(NamedTuple):
   val_moments: str = 'own'
   objective: str = 'step'
   inner: str = 'sgd'
-  classification: float = 0.3
+  classification: float = 0.0
   theta_policies: bool = True
 
   @property

@@ -5,10 +5,10 @@ The share of D_val that is right at theta, with the moments of Gamma(D_train), a
 policy's images are to the network what D_val is: a forward pass a policy. Among single operations
 it ranks as retraining under them does, far better than the papers' one-step objective and than the
 loss or the likelihood by the same moments (docs/objective.md). Another operation can have the
-moments of D_val and not its images (Solarize those of a camera that darkens): that the network
-still knows the policy's own images is asked in the same pass, with a weight, as the classification
-loss of Faster AutoAugment does. What both are best asked of is a network that was trained without
-policies, as Fast AutoAugment's density matching does.
+moments of D_val and not its images (Solarize nearly those of a camera that darkens): whether the
+network still knows the policy's own images can be asked in the same pass, with a weight, as the
+classification loss of Faster AutoAugment does. What both are best asked of is a network that was
+trained without policies, as Fast AutoAugment's density matching does.
 
 The objective is the expectation of that over policies, whose exact gradient is a sum over all of
 them. It takes the place of the alignment in Eq. 13, with xi = 1; theta moves by Eq. 14 alone. (The
@@ -34,7 +34,7 @@ KEYS = {
         'after one in its direction of fixed length; or moments: the share of D_val that is right '
         'by the moments of images under a policy, without a step'),
     'search.classification': Key(
-        0.3, at_least(0), "with objective = moments: weight of the share of a policy's own images "
+        0.0, at_least(0), "with objective = moments: weight of the share of a policy's own images "
         'that is right beside that of D_val (Faster AutoAugment has 0.1, of its loss)'),
     'search.theta_policies': Key(
         True, anything, 'whether theta is trained under policies (Eq. 14); n_w > 0 has the choice'),
@@ -113,7 +113,7 @@ def draw(problem: Problem, settings: Any, gamma: Any, key: jax.Array) -> Drawn:
 
 
 def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Array, batch: Batch,
-          drawn: Drawn, classification: float = 0.3, images: int = 0) -> jax.Array:
+          drawn: Drawn, classification: float = 0.0, images: int = 0) -> jax.Array:
   """s_ij, the share of D_val that is right at (theta, z_i), normalised by the moments of
   Gamma_ij(D_train), and of these images themselves: [n_arch, n_aug], in [0, 1 + classification].
 

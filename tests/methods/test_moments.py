@@ -17,7 +17,8 @@ from toy import batch, batch_of, image_losses, images_of, problem_of, SGD, SPACE
 
 
 def _settings(policy_per='image', **more):
-  return daas.Settings(**dict(n_arch=1, n_aug=2, n_w=2, optimizers=SGD, policy_per=policy_per, objective='moments') | more)
+  return daas.Settings(**dict(n_arch=1, n_aug=2, n_w=2, optimizers=SGD, policy_per=policy_per, objective='moments',
+                               classification=0.3) | more)
 
 
 def _right(theta, batch, policy, key):
@@ -46,11 +47,11 @@ def test_the_mean_over_all_draws_is_the_exact_gradient(batch, policy_per):
     values = jax.vmap(lambda policy: _right(state.theta, batch, policy, keys[0]))(every)
     return -jnp.vdot(jnp.exp(log_prob(gamma)), values)
 
-  s = moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys))
+  s = moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), 0.3)
   few = batch_of(3)._replace(**{name: value[:3] for name, value in batch._asdict().items()})
   np.testing.assert_array_equal(
-      moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), images=3),
-      moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, few, moments.Drawn(every, keys)))
+      moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), 0.3, 3),
+      moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, few, moments.Drawn(every, keys), 0.3))
   assert s.shape == (1, n) and s.std() > 1e-3
   pairs = np.stack(np.meshgrid(np.arange(n), np.arange(n)), -1).reshape(-1, 2)
   p = jnp.exp(log_prob(gamma))
