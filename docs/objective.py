@@ -18,9 +18,9 @@ import numpy as np
 import optax
 from scipy.stats import spearmanr
 
-from daas_jax import trees
 import kept
 
+from daas_jax import trees
 from daas_jax.augment import apply, camera, inputs, preprocess
 from daas_jax.augment.ops import DAAS_OPS, OPS
 from daas_jax.config import search_config
@@ -153,8 +153,8 @@ def make():
 
   @functools.partial(jax.jit, static_argnums=2)
   def still(carry, key, images, condition, vals, labels):
-    """What the moments alone do, before any step: -L_val, the accuracy, the likelihood, and the accuracy with 0.3 of that of the
-    images under the condition."""
+    """What the moments alone do, before any step: -L_val, the accuracy, the likelihood, and the accuracy with 0.3 of that
+    of the images under the condition."""
     rows = some(jax.random.fold_in(key, 9), len(labels), VAL)
     x, y = batch(some(key, images, VAL), condition, key)
     both = jnp.concatenate([x, vals[rows]]), jnp.concatenate([y, labels[rows]])

@@ -3,10 +3,10 @@
 A network in use normalises by the moments that it was trained with (`daas_jax.nets.normalisation`).
 The share of D_val that is right at theta, with the moments of Gamma(D_train), asks whether a
 policy's images are to the network what D_val is: a forward pass a policy. Among single operations
-it ranks as retraining under them does, far better than the papers' one-step objective and than the
-loss or the likelihood by the same moments (docs/objective.md). Another operation can have the
-moments of D_val and not its images (Solarize nearly those of a camera that darkens): whether the
-network still knows the policy's own images can be asked in the same pass, with a weight, as the
+it ranks as retraining under them does, far better than the papers' one-step objective, and better
+than the loss or the likelihood by the same moments (docs/objective.md). Another operation can have
+the moments of D_val and not its images (Solarize nearly those of a camera that darkens): whether
+the network still knows the policy's own images can be asked in the same pass, with a weight, as the
 classification loss of Faster AutoAugment does. What both are best asked of is a network that was
 trained without policies, as Fast AutoAugment's density matching does.
 
@@ -51,7 +51,9 @@ def check(flat: Mapping[str, Any]) -> None:
     raise BadInput("config key 'search.theta_policies' = False needs search.n_w of at least 1: at "
                    '0 theta moves by the gradients of Eq. 10, which have policies')
   if flat['search.objective'] != 'moments':
-    _check_unused(flat)
+    key = 'search.classification'
+    if flat[key] != KEYS[key].default:
+      raise BadInput(f"config key {key!r} = {flat[key]} needs search.objective = 'moments'")
     return
   needs = "config key 'search.objective' = 'moments' takes no inner step: "
   if not flat['search.n_w']:
@@ -59,19 +61,10 @@ def check(flat: Mapping[str, Any]) -> None:
   for key, value in (('search.inner', 'sgd'), ('search.xi', 0)):
     if flat[key] != value:
       raise BadInput(needs + f'set {key} to {value!r}')
-  if flat['parallel.over'] == 'data' and flat['parallel.devices'] != 1:
-    raise BadInput("config key 'search.objective' = 'moments' cannot be had with parallel.over = "
-                   "'data': set parallel.over to 'samples', or parallel.devices to 1")
   name = flat['network.name']
   if nets.networks()[name].own:  # its batch normalisation takes the moments of all rows it is given
     raise BadInput("config key 'search.objective' = 'moments' needs a network of the package, "
                    f'which {name!r} is not: set it to step or direction')
-
-
-def _check_unused(flat):
-  key = 'search.classification'
-  if flat[key] != KEYS[key].default:
-    raise BadInput(f"config key {key!r} = {flat[key]} needs search.objective = 'moments'")
 
 
 def require(problem: Problem, settings: Any) -> None:

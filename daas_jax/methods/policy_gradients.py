@@ -56,9 +56,10 @@ def check_each(flat: Mapping[str, Any]) -> None:
     for key, word in (('search.val_moments', 'train'), ('search.objective', 'direction')):
       if flat[key] == word:
         raise BadInput(f"config key {key!r} = {word!r} needs search.policy_per = 'image'")
-  elif flat['parallel.over'] == 'data' and flat['parallel.devices'] != 1:
-    raise BadInput("config key 'search.policy_per' = 'image' cannot be had with parallel.over = "
-                   "'data': set parallel.over to 'samples', or parallel.devices to 1")
+  for key, word in (('search.policy_per', 'image'), ('search.objective', 'moments')):
+    if (flat[key], flat['parallel.over']) == (word, 'data') and flat['parallel.devices'] != 1:
+      raise BadInput(f"config key {key!r} = {word!r} cannot be had with parallel.over = 'data': "
+                     "set parallel.over to 'samples', or parallel.devices to 1")
 
 
 def check(flat: Mapping[str, Any]) -> None:

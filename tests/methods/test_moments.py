@@ -11,7 +11,7 @@ from daas_jax.config import schema
 from daas_jax.data import sources
 from daas_jax.errors import BadInput
 from daas_jax.methods import daas, daas_passes, moments, policy_gradients, problem as problem_lib
-from daas_jax.nets import linen, losses
+from daas_jax.nets import linen, losses, registry as nets
 from daas_jax.policies import categorical
 from toy import batch, batch_of, image_losses, images_of, problem_of, SGD, SPACE
 
@@ -127,7 +127,9 @@ def test_a_problem_without_losses_of_images_is_refused():
     daas.make(problem_of(categorical.policies(SPACE))._replace(image_losses=None), _settings())
 
 
-def test_a_network_or_a_loss_of_ones_own_is_refused():
+def test_a_network_or_a_loss_of_ones_own_is_refused(monkeypatch):
+  monkeypatch.setattr(nets.NETWORKS, '_rows', dict(nets.networks()))  # this one's is nobody else's
+
   class Own(nn.Module):
     num_classes: int
 
