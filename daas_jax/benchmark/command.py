@@ -1,13 +1,15 @@
 """`python -m daas_jax.benchmark [--only=NAME,...] [--batch=16,...] [--json=FILE]`: seconds to
 compile, milliseconds a step and memory of every program that matters, at the paper's size, and
 which bars they hold. Each case runs in a process of its own. With --public=FOLDER public PyTorch
-code is measured in the same run (see benchmark/public.py)."""
+code is measured in the same run, on the GPU where there is one (see benchmark/public.py)."""
 
 import fnmatch
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from typing import Any, IO, NamedTuple
 
 from daas_jax.benchmark import bars
 from daas_jax.benchmark.cases import CASES
@@ -36,6 +38,10 @@ def _parser():
                       help='writes the rows there too')
   parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32',
                       help='of the supernet')
+  parser.add_argument('--kernels', choices=('auto', 'fast', 'xla', 'plain'), default='auto',
+                      help="array kernels; auto: the backend's")
+  parser.add_argument('--at_once', metavar='N', type=int, default=1,
+                      help='cases that are compiled at once; they are timed one by one')
   parser.add_argument(
       '--public', metavar='FOLDER', type=os.path.expanduser,
       help='with checkouts of github.com/quark0/darts and '
@@ -72,25 +78,49 @@ def _batches(text):
   return [int(part) for part in text.split(',')]
 
 
-def measure(name, batch, args):
-  """The row of one case, from a fresh process; a row with an 'error' where that failed."""
-  command = [sys.executable, '-m', 'daas_jax.benchmark.measure', name, str(batch), args.dtype]
+class Measuring(NamedTuple):
+  """A case in a process of its own, which compiles, says so, and times when it is told to."""
+  case: str
+  batch: int
+  process: Any
+  errors: IO
+
+
+def begin(name, batch, args):
+  """The `Measuring` of a case; its `process` is None where it could not be started."""
+  command = [sys.executable, '-m', 'daas_jax.benchmark.measure', name, str(batch), args.dtype,
+             args.kernels]
   if name in PUBLIC:
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'public.py')
     command = [args.torch, script, name, str(batch), args.public]
+  errors = tempfile.TemporaryFile('w+', encoding='utf-8', errors='replace')
   try:
-    done = subprocess.run(command, capture_output=True, encoding='utf-8', errors='replace',
-                          check=False)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=errors, encoding='utf-8', errors='replace')
   except OSError as error:
-    return {'case': name, 'batch': batch, 'error': f'{command[0]}: {error.strerror}'}
-  if done.returncode:
-    said = done.stderr.strip().splitlines() or ['no message']
-    return {
-        'case': name,
-        'batch': batch,
-        'error': f'exit status {done.returncode}: {said[-1][:200]}'
-    }
-  return json.loads(done.stdout.splitlines()[-1])
+    process = errors.write(f'{command[0]}: {error.strerror}') and None
+  return Measuring(name, batch, process, errors)
+
+
+def measure(measuring):
+  """The row of a case that is told to go on; one with an 'error' where it failed."""
+  process, said = measuring.process, ''
+  if process:
+    said, _ = process.communicate('go\n')
+    if not process.returncode:
+      return json.loads(said.splitlines()[-1])
+  measuring.errors.seek(0)
+  last = (measuring.errors.read().strip().splitlines() or ['no message'])[-1][:200]
+  error = f'exit status {process.returncode}: {last}' if process else last
+  return {'case': measuring.case, 'batch': measuring.batch, 'error': error}
+
+
+def _compiled(group):
+  """Waits until all of a group have compiled (or failed): nothing is timed before."""
+  for measuring in group:
+    if measuring.process:
+      measuring.process.stdout.readline()
+  return group
 
 
 def of_floor(row, rows):
@@ -142,14 +172,18 @@ def _print_bars(rows):
 def _run(args):
   _check_public(args.public)
   names, batches = chosen(args.only, bool(args.public)), _batches(args.batch)
+  if args.at_once < 1:
+    raise BadInput(f'--at_once={args.at_once} must be at least 1')
   folder = os.path.dirname(os.path.abspath(args.json)) if args.json else '.'
   if not os.path.isdir(folder):
     raise BadInput(f'--json: there is no folder {folder}')
   rows = []
   _print(_HEAD)
-  for name in names:
-    for batch in batches:
-      rows.append(measure(name, batch, args))
+  cases = [(name, batch) for name in names for batch in batches]
+  for at in range(0, len(cases), args.at_once):
+    group = [begin(*case, args) for case in cases[at : at + args.at_once]]
+    for measuring in _compiled(group):
+      rows.append(measure(measuring))
       _print(line(rows[-1], rows))
       if args.json:  # whole after every row: a run that is stopped leaves what it has
         atomic.write(args.json, json.dumps(rows, indent=1) + '\n')

@@ -1,7 +1,8 @@
-"""`python -m daas_jax.benchmark.measure CASE BATCH DTYPE`: a row of the benchmark, as a line of
-JSON.
+"""`python -m daas_jax.benchmark.measure CASE BATCH DTYPE KERNELS`: a row of the benchmark, as a
+line of JSON.
 
-A process of its own, so that its peak memory is the case's and nothing is compiled yet.
+A process of its own, so that its peak memory is the case's and nothing is compiled yet. Once it has
+compiled it says so, and times when a line comes in: others may compile at the same time.
 """
 
 import json
@@ -13,6 +14,7 @@ import jax
 import numpy as np
 
 from daas_jax.benchmark.cases import CASES
+from daas_jax.nets import kernels as kernel_sets
 
 
 def _seconds(call):
@@ -57,9 +59,10 @@ def _peak_mb():
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def row(name, batch, dtype='float32'):
+def row(name, batch, dtype='float32', kernels='auto', ready=lambda: None):
   """The row of a case at a batch size, a dict of plain values; see README. What is not run has no
-  times (None)."""
+  times (None). ready: called when everything is compiled, before anything is timed."""
+  kernel_sets.BY_BACKEND[jax.default_backend()] = kernels = kernel_sets.choose(kernels)
   case = CASES[name](batch, dtype)
   samples = case.arguments if isinstance(case.arguments, list) else [case.arguments]
   cold = warm = memory = None
@@ -67,6 +70,7 @@ def row(name, batch, dtype='float32'):
   if not case.host:
     cold, warm, compiled = compile_twice(case.function, samples[0])
     memory = compiled.memory_analysis()
+  ready()
   times = step_milliseconds(compiled, samples) if case.runs else None
   step = float(np.median(times)) if times else None
   program_mb = memory and (memory.temp_size_in_bytes + memory.output_size_in_bytes) / 1e6
@@ -75,6 +79,7 @@ def row(name, batch, dtype='float32'):
       'case': name,
       'batch': batch,
       'dtype': dtype,
+      'kernels': kernels,
       'backend': device.platform,
       'device': device.device_kind,
       'compile_cold_s': cold,
@@ -89,5 +94,10 @@ def row(name, batch, dtype='float32'):
   }
 
 
+def _wait():
+  print('compiled', flush=True)
+  sys.stdin.readline()
+
+
 if __name__ == '__main__':
-  print(json.dumps(row(sys.argv[1], int(sys.argv[2]), sys.argv[3])))
+  print(json.dumps(row(sys.argv[1], int(sys.argv[2]), *sys.argv[3:], ready=_wait)))

@@ -17,6 +17,7 @@ import time
 import torch
 
 SIDE, CLASSES, CHANNELS = 32, 10, 16
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
 def _optimizer(parameters, kind):
@@ -41,6 +42,7 @@ def _gdas(images, labels, folder, kind):
   from xautodl.models.cell_operations import SearchSpaceNames
   from xautodl.models.cell_searchs.search_model_gdas_nasnet import NASNetworkGDAS
   network = NASNetworkGDAS(CHANNELS, 2, 4, 4, 3, CLASSES, SearchSpaceNames['darts'], False, True)
+  network = network.to(DEVICE)
   parameters = network.get_weights() if kind == 'weight' else network.get_alphas()
   loss = lambda: torch.nn.functional.cross_entropy(network(images)[1], labels)
   return _step(loss, _optimizer(parameters, kind), network)
@@ -50,9 +52,10 @@ def _darts(images, labels, folder, kind):
   """8 cells of 16 channels, every operation on every edge; the architecture step is the first-order
   one."""
   sys.path.insert(0, os.path.join(folder, 'darts', 'cnn'))
-  torch.Tensor.cuda = lambda self: self  # their constructor moves alpha to a GPU
+  if DEVICE == 'cpu':
+    torch.Tensor.cuda = lambda self: self  # their constructor moves alpha to a GPU
   from model_search import Network
-  network = Network(CHANNELS, CLASSES, 8, torch.nn.CrossEntropyLoss())
+  network = Network(CHANNELS, CLASSES, 8, torch.nn.CrossEntropyLoss()).to(DEVICE)
   parameters = network.parameters() if kind == 'weight' else network.arch_parameters()
   return _step(lambda: network._loss(images, labels), _optimizer(parameters, kind), network)
 
@@ -60,7 +63,7 @@ def _darts(images, labels, folder, kind):
 def _wrn(images, labels, folder):
   sys.path.insert(0, os.path.join(folder, 'AutoDL-Projects'))
   from xautodl.models.CifarWideResNet import CifarWideResNet
-  network = CifarWideResNet(40, 2, CLASSES, False)
+  network = CifarWideResNet(40, 2, CLASSES, False).to(DEVICE)
   def loss():
     return torch.nn.functional.cross_entropy(network(images)[1], labels)
   def gradient():
@@ -78,14 +81,20 @@ CASES = {
 }
 
 
+def _blocked(call):
+  call()
+  if DEVICE == 'cuda':
+    torch.cuda.synchronize()
+
+
 def _milliseconds(call, least=5, most=30, budget=8.0):
   """As `benchmark.measure.step_milliseconds`."""
   for _ in range(2):
-    call()
+    _blocked(call)
   times, begun = [], time.perf_counter()
   while len(times) < least or (len(times) < most and time.perf_counter() - begun < budget):
     start = time.perf_counter()
-    call()
+    _blocked(call)
     times.append(1e3 * (time.perf_counter() - start))
   return times
 
@@ -93,22 +102,27 @@ def _milliseconds(call, least=5, most=30, budget=8.0):
 def row(name, batch, folder):
   """The row of a case; PyTorch compiles nothing and knows no program, so those fields are None."""
   torch.manual_seed(0)
-  images, labels = torch.rand(batch, 3, SIDE, SIDE), torch.randint(CLASSES, (batch,))
+  images = torch.rand(batch, 3, SIDE, SIDE).to(DEVICE)
+  labels = torch.randint(CLASSES, (batch,)).to(DEVICE)
   before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-  times = _milliseconds(CASES[name](images, labels, folder))
+  call = CASES[name](images, labels, folder)
+  print('compiled', flush=True)  # nothing is; timed when a line comes in, as the package's own cases
+  sys.stdin.readline()
+  times = _milliseconds(call)
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
   return {
       'case': name,
       'batch': batch,
       'dtype': 'float32',
-      'backend': 'cpu',
-      'device': platform.machine(),
+      'kernels': 'PyTorch',
+      'backend': DEVICE,
+      'device': torch.cuda.get_device_name() if DEVICE == 'cuda' else platform.machine(),
       'compile_cold_s': None,
       'compile_warm_s': None,
       'step_ms': statistics.median(times),
       'step_ms_min': min(times),
       'step_ms_max': max(times),
-      'program_mb': peak - before,
+      'program_mb': torch.cuda.max_memory_allocated() / 1e6 if DEVICE == 'cuda' else peak - before,
       'process_mb': peak,
       'images_per_s': 1e3 * batch / statistics.median(times),
       'floor': None

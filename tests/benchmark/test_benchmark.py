@@ -4,6 +4,7 @@ import argparse
 import json
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_a_run_prints_and_writes_its_rows(tmp_path, capsys, monkeypatch):
 
 
 def test_a_case_that_fails_is_a_row_and_status_1(monkeypatch, capsys):
-  killed = lambda name, batch, args: {'case': name, 'batch': batch, 'error': 'exit status -9: killed'}
+  killed = lambda measuring: {'case': measuring.case, 'batch': measuring.batch, 'error': 'exit status -9: killed'}
   monkeypatch.setattr(benchmark, 'measure', killed)
   assert benchmark.main(['--only=augment:Invert', '--batch=4']) == 1
   assert 'exit status -9' in capsys.readouterr().out
@@ -49,13 +50,33 @@ def test_public_code_that_cannot_run_is_a_row_with_its_error(tmp_path, capsys):
 
 def test_public_code_is_run_by_a_script_that_is_there(tmp_path, monkeypatch):
   ran = []
-  done = subprocess.CompletedProcess((), 0, stdout='{}', stderr='')
-  monkeypatch.setattr(subprocess, 'run', lambda command, **options: ran.append(command) or done)
-  args = argparse.Namespace(torch='/a/python', public=str(tmp_path), dtype='float32')
-  assert benchmark.measure('public:gdas_weight', 2, args) == {}
+  monkeypatch.setattr(subprocess, 'Popen', lambda command, **options: ran.append(command))
+  args = argparse.Namespace(torch='/a/python', public=str(tmp_path), dtype='float32', kernels='auto')
+  benchmark.begin('public:gdas_weight', 2, args)
   (interpreter, script, *rest), = ran
   assert interpreter == '/a/python' and rest == ['public:gdas_weight', '2', str(tmp_path)]
   assert 'public:gdas_weight' in pathlib.Path(script).read_text()
+
+
+def test_cases_compile_at_once_and_are_timed_one_after_the_other(tmp_path, monkeypatch, capsys):
+  """Stand-ins that write down when: no one is told to go before all have compiled, nor beside another."""
+  script, told = tmp_path / 'case.py', tmp_path / 'told'
+  script.write_text('import sys, time, json\n'
+                    f"say = lambda word: print(sys.argv[1], word, file=open({str(told)!r}, 'a'), flush=True)\n"
+                    "say('compiled'); print('compiled', flush=True); sys.stdin.readline(); say('begins')\n"
+                    "time.sleep(0.2); say('ends')\n"
+                    "print(json.dumps({'case': sys.argv[1], 'batch': 4, 'error': 'a stand-in'}))\n")
+  popen, names = subprocess.Popen, ['augment:Rotate', 'augment:Invert', 'augment:Color']
+  monkeypatch.setattr(subprocess, 'Popen', lambda command, **options: popen(
+      [sys.executable, str(script), command[3]], **options))
+  assert benchmark.main([f"--only={','.join(names)}", '--batch=4', '--at_once=2']) == 1
+  said = [line.split() for line in told.read_text().splitlines()]
+  groups = said[:6], said[6:]
+  for group in groups:
+    compiled, timed = group[:len(group) // 3], group[len(group) // 3:]
+    assert all(word == 'compiled' for _, word in compiled)
+    assert [word for _, word in timed] == ['begins', 'ends'] * len(compiled)
+    assert all(timed[i][0] == timed[i + 1][0] for i in range(0, len(timed), 2))
 
 
 def test_a_dtype_that_a_case_has_not_is_its_error(capsys):
@@ -70,6 +91,8 @@ def test_a_dtype_that_a_case_has_not_is_its_error(capsys):
     (['--json=/no/such/folder/rows.json'], 'there is no folder /no/such/folder'),
     (['--oops'], 'unrecognized arguments: --oops'),
     (['--dtype=float16'], "invalid choice: 'float16'"),
+    (['--kernels=mkl'], "invalid choice: 'mkl'"),
+    (['--at_once=0'], '--at_once=0 must be at least 1'),
     (['--public=/no/such/folder'], '/no/such/folder holds no checkout darts'),
     (['--only=public:gdas_weight'], "--only='public:gdas_weight' names no case"),
 ])

@@ -5,7 +5,7 @@ import pytest
 
 from daas_jax.benchmark import cases, measure
 
-FIELDS = {'case', 'batch', 'dtype', 'backend', 'device', 'compile_cold_s', 'compile_warm_s', 'step_ms', 'step_ms_min',
+FIELDS = {'case', 'batch', 'dtype', 'kernels', 'backend', 'device', 'compile_cold_s', 'compile_warm_s', 'step_ms', 'step_ms_min',
           'step_ms_max', 'program_mb', 'process_mb', 'images_per_s'}
 
 

@@ -19,7 +19,7 @@ from daas_jax.search import command as search
 from jax._src.clusters import k8s_cluster
 
 LAUNCH = ROOT / 'launch'
-FILES = sorted(path.name for path in LAUNCH.iterdir() if path.name != 'README.md')
+FILES = sorted(path.name for path in LAUNCH.iterdir() if path.name != 'README.md' and not path.name.startswith('gpu_'))
 RESTARTED, HOPELESS = (75, 137), (2, 3)
 """Exit statuses after which the same command is started again, or is not (daas_jax.runtime.cli)."""
 
