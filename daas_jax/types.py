@@ -88,7 +88,8 @@ class Problem(NamedTuple):
       in [0, 1].
     relaxed_loss: (theta, arch, images, labels, key) -> loss [] of the mixture of all operations,
       twice differentiable in arch; None where no architecture of cells is searched.
-    train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images.
+    train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images. One
+      policy for all of them; of a search with a policy an image also leaves [B, ...], one of each.
     val_input: images uint8 -> normalised images.
     arch: `Architectures`.
     policies: the distribution over policies: init: key -> gamma; sample: (key, gamma) -> policy;

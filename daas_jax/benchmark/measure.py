@@ -100,4 +100,5 @@ def _wait():
 
 
 if __name__ == '__main__':
-  print(json.dumps(row(sys.argv[1], int(sys.argv[2]), *sys.argv[3:], ready=_wait)))
+  case_name, batch_size, *numbers_and_kernels = sys.argv[1:]
+  print(json.dumps(row(case_name, int(batch_size), *numbers_and_kernels, _wait)))

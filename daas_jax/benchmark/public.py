@@ -106,7 +106,7 @@ def row(name, batch, folder):
   labels = torch.randint(CLASSES, (batch,)).to(DEVICE)
   before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
   call = CASES[name](images, labels, folder)
-  print('compiled', flush=True)  # nothing is; timed when a line comes in, as the package's own cases
+  print('compiled', flush=True)  # nothing is; as the package's own cases do
   sys.stdin.readline()
   times = _milliseconds(call)
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

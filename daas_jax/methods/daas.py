@@ -4,6 +4,7 @@ One step of Alg. 1, for a batch of D_train and one of D_val:
 
   1. sample architectures z_i (Eq. 7-8) and policies Gamma_ij (Eq. 4);
   2. alpha, beta <- Adam on mean_i of the straight-through gradient of L_val(theta, z_i) (Eq. 9);
+     on a network from which nothing is searched that loss is only reported;
   3. theta'_i = theta - xi * mean_j grad_theta L_train(theta, z_i, Gamma_ij(D_train))
      (Eq. 10); gamma <- Adam on -xi * mean_ij <grad L_val(theta'_i), grad L_train_ij> * grad log
      p(Gamma_ij)       (Eq. 13);
@@ -165,7 +166,8 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
 
   def step(state, batch):
     n_arch, n_w, n_aug = settings.own
-    n_val = n_arch if settings.arch_gradient == 'straight_through' else 0
+    fixed = not jax.tree.leaves(state.arch)  # nothing is searched of the architecture
+    n_val = n_arch if settings.arch_gradient == 'straight_through' and not fixed else 0
     mean = lambda x: trees.pmean(x, settings.axis)
     joint = state.step >= settings.warmup_steps
     lr, tau = settings.lr(state.step), settings.tau(state.step)
@@ -178,13 +180,17 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
                                  settings.each * settings.n_aug, settings.keep, settings.steps)
     count = jnp.where(joint, len(table.point), n_val + n_w)
     beside = settings.val_moments == 'train' and (settings.steps or n_val > 0)
-    gradient = daas_passes.gradient(problem, batch, drawn, n_val > 0, beside)
-    ran = passes.run(gradient, state.theta, table, count, inner.point)
+    loss_of = daas_passes.losses(problem, batch, drawn, beside)
+    ran = passes.run(daas_passes.gradient(loss_of, drawn, n_val > 0), state.theta, table, count,
+                     inner.point)
     loss, accuracy, g_z = ran.outputs
 
     if n_val:  # Eq. 9
       g_arch = said = mean(arch_gradients.straight_through(drawn.pullback, g_z[0], n_arch, n_w))
       learned, val_loss, val_accuracy = {}, loss[:n_val], accuracy[:n_val]
+    elif fixed:
+      g_arch = said = state.arch
+      learned, (val_loss, val_accuracy) = {}, daas_passes.validation(loss_of, state.theta, drawn)
     else:
       g_arch, said, learned, val_loss, val_accuracy = arch_gradients.of_losses(
           problem, settings.arch_gradient, state.theta, state.arch, state.extra,
@@ -198,8 +204,8 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     else:
       tried = moments.draw(problem, settings, state.gamma, jax.random.fold_in(key, 5))
       lead, searched, xi = 1, tried.policies, 1.0
-      run = lambda: moments.gains(problem, settings.each, state.theta, drawn.z, drawn.network_keys,
-                                  batch, tried, settings.classification, settings.loss_images)
+      run = lambda: moments.gains(problem, state.theta, drawn.z, drawn.network_keys, batch, tried,
+                                  settings.classification, settings.loss_images)
       s = jax.lax.cond(joint, run, lambda: jnp.zeros((n_arch, settings.n_aug)))
     searched = jax.tree.map(lambda a: a.reshape(n_arch, -1, *a.shape[lead:]), searched)
     *found, baseline = policy_gradients.of_alignments(problem, settings, state, searched, s, xi)

@@ -34,7 +34,8 @@ def schedule(n_arch: int, n_aug: int, n_w: int, step: Any, weight: Any, n_val: i
     step: [] factor of the mean gradient in `Passes.point`: -xi (Eq. 10), or 1 where an optimizer
       takes it from there.
     weight: [] factor of each gradient in the sum of Eq. 14 (those of Eq. 10 where n_w = 0).
-    n_val: n_arch, or 0 where the gradient of Eq. 9 comes from elsewhere.
+    n_val: n_arch, or 0 where the gradient of Eq. 9 comes from elsewhere, or nothing is searched of
+      the architecture.
     each: policies an image, whose first make the batch; 0: a policy a batch.
     keep: whether all gradients of Eq. 10 and those at theta' are kept, [n_arch n_aug] and [n_arch];
       only those of Eq. 10 of an architecture at a time are otherwise, [n_aug].
@@ -100,15 +101,14 @@ def sample(problem: Problem, settings: Any, state: SearchState, tau: Any, key: j
   return Samples(z, pullback, policies, network_keys, image_keys)
 
 
-def gradient(problem: Problem, batch: Batch, drawn: Samples, of_z: bool, beside: bool) -> Callable:
-  """(theta, row) -> ((loss, accuracy, [gradient of z] or []), gradient of theta).
+def losses(problem: Problem, batch: Batch, drawn: Samples, beside: bool) -> Callable:
+  """(theta, z, row, key) -> (loss, accuracy) of a pass.
 
   Rows of one policy see the same crops, flips and signs: Eq. 14 fixes one augmented batch.
 
   Args:
     problem, batch: what the losses are of.
     drawn: the step's samples.
-    of_z: whether the gradient of z is taken.
     beside: whether every row has both batches, the training one first and its moments for both, and
       a loss of one of them.
   """
@@ -129,6 +129,17 @@ def gradient(problem: Problem, batch: Batch, drawn: Samples, of_z: bool, beside:
     counted = jnp.split(jnp.stack([losses, hits]), 2, 1)
     return tuple(jnp.where(row.val, *map(jnp.mean, pair)) for pair in zip(*counted[::-1]))
 
+  return loss_of
+
+
+def gradient(loss_of: Callable, drawn: Samples, of_z: bool) -> Callable:
+  """(theta, row) -> ((loss, accuracy, [gradient of z] or []), gradient of theta).
+
+  Args:
+    loss_of: `losses`.
+    drawn: the step's samples.
+    of_z: whether the gradient of z is taken.
+  """
   def of(theta, row):
     z = jax.tree.map(lambda a: a[row.z], drawn.z)
     value = jax.value_and_grad(loss_of, argnums=(0, 1) if of_z else (0,), has_aux=True)
@@ -136,3 +147,10 @@ def gradient(problem: Problem, batch: Batch, drawn: Samples, of_z: bool, beside:
     return (loss, accuracy, g_z), g_theta
 
   return of
+
+
+def validation(loss_of: Callable, theta: Any, drawn: Samples) -> tuple[jax.Array, jax.Array]:
+  """(loss, accuracy) of D_val at the first architecture, forward alone: what a search reports of a
+  network from which nothing is searched."""
+  row = Row(jnp.int32(0), jnp.int32(0), jnp.bool_(True))
+  return loss_of(theta, jax.tree.map(lambda a: a[0], drawn.z), row, drawn.network_keys[0])

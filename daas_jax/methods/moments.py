@@ -105,15 +105,13 @@ def draw(problem: Problem, settings: Any, gamma: Any, key: jax.Array) -> Drawn:
                arch_gradients.keys(of_images, first, n_arch))
 
 
-def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Array, batch: Batch,
+def gains(problem: Problem, theta: Any, z: Any, network_keys: jax.Array, batch: Batch,
           drawn: Drawn, classification: float = 0.0, images: int = 0) -> jax.Array:
   """s_ij, the share of D_val that is right at (theta, z_i), normalised by the moments of
   Gamma_ij(D_train), and of these images themselves: [n_arch, n_aug], in [0, 1 + classification].
 
   Args:
     problem: whose `image_losses` is used.
-    each: whether images have policies of their own otherwise: those of a batch then share the
-      policy, not its signs.
     theta: weights.
     z: architectures, leaves [n_arch or more, ...]; the first n_arch are used.
     network_keys: [n_arch or more], of the noise in the network.
@@ -129,11 +127,9 @@ def gains(problem: Problem, each: bool, theta: Any, z: Any, network_keys: jax.Ar
   pick = lambda tree, i: jax.tree.map(lambda a: a[i], tree)
 
   def one(number):
-    policy = pick(drawn.policies, number)
-    if each:
-      policy = jax.tree.map(lambda a: jnp.broadcast_to(a, (B, *a.shape)), policy)
     i = number // n_aug
-    seen = problem.train_input(batch.train_images, policy, drawn.image_keys[i])
+    seen = problem.train_input(batch.train_images, pick(drawn.policies, number),
+                               drawn.image_keys[i])
     both = policy_gradients.both(seen, val, batch.train_labels, batch.val_labels)
     hits = problem.image_losses(theta, pick(z, i), *both, network_keys[i], True, False)[1]
     own, of_val = jnp.mean(hits.reshape(2, B), 1, dtype=jnp.result_type(float))

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from daas_jax import trees
-from daas_jax.estimators import control, gumbel, score
+from daas_jax.estimators import control, gumbel, passes, score
 from daas_jax.methods import daas, daas_passes
 from daas_jax.policies import categorical
 from daas_jax.types import Architectures, Batch, Problem
@@ -125,6 +125,30 @@ def test_warm_up_leaves_gamma_alone_and_applies_no_policy(batch):
   moved = jax.jit(daas.make(PROBLEM, plain).step)(_state(plain, WARMUP - 1), batch)[0]
   _assert_same(jax.tree.map(jnp.subtract, state.theta, moved.theta), expected['theta'])
   _assert_same(jax.tree.map(jnp.subtract, state.arch, moved.arch), expected['arch'])
+
+
+def test_a_fixed_network_has_no_passes_of_eq_9(batch, monkeypatch):
+  """Its validation loss is reported, from a forward pass; gamma and theta move as Alg. 1 has it."""
+  fixed = PROBLEM._replace(arch=Architectures(sample=lambda key, arch, tau: {'A': jnp.array([0.0, 1.0, 0.0])}))
+  settings, tables = _settings(), []
+  run = passes.run
+  monkeypatch.setattr(passes, 'run', lambda *rest: tables.append(rest[2]) or run(*rest))
+  state = _state(settings, WARMUP)._replace(arch={}, opt_arch=settings.optimizers['arch'].init({}))
+  new, metrics = jax.jit(daas.make(fixed, settings).step)(state, batch)
+  assert len(tables[0].point) == N_W + N_ARCH * (N_AUG + 1)
+  loss, accuracy = _loss(state.theta, {'A': jnp.array([0.0, 1.0, 0.0])}, fixed.val_input(batch.val_images),
+                         batch.val_labels, None)
+  assert metrics['val_loss'] == pytest.approx(float(loss), rel=1e-5)
+  assert metrics['val_accuracy'] == pytest.approx(float(accuracy)) and new.arch == {}
+
+  # The same step where an architecture is searched that comes out as this one every time.
+  certain = {'alpha': jnp.array([-1e4, 0.0, -1e4])}
+  other = state._replace(arch=certain, opt_arch=settings.optimizers['arch'].init(certain))
+  expected, said = jax.jit(daas.make(PROBLEM, settings).step)(other, batch)
+  assert len(tables[-1].point) == len(tables[0].point) + N_ARCH
+  for name in ('theta', 'gamma'):
+    _assert_same(getattr(new, name), getattr(expected, name))
+  assert metrics['train_loss'] == pytest.approx(float(said['train_loss']), rel=1e-5)
 
 
 def test_the_virtual_step_leaves_no_trace(batch):

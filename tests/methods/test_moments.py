@@ -47,11 +47,11 @@ def test_the_mean_over_all_draws_is_the_exact_gradient(batch, policy_per):
     values = jax.vmap(lambda policy: _right(state.theta, batch, policy, keys[0]))(every)
     return -jnp.vdot(jnp.exp(log_prob(gamma)), values)
 
-  s = moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), 0.3)
+  s = moments.gains(problem, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), 0.3)
   few = batch_of(3)._replace(**{name: value[:3] for name, value in batch._asdict().items()})
   np.testing.assert_array_equal(
-      moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), 0.3, 3),
-      moments.gains(problem, settings.each, state.theta, jnp.zeros((1, 0)), keys, few, moments.Drawn(every, keys), 0.3))
+      moments.gains(problem, state.theta, jnp.zeros((1, 0)), keys, batch, moments.Drawn(every, keys), 0.3, 3),
+      moments.gains(problem, state.theta, jnp.zeros((1, 0)), keys, few, moments.Drawn(every, keys), 0.3))
   assert s.shape == (1, n) and s.std() > 1e-3
   pairs = np.stack(np.meshgrid(np.arange(n), np.arange(n)), -1).reshape(-1, 2)
   p = jnp.exp(log_prob(gamma))

@@ -202,3 +202,16 @@ def test_marginals_are_sums_over_the_enumerated_space(share, K):
     chosen, applied = p[of].sum(), p[of & np.asarray(events.y[:, k] == 1)].sum()
     wanted = chosen, applied / chosen, (p * mean[:, k])[of].sum() / chosen
     np.testing.assert_allclose([found[x][k, n] for x in ('probability', 'applied', 'strength')], wanted, rtol=1e-9)
+
+
+def test_one_policy_for_all_is_each_images_own_when_all_are_alike():
+  """Signs and places are of each image either way."""
+  space = Space(('Rotate', 'ShearX', 'Brightness'), K=2, levels=5)
+  images = jax.random.uniform(jax.random.key(0), (4, 8, 8, 1))
+  augment = jax.jit(functools.partial(categorical.augment_each, space=space))
+  for y in ((1, 1), (0, 1), (0, 0)):
+    one = Policy(jnp.array([0, 2]), jnp.array(y), jnp.array([3, 4]))
+    alike = jax.tree.map(lambda a: jnp.broadcast_to(a, (4, 2)), one)
+    got, expected = (augment(images, policy, jax.random.key(1)) for policy in (one, alike))
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert bool(jnp.any(got != images)) == any(y)
