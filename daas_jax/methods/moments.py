@@ -24,7 +24,6 @@ import jax.numpy as jnp
 from daas_jax.config.key import anything, at_least, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.methods import arch_gradients, policy_gradients
-from daas_jax.nets import registry as nets
 from daas_jax.types import Batch, Problem
 
 KEYS = {
@@ -61,10 +60,6 @@ def check(flat: Mapping[str, Any]) -> None:
   for key, value in (('search.inner', 'sgd'), ('search.xi', 0)):
     if flat[key] != value:
       raise BadInput(needs + f'set {key} to {value!r}')
-  name = flat['network.name']
-  if nets.networks()[name].own:  # its batch normalisation takes the moments of all rows it is given
-    raise BadInput("config key 'search.objective' = 'moments' needs a network of the package, "
-                   f'which {name!r} is not: set it to step or direction')
 
 
 def require(problem: Problem, settings: Any) -> None:

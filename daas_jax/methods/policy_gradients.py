@@ -20,6 +20,7 @@ from daas_jax.config.key import above, at_least, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, score, unrolled
 from daas_jax.methods import arch_gradients
+from daas_jax.nets import registry as nets
 from daas_jax.types import Batch, Problem, SearchState
 
 KEYS = {
@@ -56,6 +57,12 @@ def check_each(flat: Mapping[str, Any]) -> None:
     for key, word in (('search.val_moments', 'train'), ('search.objective', 'direction')):
       if flat[key] == word:
         raise BadInput(f"config key {key!r} = {word!r} needs search.policy_per = 'image'")
+  for key, word, instead in (('search.val_moments', 'train', 'own'),
+                             ('search.objective', 'moments', 'step or direction')):
+    # Batch normalisation of a user's takes the moments of all rows that it is given.
+    if flat[key] == word and nets.networks()[flat['network.name']].own:
+      raise BadInput(f"config key {key!r} = {word!r} needs a network of the package, which "
+                     f"{flat['network.name']!r} is not: set it to {instead}")
   for key, word in (('search.policy_per', 'image'), ('search.objective', 'moments')):
     if (flat[key], flat['parallel.over']) == (word, 'data') and flat['parallel.devices'] != 1:
       raise BadInput(f"config key {key!r} = {word!r} cannot be had with parallel.over = 'data': "

@@ -265,8 +265,8 @@ def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> 
 
 def augment_each(images: jax.Array, policies: Policy, key: jax.Array, space: Space) -> jax.Array:
   """Applies to each image a policy of its own: images float [B, H, W, C] in [0, 1], `policies` of
-  arrays [B, K] -> images. Of arrays [K] it is one policy for all, at a small part of the cost; signs
-  and places are those of each image either way."""
+  arrays [B, K] -> images. Of arrays [K] it is one policy for all, at a small part of the cost;
+  signs and places are those of each image either way."""
   if policies.o.ndim == 1:
     y = jnp.broadcast_to(policies.y, (len(images), *policies.y.shape))
     return apply.apply_policy(images, policies.o, y, strength(policies.m, space), key,

@@ -142,6 +142,12 @@ def test_a_network_or_a_loss_of_ones_own_is_refused(monkeypatch):
   config.search.objective, config.network.name = 'moments', 'own_of_moments'
   with pytest.raises(BadInput, match="needs a network of the package, which 'own_of_moments' is not"):
     schema.check(config, 'search')
+  for method in ('daas', 'ddas'):  # nor are D_val's images by the moments of others
+    beside = config_lib.search_config(method)
+    beside.search.policy_per, beside.search.val_moments = 'image', 'train'
+    beside.network.name = 'own_of_moments'
+    with pytest.raises(BadInput, match="'search.val_moments' = 'train' needs a network of the package.* own$"):
+      schema.check(beside, 'search')
   config.network.name = 'small_cnn'
   criterion = losses.own(lambda outputs, labels: jnp.mean(outputs))
   with pytest.raises(BadInput, match='counts labels of classes'):
