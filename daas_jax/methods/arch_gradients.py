@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
-from daas_jax.config.key import between, Key, MOST, one_of
+from daas_jax.config.key import at_least, between, Key, MOST, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, score
 from daas_jax.nets import registry as nets
@@ -37,6 +37,9 @@ KEYS = {
         'straight_through', one_of('straight_through', 'additive', 'regression'),
         'gradient of alpha and beta: straight_through (DAAS Eq. 9); of validation losses, forward '
         'alone, and a model of past ones: additive (unbiased), regression (less noise)'),
+    'search.arch_warmup_epochs': Key(
+        0, at_least(0), 'epochs before alpha and beta move: an untrained theta favours what has no '
+        'weights, and what is favoured is trained more'),
     'search.n_losses': Key(
         2, between(2, MOST), 'validation losses that additive and regression take for each of '
         'n_arch, of an architecture each; 2 cost what Eq. 9 does'),
@@ -108,6 +111,9 @@ def check(flat: Mapping[str, Any]) -> None:
   if flat['search.loss_images'] > flat['search.batch']:
     raise BadInput(f"config key 'search.loss_images' ({flat['search.loss_images']}) must be at "
                    f"most search.batch ({flat['search.batch']})")
+  if flat['search.arch_warmup_epochs'] > flat['search.epochs']:
+    raise BadInput(f"config key 'search.arch_warmup_epochs' ({flat['search.arch_warmup_epochs']}) "
+                   f"must be at most search.epochs ({flat['search.epochs']})")
   which, fixed = flat['search.arch_gradient'], not nets.networks()[flat['network.name']].space
   if which != 'straight_through' and (fixed or flat.get('network.genotype')):
     raise BadInput(_REFUSED.format(which))

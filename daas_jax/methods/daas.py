@@ -46,7 +46,7 @@ class Settings(NamedTuple):
 
   Attributes:
     n_arch, n_w: multiples of `devices`; these and what is not named here: see `KEYS`.
-    warmup_steps: steps before gamma is searched.
+    warmup_steps, arch_warmup_steps: steps before gamma, and before alpha and beta are searched.
     lr, tau: step -> learning rate of theta, step -> temperature.
     xi: step of a plain inner update (Eq. 10), or None: lr.
     optimizers: {'theta', 'arch', 'gamma'}: optax's; None: `optimizers.defaults` at `lr`.
@@ -77,6 +77,7 @@ class Settings(NamedTuple):
   inner: str = 'sgd'
   classification: float = 0.0
   theta_policies: bool = True
+  arch_warmup_steps: int = 0
 
   @property
   def each(self):
@@ -118,6 +119,24 @@ def _alignments(problem, settings, inner, theta, batch, drawn, ran, joint):
 
   policies = settings.n_aug * len(batch.train_labels) if settings.each else n_aug
   return jax.lax.cond(joint, run, lambda: jnp.zeros((n_arch, policies)))
+
+
+def _of_losses(problem, settings, state, key, batch, validation):
+  """`arch_gradients.of_losses`; while alpha and beta wait, one validation loss in its place."""
+  n = settings.n_losses * settings.own[0]
+
+  def run():
+    return arch_gradients.of_losses(problem, settings.arch_gradient, state.theta, state.arch,
+                                    state.extra, key, batch, n, settings.axis, settings.loss_images)
+
+  def wait():
+    zero, said = trees.scale(0, state.arch), [jnp.full(n, x) for x in validation()]
+    kept = {'arch_past': state.extra['arch_past']}
+    return arch_gradients.OfLosses(zero, zero, kept, *said)
+
+  if not settings.arch_warmup_steps:
+    return run()
+  return jax.lax.cond(state.step >= settings.arch_warmup_steps, run, wait)
 
 
 def _inner(settings, state, optimizer, lr):
@@ -192,10 +211,9 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
       g_arch = said = state.arch
       learned, (val_loss, val_accuracy) = {}, daas_passes.validation(loss_of, state.theta, drawn)
     else:
-      g_arch, said, learned, val_loss, val_accuracy = arch_gradients.of_losses(
-          problem, settings.arch_gradient, state.theta, state.arch, state.extra,
-          jax.random.fold_in(key, 4), batch, settings.n_losses * n_arch, settings.axis,
-          settings.loss_images)
+      g_arch, said, learned, val_loss, val_accuracy = _of_losses(
+          problem, settings, state, jax.random.fold_in(key, 4), batch,
+          lambda: daas_passes.validation(loss_of, state.theta, drawn))
 
     if settings.steps:
       # Eq. 13, from the alignments of the kept gradients with the validation passes at theta'.
@@ -214,7 +232,10 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     # Eq. 14, and the three updates.
     g_theta = mean(ran.total)
     theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
-    arch, opt_arch = update(of_arch, g_arch, state.opt_arch, state.arch, evidence=said)
+    arch, opt_arch = trees.select(
+        state.step >= settings.arch_warmup_steps,
+        update(of_arch, g_arch, state.opt_arch, state.arch, evidence=said),
+        (state.arch, state.opt_arch))
     gamma, opt_gamma = trees.select(
         joint, update(of_gamma, g_gamma, state.opt_gamma, state.gamma, evidence=told),
         (state.gamma, state.opt_gamma))
@@ -291,7 +312,7 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
       search.accumulate, search.control, search.ridge, search.kl, devices, axis,
       search.arch_gradient, search.n_losses, search.loss_images, search.policy_per,
       search.val_moments, search.objective, search.inner, search.classification,
-      search.theta_policies))
+      search.theta_policies, search.arch_warmup_epochs * steps_per_epoch))
 
 
 registry.register('daas', registry.Row(

@@ -161,7 +161,7 @@ def test_architectures_that_do_not_say_how_likely_they_are_are_refused():
 @pytest.mark.parametrize('changes', [{'network.name': 'small_cnn'}, {'network.genotype': 'darts_v2'}])
 def test_a_config_without_a_searched_architecture_is_refused(changes):
   flat = {'search.arch_gradient': 'regression', 'network.name': 'supernet', 'network.genotype': '', 'search.batch': 64,
-          'search.loss_images': 0}
+          'search.loss_images': 0, 'search.arch_warmup_epochs': 0, 'search.epochs': 2}
   arch_gradients.check(flat)
   with pytest.raises(BadInput, match="'search.arch_gradient' = 'regression' needs cells"):
     arch_gradients.check(flat | changes)
@@ -179,8 +179,10 @@ def test_cells_say_how_likely_they_are():
   np.testing.assert_allclose(space.expected_features(arch, jnp.ones_like(phi)), 16, rtol=1e-5)
 
 
-def test_more_images_than_a_batch_has_are_refused():
+@pytest.mark.parametrize('key, value, most', [('loss_images', 65, 'batch'), ('arch_warmup_epochs', 65, 'epochs')])
+def test_more_than_there_is_is_refused(key, value, most):
   config = config_lib.search_config()
-  config.search.loss_images, config.search.batch = 65, 64
-  with pytest.raises(BadInput, match=r"'search.loss_images' \(65\) must be at most search.batch \(64\)"):
+  config.search[key], config.search[most] = value, 64
+  config.search.warmup_epochs = 0
+  with pytest.raises(BadInput, match=rf"'search.{key}' \(65\) must be at most search.{most} \(64\)"):
     config_lib.check(config, 'search')

@@ -127,6 +127,19 @@ def test_warm_up_leaves_gamma_alone_and_applies_no_policy(batch):
   _assert_same(jax.tree.map(jnp.subtract, state.arch, moved.arch), expected['arch'])
 
 
+def test_alpha_waits_for_theta(batch):
+  """Everything else moves as it does without a warm-up of alpha."""
+  settings = _settings(arch_warmup_steps=WARMUP + 1)
+  step, other = (jax.jit(daas.make(PROBLEM, x).step) for x in (settings, _settings()))
+  state = _state(settings, WARMUP)
+  (first, _), (moved, _) = step(state, batch), other(state, batch)
+  jax.tree.map(np.testing.assert_array_equal, (first.arch, first.opt_arch), (state.arch, state.opt_arch))
+  jax.tree.map(np.testing.assert_array_equal, (first.theta, first.gamma), (moved.theta, moved.gamma))
+  later = first._replace(step=jnp.int32(WARMUP + 1))
+  jax.tree.map(np.testing.assert_array_equal, step(later, batch)[0].arch, other(later, batch)[0].arch)
+  assert float(trees.norm(jax.tree.map(jnp.subtract, step(later, batch)[0].arch, state.arch))) > 1e-4
+
+
 def test_a_fixed_network_has_no_passes_of_eq_9(batch, monkeypatch):
   """Its validation loss is reported, from a forward pass; gamma and theta move as Alg. 1 has it."""
   fixed = PROBLEM._replace(arch=Architectures(sample=lambda key, arch, tau: {'A': jnp.array([0.0, 1.0, 0.0])}))
