@@ -63,13 +63,24 @@ def _daas(config, alone):
   config.search.n_w = 0  # theta moves by the gradients of Eq. 10, which have a policy an image as well
   config.search.xi = 0.02
   config.gamma.lr = 0.03
-  config.search.epochs = 7 if alone else 16  # of 31 steps
+  config.search.epochs = 7  # of 31 steps
   config.search.warmup_epochs = 0
   config.search.n_arch = 1
   if not alone:
-    config.search.arch_gradient = 'regression'
-    config.search.n_losses = 32  # a step, of an architecture each
-    config.search.loss_images = 32
+    _joint(config)
+
+
+def _joint(config):
+  """Theta first, under architectures drawn alike and without policies; then both, of forward passes alone."""
+  _moments(config)
+  config.search.epochs = 33
+  config.search.warmup_epochs = 24
+  config.search.arch_warmup_epochs = 14
+  config.search.classification = 0.1
+  config.search.n_aug = 48  # policies a step
+  config.search.arch_gradient = 'regression'
+  config.search.n_losses = 48  # a step, of an architecture each
+  config.arch.lr = 0.02
 
 
 def _moments(config):
@@ -94,7 +105,7 @@ def _ddas(config, alone):
 
 
 def _darts(config, alone):
-  """As long as the joint search."""
+  """As long as a joint search whose theta waits for nothing."""
   del alone
   config.search.epochs = 16
   config.search.batch = 64
@@ -112,6 +123,8 @@ def _smoke(config, name):
   config.network.channels = 2
   if not name:
     config.search.n_losses, config.search.loss_images = 4, 10
+    config.search.warmup_epochs = config.search.arch_warmup_epochs = 1
+    config.search.n_aug = 3
   if name in ('', 'darts'):
     config.network.primitives = ('max_pool_3x3', 'skip_connect')  # fewer to compile
   if name == 'moments':
