@@ -34,7 +34,7 @@ def get_config():
   config.search.ridge = 30.0                  # these two: what is told apart, and no more (docs/field.md)
   config.search.kl = 0.3
   config.search.arch_gradient = 'regression'  # of 48 validation losses a step, of an architecture each
-  config.search.n_losses = 64
+  config.search.n_losses = 48
   config.search.loss_images = 16              # in each of these, and of each half in each of the policies'
   config.theta.lr = 0.05                      # a short search: larger steps throughout
   config.arch.lr = 0.02
