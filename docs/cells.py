@@ -3,7 +3,9 @@
 Cells of the quickstart's space are drawn at random and each is trained alone, twice, from other starts and batches: how
 much of the accuracies' spread is the cells', and how much is chance? Beside it one supernet, of which every step trains a
 cell drawn at random: after so many steps, in which order do its validation losses have the same cells? And in which
-order does the number of weights? Results are kept in WORKDIR/results.json as they come: the same command goes on.
+order does the number of weights? And what is each operation worth, alone and to the supernet: how the loss changes where
+it stands in the place of another, by a regression over the cells, and cells that have no other. Results are kept in
+WORKDIR/results.json as they come: the same command goes on.
 """
 
 import functools
@@ -85,35 +87,65 @@ def make():
     theta = problem.init_theta(key)
     return theta, optimizer(0).init(theta)
 
-  cells = [sample(jax.random.key(1000 + i)) for i in range(CELLS)]
-  with_weights = np.array([name not in WEIGHTLESS for name in config.network.primitives])
-  weights = [float(jnp.sum(z['A'] * with_weights * z['B'][..., None])) for z in cells]
-  return {'alone': alone, 'shared': shared, 'judged': judged, 'begin': begin, 'cells': cells, 'weights': weights}
+  names = config.network.primitives
+  cells = {str(i): sample(jax.random.key(1000 + i)) for i in range(CELLS)}
+  edges = cells['0']['B']
+  cells |= {name: {'A': jnp.zeros_like(cells['0']['A']).at[..., n].set(1.0), 'B': edges} for n, name in enumerate(names)}
+  counts = np.array([jnp.sum(cells[str(i)]['A'] * cells[str(i)]['B'][..., None], (0, 1)) for i in range(CELLS)])
+  return {'alone': alone, 'shared': shared, 'judged': judged, 'begin': begin, 'cells': cells, 'names': names,
+          'counts': counts}
 
 
 def collect(folder):
-  """All results, those that are there not computed again."""
+  """(all results, those that are there not computed again; names of the operations; how many of each a cell has)."""
   (results, keep), f = kept.opened(folder), make()
   def judge(name, theta, z):
     keep(name, jax.tree.map(float, f['judged'](theta, z)))
     print(name, results[name], flush=True)
-  if any(f'shared|{steps}|{CELLS - 1}' not in results for steps in SHARED):
+  last = list(f['cells'])[-1]
+  if any(f'shared|{steps}|{last}' not in results for steps in SHARED):
     carry, done = f['begin'](jax.random.key(5)), 0
     for steps in SHARED:
       carry = f['shared'](carry, jax.random.fold_in(jax.random.key(6), steps), steps - done)
       done = steps
-      for i, z in enumerate(f['cells']):
-        judge(f'shared|{steps}|{i}', carry[0], z)
+      for name, z in f['cells'].items():
+        judge(f'shared|{steps}|{name}', carry[0], z)
   for repeat in range(REPEATS):
-    for i, z in enumerate(f['cells']):
-      if f'alone|{repeat}|{i}' not in results:
+    for i, (name, z) in enumerate(f['cells'].items()):
+      if f'alone|{repeat}|{name}' not in results:
         key = jax.random.fold_in(jax.random.key(10 + repeat), i)
-        judge(f'alone|{repeat}|{i}', f['alone'](z, key), z)
-  return results, f['weights']
+        judge(f'alone|{repeat}|{name}', f['alone'](z, key), z)
+  return results, f['names'], f['counts']
 
 
-def as_text(results, weights):
-  """Two tables: the spread, and the rank correlations with the accuracy alone."""
+def effects(losses, counts, names):
+  """[(change of the loss by one operation in the place of an average one, its standard error)], of a regression."""
+  shares = counts - counts.mean(0)
+  design = np.c_[np.ones(len(shares)), shares[:, 1:] - shares[:, :1]]  # the effects sum to 0
+  left = np.linalg.pinv(design)
+  w = left @ losses
+  variance = np.sum((losses - design @ w) ** 2) / (len(losses) - design.shape[1]) * left @ left.T
+  own = np.vstack([-np.ones(len(names) - 1), np.eye(len(names) - 1)])  # of all operations, by those that are free
+  return list(zip(own @ w[1:], np.sqrt(np.diag(own @ variance[1:, 1:] @ own.T))))
+
+
+def of_operations(results, names, counts):
+  """A table: what every operation is worth, in thousandths of a loss a place, and cells of it alone."""
+  rows = [('alone', np.mean([[results[f'alone|{r}|{i}'][0] for i in range(CELLS)] for r in range(REPEATS)], 0),
+           {name: np.mean([results[f'alone|{r}|{name}'][1] for r in range(REPEATS)]) for name in names})]
+  rows += [(f'shared, {steps:,} steps', np.array([results[f'shared|{steps}|{i}'][0] for i in range(CELLS)]),
+            {name: results[f'shared|{steps}|{name}'][1] for name in names}) for steps in SHARED]
+  lines = ['| weights | ' + ' | '.join(names) + ' |', '|---' * (len(names) + 1) + '|']
+  for label, losses, mono in rows:
+    found = zip(effects(losses, counts, names), names)
+    cells = [f'{1e3 * w:+.0f} ± {1e3 * se:.0f} ({100 * mono[name]:.0f} %)' for (w, se), name in found]
+    lines.append(f'| {label} | ' + ' | '.join(cells) + ' |')
+  return lines
+
+
+def as_text(results, names, counts):
+  """The spread; a table of rank correlations with the accuracy alone; one of the operations."""
+  weights = counts @ np.array([name not in WEIGHTLESS for name in names])
   alone = 100 * np.array([[results[f'alone|{r}|{i}'][1] for i in range(CELLS)] for r in range(REPEATS)])
   truth, chance = alone.mean(0), alone.var(0, ddof=1).mean()
   of_cells = max(0.0, truth.var(ddof=1) - chance / REPEATS)
@@ -127,6 +159,8 @@ def as_text(results, weights):
     lines.append(f'| loss with shared weights, {steps:,} steps (mean accuracy {100 * losses[:, 1].mean():.0f} %) | '
                  f'{stats.spearmanr(-losses[:, 0], truth).statistic:.2f} |')
   lines.append(f'| number of operations that have weights | {stats.spearmanr(weights, truth).statistic:.2f} |')
+  lines += ['', "Change of D_val's loss, in thousandths, by one operation in the place of an average one; in brackets the "
+            'accuracy of cells that have no other:', '', *of_operations(results, names, counts)]
   return '\n'.join(lines)
 
 
