@@ -73,13 +73,13 @@ def _daas(config, alone):
 def _joint(config):
   """Theta first, under architectures drawn alike and without policies; then both, of forward passes alone."""
   _moments(config)
-  config.search.epochs = 33
-  config.search.warmup_epochs = 24
-  config.search.arch_warmup_epochs = 14
+  config.search.epochs = 34
+  config.search.warmup_epochs = 22
+  config.search.arch_warmup_epochs = 13
   config.search.classification = 0.1
   config.search.n_aug = 48  # policies a step
   config.search.arch_gradient = 'regression'
-  config.search.n_losses = 48  # a step, of an architecture each
+  config.search.n_losses = 32  # a step, of an architecture each
   config.arch.lr = 0.02
 
 

@@ -17,9 +17,9 @@ def get_config():
   config.network.primitives = PRIMITIVES      # of an edge; four of the paper's seven, for time
   config.policy.share = 'slot'                # 2 x 14 instead of 14 x 14 x 2 tables of p and delta: this search is short
   config.policy.drawn = 'image'               # in the training of what was found, as in the search
-  config.search.epochs = 33                   # of 31 steps
-  config.search.warmup_epochs = 24            # without policy; these are cheap
-  config.search.arch_warmup_epochs = 14       # of them with architectures drawn alike: what is favoured is trained more
+  config.search.epochs = 34                   # of 31 steps
+  config.search.warmup_epochs = 22            # without policy; these are cheap
+  config.search.arch_warmup_epochs = 13       # of them with architectures drawn alike: what is favoured is trained more
   config.search.batch = 64                    # images of D_train and of D_val a step
   config.search.objective = 'moments'         # D_val's accuracy by the moments of a policy's images (docs/objective.md),
   config.search.classification = 0.1          # and that of these images, which tells Brightness from Solarize
@@ -33,8 +33,8 @@ def get_config():
   config.search.baseline = 'step_mean'
   config.search.ridge = 30.0                  # these two: what is told apart, and no more (docs/field.md)
   config.search.kl = 0.3
-  config.search.arch_gradient = 'regression'  # of 48 validation losses a step, of an architecture each
-  config.search.n_losses = 48
+  config.search.arch_gradient = 'regression'  # of 32 validation losses a step, of an architecture each
+  config.search.n_losses = 32
   config.search.loss_images = 16              # in each of these, and of each half in each of the policies'
   config.theta.lr = 0.05                      # a short search: larger steps throughout
   config.arch.lr = 0.02

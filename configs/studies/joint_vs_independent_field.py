@@ -11,7 +11,7 @@ from daas_jax.study.plan import bases
 FIELD = {'data.name': 'tfds:cifar10:field'}
 STAGES = {  # (epochs, of which without policy, of these with architectures drawn alike) of either
     '': ((25, 25, 0), (25, 0, 0)),
-    'small': ((24, 24, 14), (16, 7, 0)),
+    'small': ((22, 22, 13), (19, 7, 0)),
     'smoke': ((1, 1, 0), (1, 0, 0)),
 }
 SEARCH = {'small': '../field_small.py', 'smoke': '../field_small.py:smoke'}

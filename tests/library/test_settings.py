@@ -19,7 +19,7 @@ def test_a_config_or_its_name_is_begun_from_and_left_as_it_is():
   given.search.batch = 17
   config = settings.config_of('search', given, {'epochs': 3})
   assert (config.search.batch, config.search.epochs, given.search.epochs) == (17, 3, 50)
-  assert settings.config_of('search', 'quickstart', {}).search.epochs == 33
+  assert settings.config_of('search', 'quickstart', {}).search.epochs == 34
   frozen = ml_collections.FrozenConfigDict(given)
   assert settings.config_of('search', frozen, {'seed': 5}).seed == 5
 
