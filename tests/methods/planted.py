@@ -10,9 +10,9 @@ from daas_jax.methods import problem as problem_lib, registry
 from daas_jax.policies import idle, registry as policies
 from daas_jax.runtime import programs as programs_lib
 
-def field_config(name='embedded:field'):
-  """The policy search of configs/field_small.py; the set may be one without a shift."""
-  config = config_file.run(str(ROOT / 'configs' / 'field_small.py') + ':daas')
+def field_config(name='embedded:field', variant='daas'):
+  """A policy search of configs/field_small.py; the set may be one without a shift."""
+  config = config_file.run(f"{ROOT / 'configs' / 'field_small.py'}:{variant}")
   config.data.name = name
   config.preprocess.padding, config.preprocess.flip = 0, False
   return idle.leave_out(config, policies.spaces()['categorical'], 1)[0]
