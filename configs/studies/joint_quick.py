@@ -1,7 +1,7 @@
 """What the quickstart's search is worth, by the quickstart's own commands: 8 searches, each with a split of its own.
 
 Its cells and its policy against its cells under policies that need no search, and against random cells under its policy.
-`python -m daas_jax.train --config=train_quickstart --config.beside=WORKDIR/table.json` prints it beside what it got.
+Its table.json, as joint_quick.json in this folder, is what `--config=train_quickstart` prints beside what it got.
 ':small' is the same, ':smoke' tries the study out.
 """
 
@@ -18,6 +18,8 @@ def get_config(variant=''):
   trainings = {'searched': {'genotype': 'joint', 'policy': 'joint'},
                'random': {'genotype': 'random', 'policy': 'joint'}}
   trainings |= {policy: {'genotype': 'joint', 'policy': policy} for policy in GIVEN.values()}
+  for training in trainings.values():
+    training['set'] = {'beside': ''}  # the table that this makes
   return study | {
       'title': 'The quickstart: searched jointly, and trained',
       'searches': {'joint': {}},

@@ -3,11 +3,13 @@
 import json
 import re
 
+from conftest import ROOT
 import numpy as np
 import pytest
 
-from daas_jax.config import installed
+from daas_jax.config import file as config_file, installed
 from daas_jax.errors import BadInput
+from daas_jax.study import plan
 from daas_jax.train import beside
 
 TABLE = {'rows': [{'row': 'none', 'values': {'0': 50.0, '1': 40.0, '2': 45.0}},
@@ -52,6 +54,14 @@ def test_a_table_of_the_package_is_found_by_name(tmp_path, monkeypatch):
   assert set(beside.read('mine')) == {'none', 'the camera itself'}
   with pytest.raises(BadInput, match=r'or mine \(nearest: mine\)'):
     beside.read('mini')
+
+
+def test_the_quickstarts_table_is_that_of_its_study():
+  asked = config_file.run(str(ROOT / 'configs' / 'train_quickstart.py')).beside
+  study = plan.load(str(ROOT / 'configs' / 'studies' / f'{asked}.py'))
+  kept = beside.read(asked)
+  assert list(kept) == list(study.rows) and len({len(x) for x in kept.values()}) == 1
+  assert all(0.4 < x.mean() < 0.9 for x in kept.values())
 
 
 @pytest.mark.parametrize('content', [
