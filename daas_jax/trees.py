@@ -58,6 +58,11 @@ def all_gather(x: jax.Array, axis: str | None) -> jax.Array:
   return x[None] if axis is None else jax.lax.all_gather(x, axis)
 
 
+def device_index(axis: str | None) -> Any:
+  """This device's number along a pmapped axis []; 0 where axis is None."""
+  return 0 if axis is None else jax.lax.axis_index(axis)
+
+
 def strongly_typed(x: Any) -> Any:
   """x without JAX's weak types, leaf by leaf: a state that starts weak makes its step compile a
   second time."""

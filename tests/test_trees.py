@@ -40,4 +40,4 @@ def test_strongly_typed_keeps_values_and_drops_weak_types():
 
 
 def test_one_device_needs_no_collectives():
-  assert trees.pmean(A, None) is A and trees.all_gather(jnp.ones(3), None).shape == (1, 3)
+  assert trees.pmean(A, None) is A and trees.all_gather(jnp.ones(3), None).shape == (1, 3) and trees.device_index(None) == 0

@@ -150,7 +150,7 @@ class OfLosses(NamedTuple):
 def everywhere(x: jax.Array, axis: str | None) -> tuple[jax.Array, Callable]:
   """All devices' rows of x [n, ...], and which of such rows are this device's."""
   gathered = trees.all_gather(x, axis)
-  own = 0 if axis is None else jax.lax.axis_index(axis)
+  own = trees.device_index(axis)
   return gathered.reshape(-1, *x.shape[1:]), lambda rows: rows.reshape(gathered.shape)[own]
 
 
@@ -170,7 +170,7 @@ def of_losses(problem: Problem, which: str, theta: Any, arch: Any, extra: dict[s
     axis: name of pmap's axis over devices that share the samples, None for one device.
     images: how many of D_val's a loss is of, the first ones; 0: all.
   """
-  device = 0 if axis is None else jax.lax.axis_index(axis)
+  device = trees.device_index(axis)
   drawn = jax.lax.stop_gradient(
       draw(problem, keys(key, device * n, n), arch, 1.0)[::2])  # tau changes no hard sample
   some = slice(images or None)

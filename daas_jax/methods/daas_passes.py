@@ -81,7 +81,7 @@ def sample(problem: Problem, settings: Any, state: SearchState, tau: Any, key: j
     images: B, with a policy an image.
   """
   n_arch, n_w, _ = settings.own
-  device = 0 if settings.axis is None else jax.lax.axis_index(settings.axis)
+  device = trees.device_index(settings.axis)
   key_arch, key_w, key_policy, key_last = jax.random.split(key, 4)
   arch_keys = jnp.concatenate([arch_gradients.keys(key_arch, device * n_arch, n_arch),
                                arch_gradients.keys(key_w, device * n_w, n_w)])

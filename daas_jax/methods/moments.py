@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from daas_jax import trees
 from daas_jax.config.key import anything, at_least, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.methods import arch_gradients, policy_gradients
@@ -93,7 +94,7 @@ def draw(problem: Problem, settings: Any, gamma: Any, key: jax.Array) -> Drawn:
     key: of this use in this step, the same on all devices.
   """
   n_arch, n_aug = settings.own[0], settings.n_aug
-  first = n_arch * (0 if settings.axis is None else jax.lax.axis_index(settings.axis))
+  first = n_arch * trees.device_index(settings.axis)
   of_policies, of_images = jax.random.split(key)
   policy_keys = arch_gradients.keys(of_policies, first * n_aug, n_arch * n_aug)
   return Drawn(jax.vmap(problem.policies.sample, (0, None))(policy_keys, gamma),
