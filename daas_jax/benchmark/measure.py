@@ -100,5 +100,4 @@ def _wait():
 
 
 if __name__ == '__main__':
-  case_name, batch_size, *numbers_and_kernels = sys.argv[1:]
-  print(json.dumps(row(case_name, int(batch_size), *numbers_and_kernels, _wait)))
+  print(json.dumps(row(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], _wait)))

@@ -263,7 +263,7 @@ def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> 
                             ops=space.ops, per='batch')
 
 
-def augment_each(images: jax.Array, policies: Policy, key: jax.Array, space: Space) -> jax.Array:
+def augment_each(images: jax.Array, policies: Policy, key: jax.Array, space: Space) -> Any:
   """Applies to each image a policy of its own: images float [B, H, W, C] in [0, 1], `policies` of
   arrays [B, K] -> images. Of arrays [K] it is one policy for all, at a small part of the cost;
   signs and places are those of each image either way."""
