@@ -89,7 +89,8 @@ class Problem(NamedTuple):
     relaxed_loss: (theta, arch, images, labels, key) -> loss [] of the mixture of all operations,
       twice differentiable in arch; None where no architecture of cells is searched.
     train_input: (images uint8, policy, key) -> preprocessed, augmented, normalised images. One
-      policy for all of them; of a search with a policy an image also leaves [B, ...], one of each.
+      policy for all of them; of a search with a policy an image leaves [B, ...], one of each, and
+      of DAAS's either.
     val_input: images uint8 -> normalised images.
     arch: `Architectures`.
     policies: the distribution over policies: init: key -> gamma; sample: (key, gamma) -> policy;

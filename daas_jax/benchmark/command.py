@@ -41,7 +41,8 @@ def _parser():
   parser.add_argument('--kernels', choices=('auto', 'fast', 'xla', 'plain'), default='auto',
                       help="array kernels; auto: the backend's")
   parser.add_argument('--at_once', metavar='N', type=int, default=1,
-                      help='cases that are compiled at once; they are timed one by one')
+                      help='cases that are compiled at once, so that seconds to compile say little '
+                      'and no bars are judged; they are timed one by one')
   parser.add_argument(
       '--public', metavar='FOLDER', type=os.path.expanduser,
       help='with checkouts of github.com/quark0/darts and '
@@ -98,7 +99,8 @@ def begin(name, batch, args):
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=errors, encoding='utf-8', errors='replace')
   except OSError as error:
-    process = errors.write(f'{command[0]}: {error.strerror}') and None
+    errors.write(f'{command[0]}: {error.strerror}')
+    process = None
   return Measuring(name, batch, process, errors)
 
 
@@ -118,9 +120,19 @@ def measure(measuring):
 def _compiled(group):
   """Waits until all of a group have compiled (or failed): nothing is timed before."""
   for measuring in group:
-    if measuring.process:
-      measuring.process.stdout.readline()
+    for line in measuring.process.stdout if measuring.process else ():
+      if line.strip() == 'compiled':  # public code may say something before
+        break
   return group
+
+
+def _end(group):
+  """Ends what still runs of a group."""
+  for measuring in group:
+    if measuring.process and measuring.process.poll() is None:
+      measuring.process.kill()
+      measuring.process.wait()
+    measuring.errors.close()
 
 
 def of_floor(row, rows):
@@ -182,12 +194,16 @@ def _run(args):
   cases = [(name, batch) for name in names for batch in batches]
   for at in range(0, len(cases), args.at_once):
     group = [begin(*case, args) for case in cases[at : at + args.at_once]]
-    for measuring in _compiled(group):
-      rows.append(measure(measuring))
-      _print(line(rows[-1], rows))
-      if args.json:  # whole after every row: a run that is stopped leaves what it has
-        atomic.write(args.json, json.dumps(rows, indent=1) + '\n')
-  _print_bars(rows)
+    try:
+      for measuring in _compiled(group):
+        rows.append(measure(measuring))
+        _print(line(rows[-1], rows))
+        if args.json:  # whole after every row: a run that is stopped leaves what it has
+          atomic.write(args.json, json.dumps(rows, indent=1) + '\n')
+    finally:
+      _end(group)
+  if args.at_once == 1:  # seconds to compile are no figure where others compile
+    _print_bars(rows)
   return 1 if any('error' in row for row in rows) else 0
 
 

@@ -39,7 +39,8 @@ KEYS = {
         'alone, and a model of past ones: additive (unbiased), regression (less noise)'),
     'search.arch_warmup_epochs': Key(
         0, at_least(0), 'epochs before alpha and beta move: an untrained theta favours what has no '
-        'weights, and what is favoured is trained more'),
+        'weights, and what is favoured is trained more (additive and regression save their losses '
+        'meanwhile)'),
     'search.n_losses': Key(
         2, between(2, MOST), 'validation losses that additive and regression take for each of '
         'n_arch, of an architecture each; 2 cost what Eq. 9 does'),
@@ -102,21 +103,37 @@ _REFUSED = ("config key 'search.arch_gradient' = {!r} needs cells that are searc
 
 
 def check(flat: Mapping[str, Any]) -> None:
-  """Refuses a gradient out of losses where no architecture is searched.
+  """Refuses a gradient out of losses, or a warm-up, where no architecture is searched.
 
   Raises:
     BadInput: the network of a config {'group.key': value} is fixed, or its path is held; or more
-      images are asked for than a batch has.
+      images are asked for than a batch has; or alpha and beta would wait for ever, or be looked at
+      meanwhile.
   """
   if flat['search.loss_images'] > flat['search.batch']:
     raise BadInput(f"config key 'search.loss_images' ({flat['search.loss_images']}) must be at "
                    f"most search.batch ({flat['search.batch']})")
-  if flat['search.arch_warmup_epochs'] > flat['search.epochs']:
-    raise BadInput(f"config key 'search.arch_warmup_epochs' ({flat['search.arch_warmup_epochs']}) "
-                   f"must be at most search.epochs ({flat['search.epochs']})")
-  which, fixed = flat['search.arch_gradient'], not nets.networks()[flat['network.name']].space
-  if which != 'straight_through' and (fixed or flat.get('network.genotype')):
+  fixed = not nets.networks()[flat['network.name']].space or bool(flat.get('network.genotype'))
+  _check_warmup(flat, fixed)
+  which = flat['search.arch_gradient']
+  if which != 'straight_through' and fixed:
     raise BadInput(_REFUSED.format(which))
+
+
+def _check_warmup(flat, fixed):
+  """Refuses a warm-up of alpha and beta that nothing follows, or that something else would end."""
+  epochs = flat['search.arch_warmup_epochs']
+  begins = f"config key 'search.arch_warmup_epochs' ({epochs}) "
+  if not epochs:
+    return
+  if fixed:
+    raise BadInput(begins + 'needs cells that are searched: set it to 0')
+  if epochs >= flat['search.epochs']:
+    raise BadInput(begins + f"must be below search.epochs ({flat['search.epochs']})")
+  for key, off in (('arch.stop_skip', 1), ('arch.stop_eigenvalue', 0)):
+    if flat[key] != off:
+      raise BadInput(begins + f'cannot be had with {key}, which looks at cells that wait: set that '
+                     f'to {off}')
 
 
 def require(problem: Problem, which: str) -> None:

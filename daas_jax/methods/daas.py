@@ -121,8 +121,8 @@ def _alignments(problem, settings, inner, theta, batch, drawn, ran, joint):
   return jax.lax.cond(joint, run, lambda: jnp.zeros((n_arch, policies)))
 
 
-def _of_losses(problem, settings, state, key, batch, validation):
-  """`arch_gradients.of_losses`; while alpha and beta wait, one validation loss in its place."""
+def _of_losses(problem, settings, state, key, batch, drawn):
+  """`arch_gradients.of_losses`; while alpha and beta wait, a validation loss an architecture."""
   n = settings.n_losses * settings.own[0]
 
   def run():
@@ -130,9 +130,11 @@ def _of_losses(problem, settings, state, key, batch, validation):
                                     state.extra, key, batch, n, settings.axis, settings.loss_images)
 
   def wait():
-    zero, said = trees.scale(0, state.arch), [jnp.full(n, x) for x in validation()]
-    kept = {'arch_past': state.extra['arch_past']}
-    return arch_gradients.OfLosses(zero, zero, kept, *said)
+    loss_of = daas_passes.losses(problem, batch, drawn, False)  # by D_val's own moments, as in run
+    said = daas_passes.validation(loss_of, state.theta, drawn, settings.own[0])
+    zero, kept = trees.scale(0, state.arch), {'arch_past': state.extra['arch_past']}
+    return arch_gradients.OfLosses(zero, zero, kept,
+                                   *(jnp.repeat(x, settings.n_losses) for x in said))
 
   if not settings.arch_warmup_steps:
     return run()
@@ -198,7 +200,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     table = daas_passes.schedule(n_arch, n_aug, n_w, inner.factor, weight, n_val,
                                  settings.each * settings.n_aug, settings.keep, settings.steps)
     count = jnp.where(joint, len(table.point), n_val + n_w)
-    beside = settings.val_moments == 'train' and (settings.steps or n_val > 0)
+    beside = settings.val_moments == 'train' and (settings.steps or n_val > 0 or fixed)
     loss_of = daas_passes.losses(problem, batch, drawn, beside)
     ran = passes.run(daas_passes.gradient(loss_of, drawn, n_val > 0), state.theta, table, count,
                      inner.point)
@@ -209,11 +211,11 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
       learned, val_loss, val_accuracy = {}, loss[:n_val], accuracy[:n_val]
     elif fixed:
       g_arch = said = state.arch
-      learned, (val_loss, val_accuracy) = {}, daas_passes.validation(loss_of, state.theta, drawn)
+      learned = {}
+      val_loss, val_accuracy = daas_passes.validation(loss_of, state.theta, drawn, n_arch)
     else:
       g_arch, said, learned, val_loss, val_accuracy = _of_losses(
-          problem, settings, state, jax.random.fold_in(key, 4), batch,
-          lambda: daas_passes.validation(loss_of, state.theta, drawn))
+          problem, settings, state, jax.random.fold_in(key, 4), batch, drawn)
 
     if settings.steps:
       # Eq. 13, from the alignments of the kept gradients with the validation passes at theta'.
@@ -317,4 +319,5 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
 
 registry.register('daas', registry.Row(
     from_config, registry.about(__doc__), KEYS, policy='categorical', check=check, default=True,
-    phase=lambda config, epoch: 'warm-up' if epoch < config.search.warmup_epochs else 'joint'))
+    phase=lambda config, epoch: 'warm-up' if epoch < max(
+        config.search.warmup_epochs, config.search.arch_warmup_epochs) else 'joint'))

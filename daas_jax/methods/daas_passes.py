@@ -90,7 +90,7 @@ def sample(problem: Problem, settings: Any, state: SearchState, tau: Any, key: j
   policy_keys = arch_gradients.keys(key_policy, device * count, count)
   policy_keys, image_keys = arch_gradients.two(jnp.concatenate([policy_keys, key_last[None]]))
   draw = jax.vmap(problem.policies.sample, (0, None))
-  if settings.each:
+  if settings.each and (settings.steps or settings.theta_policies):
     policy_keys = jax.vmap(lambda key: jax.random.split(key, images))(policy_keys)
     draw = jax.vmap(draw, (0, None))
   policies = draw(policy_keys, state.gamma)
@@ -149,8 +149,19 @@ def gradient(loss_of: Callable, drawn: Samples, of_z: bool) -> Callable:
   return of
 
 
-def validation(loss_of: Callable, theta: Any, drawn: Samples) -> tuple[jax.Array, jax.Array]:
-  """(loss, accuracy) of D_val at the first architecture, forward alone: what a search reports of a
-  network from which nothing is searched."""
-  row = Row(jnp.int32(0), jnp.int32(0), jnp.bool_(True))
-  return loss_of(theta, jax.tree.map(lambda a: a[0], drawn.z), row, drawn.network_keys[0])
+def validation(loss_of: Callable, theta: Any, drawn: Samples,
+               n: int) -> tuple[jax.Array, jax.Array]:
+  """(loss, accuracy) [n] of D_val at the first n architectures, forward alone: what is reported
+  where nothing is searched of the architecture, or not yet.
+
+  Args:
+    loss_of: `losses`.
+    theta: weights.
+    drawn: the step's samples; beside D_val's images are those under the first policy.
+    n: of this device: the mean over devices is that over all.
+  """
+  def one(i):
+    row = Row(i, jnp.int32(0), jnp.bool_(True))
+    return loss_of(theta, jax.tree.map(lambda a: a[i], drawn.z), row, drawn.network_keys[i])
+
+  return jax.lax.map(one, jnp.arange(n))

@@ -126,7 +126,7 @@ def _own(settings, rows):
   if settings.axis is None:
     return rows
   n = settings.n_policies // settings.devices
-  return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(settings.axis) * n, n)
+  return jax.lax.dynamic_slice_in_dim(rows, trees.device_index(settings.axis) * n, n)
 
 
 def make(problem: Problem, settings: Settings = Settings()) -> Method:

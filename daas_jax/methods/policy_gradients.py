@@ -140,7 +140,7 @@ def of_images(problem: Problem, val_moments: str, theta: Any, batch: Batch, draw
     pick = lambda tree, i: jax.tree.map(lambda a: a[i], tree)
     i, policies, key = number // m, pick(drawn.policies, number), drawn.image_keys[number]
     images = problem.train_input(batch.train_images, policies, key)
-    nothing = problem.policies.identity(pick(policies, 0))  # one for all, which costs nothing
+    nothing = problem.policies.identity(pick(policies, 0))  # one for all: one operation a slot
     clean = problem.train_input(batch.train_images, nothing, key)
     return paired(problem, theta, pick(drawn.z, i), pick(v, i), images, clean, batch.train_labels,
                   drawn.network_keys[i], val_moments == 'train')

@@ -34,10 +34,24 @@ def test_a_run_prints_and_writes_its_rows(tmp_path, capsys, monkeypatch):
 
 
 def test_a_case_that_fails_is_a_row_and_status_1(monkeypatch, capsys):
-  killed = lambda measuring: {'case': measuring.case, 'batch': measuring.batch, 'error': 'exit status -9: killed'}
-  monkeypatch.setattr(benchmark, 'measure', killed)
+  popen = subprocess.Popen
+  monkeypatch.setattr(subprocess, 'Popen', lambda command, **options: popen(
+      [sys.executable, '-c', 'import os, signal; os.kill(os.getpid(), signal.SIGKILL)'], **options))
   assert benchmark.main(['--only=augment:Invert', '--batch=4']) == 1
   assert 'exit status -9' in capsys.readouterr().out
+
+
+def test_what_runs_is_ended_where_the_command_fails(monkeypatch):
+  begun, popen = [], subprocess.Popen
+  def sleeper(command, **options):
+    begun.append(popen([sys.executable, '-c', "print('compiled', flush=True); import time; time.sleep(60)"], **options))
+    return begun[-1]
+  monkeypatch.setattr(subprocess, 'Popen', sleeper)
+  def fails(measuring):
+    raise KeyboardInterrupt
+  monkeypatch.setattr(benchmark, 'measure', fails)
+  assert benchmark.main(['--only=augment:Invert,augment:Color', '--batch=4', '--at_once=2']) == 130
+  assert len(begun) == 2 and all(process.poll() is not None for process in begun)
 
 
 def test_public_code_that_cannot_run_is_a_row_with_its_error(tmp_path, capsys):
@@ -63,6 +77,7 @@ def test_cases_compile_at_once_and_are_timed_one_after_the_other(tmp_path, monke
   script, told = tmp_path / 'case.py', tmp_path / 'told'
   script.write_text('import sys, time, json\n'
                     f"say = lambda word: print(sys.argv[1], word, file=open({str(told)!r}, 'a'), flush=True)\n"
+                    "print('hello', flush=True); time.sleep(0.3 * (sys.argv[1] == 'augment:Invert'))\n"
                     "say('compiled'); print('compiled', flush=True); sys.stdin.readline(); say('begins')\n"
                     "time.sleep(0.2); say('ends')\n"
                     "print(json.dumps({'case': sys.argv[1], 'batch': 4, 'error': 'a stand-in'}))\n")

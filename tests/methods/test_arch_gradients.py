@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from daas_jax import config as config_lib, trees
+from daas_jax.config import schema
 from daas_jax.errors import BadInput
-from daas_jax.estimators import control, score, summary
-from daas_jax.methods import arch_gradients, daas, optimizers
+from daas_jax.estimators import control, evidence, score, summary
+from daas_jax.methods import arch_gradients, daas, daas_passes, optimizers
 from daas_jax.nets import registry as nets
 from daas_jax.types import Architectures
 import test_daas
@@ -143,6 +144,30 @@ def test_a_step_of_daas_takes_it_and_changes_nothing_else(batch, which):
   assert set(other.extra) == {'average', 'count'}
 
 
+def test_while_alpha_waits_nothing_is_learned_and_d_val_is_reported(batch):
+  """On two devices as on one; what the optimizer keeps of its gradients does not see the wait."""
+  sgd = test_daas._settings().optimizers
+  kept = sgd | {'arch': optimizers.keeping(sgd['arch'], lambda arch, gradient: gradient)}
+  settings = test_daas._settings(n_arch=4, n_w=4, arch_gradient='regression', optimizers=kept,
+                                 arch_warmup_steps=test_daas.WARMUP + 1)
+  one, two = (daas.make(PROBLEM, settings._replace(**more)) for more in ({}, {'devices': 2, 'axis': 'devices'}))
+  state = one.init(jax.random.key(0))._replace(step=jnp.int32(test_daas.WARMUP))
+  step = jax.jit(one.step)
+  new, metrics = step(state, batch)
+  same = functools.partial(jax.tree.map, np.testing.assert_array_equal)
+  same((new.arch, new.opt_arch, new.extra['arch_past']), (state.arch, state.opt_arch, state.extra['arch_past']))
+  assert float(trees.norm(jax.tree.map(jnp.subtract, new.gamma, state.gamma))) > 0
+  z = daas_passes.sample(PROBLEM, settings, state, 0.7, jax.random.fold_in(state.key, state.step), True).z['A']
+  np.testing.assert_allclose(metrics['val_loss'], np.mean(z[:4] @ _losses(state.theta, batch)), rtol=1e-5)
+  shared, said = jax.jit(jax.vmap(two.step, in_axes=(None, None), axis_name='devices', axis_size=2))(state, batch)
+  for device in range(2):
+    np.testing.assert_allclose(said['val_loss'][device], metrics['val_loss'], rtol=1e-5)
+    same(jax.tree.map(lambda a, d=device: a[d], (shared.arch, shared.opt_arch)), (state.arch, state.opt_arch))
+  later, _ = step(new, batch)
+  assert float(trees.norm(later.extra['arch_past'])) > 0 and int(evidence.of_state(later.opt_arch).updates) == 1
+  assert float(trees.norm(jax.tree.map(jnp.subtract, later.arch, state.arch))) > 0
+
+
 def test_it_learns_in_warm_up_too(batch):
   settings = test_daas._settings(arch_gradient='regression')
   state = daas.make(PROBLEM, settings).init(jax.random.key(0))
@@ -161,11 +186,15 @@ def test_architectures_that_do_not_say_how_likely_they_are_are_refused():
 @pytest.mark.parametrize('changes', [{'network.name': 'small_cnn'}, {'network.genotype': 'darts_v2'}])
 def test_a_config_without_a_searched_architecture_is_refused(changes):
   flat = {'search.arch_gradient': 'regression', 'network.name': 'supernet', 'network.genotype': '', 'search.batch': 64,
-          'search.loss_images': 0, 'search.arch_warmup_epochs': 0, 'search.epochs': 2}
+          'search.loss_images': 0, 'search.arch_warmup_epochs': 0, 'search.epochs': 2, 'arch.stop_skip': 1.0,
+          'arch.stop_eigenvalue': 0.0}
   arch_gradients.check(flat)
   with pytest.raises(BadInput, match="'search.arch_gradient' = 'regression' needs cells"):
     arch_gradients.check(flat | changes)
-  arch_gradients.check(flat | changes | {'search.arch_gradient': 'straight_through'})
+  fixed = flat | changes | {'search.arch_gradient': 'straight_through'}
+  arch_gradients.check(fixed)
+  with pytest.raises(BadInput, match=r"'search.arch_warmup_epochs' \(1\) needs cells that are searched"):
+    arch_gradients.check(fixed | {'search.arch_warmup_epochs': 1})
 
 
 def test_cells_say_how_likely_they_are():
@@ -179,10 +208,15 @@ def test_cells_say_how_likely_they_are():
   np.testing.assert_allclose(space.expected_features(arch, jnp.ones_like(phi)), 16, rtol=1e-5)
 
 
-@pytest.mark.parametrize('key, value, most', [('loss_images', 65, 'batch'), ('arch_warmup_epochs', 65, 'epochs')])
-def test_more_than_there_is_is_refused(key, value, most):
+@pytest.mark.parametrize('changes, said', [
+    ({'search.loss_images': 65, 'search.batch': 64}, r"'search.loss_images' \(65\) must be at most search.batch \(64\)"),
+    ({'search.arch_warmup_epochs': 64, 'search.epochs': 64}, r"\(64\) must be below search.epochs \(64\)"),
+    ({'search.arch_warmup_epochs': 1, 'arch.stop_skip': 0.5}, 'cannot be had with arch.stop_skip, .*: set that to 1'),
+    ({'search.arch_warmup_epochs': 1, 'arch.stop_eigenvalue': 0.5, 'arch.eigenvalue_every': 1},
+     'cannot be had with arch.stop_eigenvalue, .*: set that to 0')])
+def test_what_is_too_much_or_does_not_go_together_is_refused(changes, said):
   config = config_lib.search_config()
-  config.search[key], config.search[most] = value, 64
-  config.search.warmup_epochs = 0
-  with pytest.raises(BadInput, match=rf"'search.{key}' \(65\) must be at most search.{most} \(64\)"):
-    config_lib.check(config, 'search')
+  for key, value in changes.items():
+    schema.put(config, key, value)
+  with pytest.raises(BadInput, match=said):
+    schema.check(config, 'search')
