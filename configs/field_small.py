@@ -105,7 +105,7 @@ def _ddas(config, alone):
 
 
 def _darts(config, alone):
-  """As long as a joint search whose theta waits for nothing."""
+  """DARTS's."""
   del alone
   config.search.epochs = 16
   config.search.batch = 64

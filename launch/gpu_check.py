@@ -1,5 +1,7 @@
 """What launch/gpu_check.sh asks of a GPU besides times: `python launch/gpu_check.py kernels|states|profile|report ...`.
 
+cases                 the cases of states, in a line
+
 kernels FILE          every kernel set there against 'plain' on the CPU, values and gradients, and the supernet's
 states FOLDER FILE    states after the first steps of every method (tests/parallel/several.py), FOLDER/gpu and FOLDER/cpu
 profile FOLDER FILE   where the time of a DAAS step goes
@@ -24,12 +26,16 @@ PRECISIONS = {'highest': 1e-4, 'default': 1e-2}
 """{of matrix products: relative difference that is allowed}. 'default' may round to TF32 (10 bits) on the way in."""
 NET = {'highest': 5e-3, 'default': 5e-2}
 """The same of the supernet's gradient: 'fast' and 'xla' differ by 1e-3 on one CPU (a ReLU or a maximum that tips)."""
+CASES = ('daas', 'ddas', 'ddas_shaken', 'ddas_boxes', 'joint_faa', 'faster_aa', 'amended_darts', 'diffautoml')
+"""Of tests/parallel/several.py."""
 STATE = 1e-2  # of a state's array, relative: three steps, other kernels, Adam's division by small gradients
 
 
 def difference(a, b):
-  """Norm of a - b over that of b; 0 where both are 0."""
+  """Norm of a - b over that of b; 0 where both are 0, infinite where one is not finite."""
   a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+  if not (np.isfinite(a).all() and np.isfinite(b).all()):
+    return float('inf')
   return float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-30)) if a.any() or b.any() else 0.0
 
 
@@ -90,17 +96,16 @@ def check_kernels(file):
 def check_states(folder, file):
   """Rows of each case's worst array."""
   rows = []
-  for path in sorted(glob.glob(os.path.join(folder, 'cpu', '*.npz'))):
-    name = os.path.basename(path)
+  for name in CASES:
     try:
-      ours, theirs = np.load(os.path.join(folder, 'gpu', name)), np.load(path)
+      ours, theirs = (np.load(os.path.join(folder, where, f'{name}-samples_1.npz')) for where in ('gpu', 'cpu'))
     except OSError:
-      rows.append((name.removesuffix('.npz'), 'not there', '', float('inf'), STATE))
+      rows.append((name, 'not there', '', float('inf'), STATE))
       continue
     of = {key: difference(ours[key], theirs[key]) for key in theirs
           if theirs[key].dtype.kind == 'f' and not key.startswith('metrics')}
     worst = max(of, key=of.get)
-    rows.append((name.removesuffix('.npz'), worst, 'highest', of[worst], STATE))
+    rows.append((name, worst, 'highest', of[worst], STATE))
   _write(file, rows)
 
 
@@ -144,6 +149,7 @@ def report(folder):
   """FOLDER/report.md of the tables in the folder, and a verdict."""
   device = jax.devices()[0]
   parts, failed = [f'# {device.device_kind}, jax {jax.__version__}'], []
+  failed += [] if device.platform == 'gpu' else [f'the device is a {device.platform}']
   for name in ('kernels', 'states'):
     path = os.path.join(folder, f'{name}.json')
     rows = json.load(open(path, encoding='utf-8')) if os.path.exists(path) else []
@@ -161,7 +167,7 @@ def report(folder):
         *(row.get('error') or shown(row, key, digits) for key, digits in (
             ('compile_cold_s', 1), ('compile_warm_s', 1), ('step_ms', 2), ('step_ms_min', 2), ('step_ms_max', 2),
             ('program_mb', 0)))) for row in times]))
-  failed += [f"{row['case']}: {row['error']}" for row in times if 'error' in row]
+  failed += [f"{row['case']}: {row['error']}" for row in times if 'error' in row] or ([] if times else ['times'])
   path = os.path.join(folder, 'profile.json')
   if os.path.exists(path):
     found = json.load(open(path, encoding='utf-8'))
@@ -169,6 +175,12 @@ def report(folder):
                  f"{found['busy_ms']:.1f} ms of them, {found['kernels']:.0f} kernels.\n\n" + _table(
                      ('kernel', 'times in 3 steps', 'ms'), [(n.replace('|', ' '), c, f'{t:.2f}')
                                                             for n, c, t in found['top']]))
+  else:
+    failed.append('profile')
+  path = os.path.join(folder, 'quickstart.txt')
+  said = open(path, encoding='utf-8').read() if os.path.exists(path) else ''
+  parts.append(f'## Quickstart\n\n{said.strip().splitlines()[-1] if said else "not run"}')
+  failed += [] if 'quickstart: status 0' in said else ['quickstart']
   verdict = 'Everything agrees and ran.' if not failed else 'NOT held: ' + '; '.join(failed)
   with open(os.path.join(folder, 'report.md'), 'w', encoding='utf-8') as out:
     out.write('\n\n'.join([parts[0], verdict, *parts[1:]]) + '\n')
@@ -178,4 +190,5 @@ def report(folder):
 
 if __name__ == '__main__':
   command, *rest = sys.argv[1:]
-  sys.exit({'kernels': check_kernels, 'states': check_states, 'profile': check_profile, 'report': report}[command](*rest))
+  sys.exit({'kernels': check_kernels, 'states': check_states, 'profile': check_profile, 'report': report,
+            'cases': lambda: print(*CASES)}[command](*rest))

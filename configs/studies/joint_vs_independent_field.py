@@ -1,8 +1,9 @@
-"""DAAS Table 6 under a shift and at equal cost: one joint search against an architecture first, and a policy after.
+"""DAAS Table 6 under a shift and at about equal cost: one joint search against an architecture first, and a policy after.
 
 The two stages of the independent search share the joint one's steps: half of them for the architecture, and half for
-the policy; in ':small' the first is the joint one without its policies, and the second as long with policies as the
-joint one, less what architectures cost there. The table's columns say what both have cost. ':small' after the file name:
+the policy. In ':small', whose steps cost more the more is searched in them, the first is the joint one up to its policies,
+and the second has as many epochs with policies as the joint one (12), after 7 of theta alone, which cost about what the
+joint one's architectures cost in those 12. The table's columns say what both have cost. ':small' after the file name:
 embedded images; ':smoke' tries the study out.
 """
 
@@ -29,7 +30,7 @@ def get_config(variant=''):
     return changes | {f'search.{key}': value for key, value in more.items()}
 
   return study | {
-      'title': 'Joint against independent search under a shift, at equal cost (DAAS Table 6)',
+      'title': 'Joint against independent search under a shift, at about equal cost (DAAS Table 6)',
       'search': SEARCH.get(variant, study['search']),
       'train': TRAIN.get(variant, study['train']),
       'searches': {

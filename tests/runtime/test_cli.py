@@ -253,7 +253,7 @@ def test_words_that_mean_nothing(command, word, says):
     ('network.layers=1000000000', 'network.layers'), ('network.stem=cifr', 'cifar'), ('network.name=cnn', 'small_cnn'),
     ('search.n_aug=0', 'search.n_aug'), ('search.n_aug=-1', 'search.n_aug'), ('search.n_arch=0', 'search.n_arch'),
     ('search.n_w=99999999999999999999', 'search.n_w'), ('search.epochs=0', 'search.epochs'),
-    ('search.warmup_epochs=2', 'search.epochs'), ('search.arch_warmup_epochs=1', 'search.epochs'),
+    ('search.warmup_epochs=2', 'search.epochs'), ('search.arch_warmup_epochs=1', 'needs cells'),
     ('theta.lr_min=9', 'theta.lr'), ('seed=-1', 'seed'),
     ('seed=4294967296', 'seed'), ('data.val_fraction=0', '(0, 1)'), ('data.val_fraction=1', '(0, 1)'),
     ('data.val_fraction=0.999', 'fewer|batch|empty'), ('data.validation_turns=4', '[0, 3]'),
