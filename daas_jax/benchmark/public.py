@@ -17,7 +17,8 @@ import time
 import torch
 
 SIDE, CLASSES, CHANNELS = 32, 10, 16
-DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+ON_CPU = os.environ.get('JAX_PLATFORMS') == 'cpu'  # then the package's own cases are there as well
+DEVICE = 'cuda' if torch.cuda.is_available() and not ON_CPU else 'cpu'
 
 
 def _optimizer(parameters, kind):
