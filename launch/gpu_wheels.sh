@@ -6,11 +6,10 @@
 set -euo pipefail
 folder="${1:?where the wheels go}"
 mkdir -p "$folder"
-pip=(python3 -m pip)
-"${pip[@]}" download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
+python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
   --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 \
   --platform manylinux2014_x86_64 --platform manylinux1_x86_64 --dest "$folder" \
   array_record dm_pix ml_collections tensorflow-datasets tensorflow-metadata googleapis-common-protos \
   simple-parsing docstring_parser immutabledict importlib_resources termcolor toml dm-tree einops
-"${pip[@]}" wheel --quiet --no-deps --wheel-dir "$folder" promise
+python3 -m pip wheel --quiet --no-deps --wheel-dir "$folder" promise
 du -sh "$folder"

@@ -36,11 +36,11 @@ def get_config():
 '''
 
 
-def docs_module(name):
-  """docs/NAME.py as a module; what it imports from its own folder is found, as where it is the program."""
-  if str(ROOT / 'docs') not in sys.path:
-    sys.path.append(str(ROOT / 'docs'))
-  spec = importlib.util.spec_from_file_location(name, ROOT / 'docs' / f'{name}.py')
+def docs_module(name, folder='docs'):
+  """FOLDER/NAME.py as a module; what it imports from its own folder is found, as where it is the program."""
+  if str(ROOT / folder) not in sys.path:
+    sys.path.append(str(ROOT / folder))
+  spec = importlib.util.spec_from_file_location(name, ROOT / folder / f'{name}.py')
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   return module

@@ -188,7 +188,8 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
   def step(state, batch):
     n_arch, n_w, n_aug = settings.own
     fixed = not jax.tree.leaves(state.arch)  # nothing is searched of the architecture
-    n_val = n_arch if settings.arch_gradient == 'straight_through' and not fixed else 0
+    of_pass = settings.arch_gradient == 'straight_through'  # the only one for a fixed network
+    n_val = n_arch if of_pass and not fixed else 0
     mean = lambda x: trees.pmean(x, settings.axis)
     joint = state.step >= settings.warmup_steps
     lr, tau = settings.lr(state.step), settings.tau(state.step)
@@ -200,7 +201,7 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     table = daas_passes.schedule(n_arch, n_aug, n_w, inner.factor, weight, n_val,
                                  settings.each * settings.n_aug, settings.keep, settings.steps)
     count = jnp.where(joint, len(table.point), n_val + n_w)
-    beside = settings.val_moments == 'train' and (settings.steps or n_val > 0 or fixed)
+    beside = settings.val_moments == 'train' and (settings.steps or of_pass)
     loss_of = daas_passes.losses(problem, batch, drawn, beside)
     ran = passes.run(daas_passes.gradient(loss_of, drawn, n_val > 0), state.theta, table, count,
                      inner.point)

@@ -1,11 +1,11 @@
 """launch/gpu_check.py: what it compares, and that its verdict is not given away."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
 import types
 
+import commands
 from conftest import ROOT
 import numpy as np
 import pytest
@@ -15,10 +15,7 @@ import several
 
 @pytest.fixture(scope='module')
 def check():
-  spec = importlib.util.spec_from_file_location('gpu_check', ROOT / 'launch' / 'gpu_check.py')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+  return commands.docs_module('gpu_check', 'launch')
 
 
 def _states(folder, **of):
