@@ -1,5 +1,6 @@
 """XLA's compile time is most of this suite: all tests, and the commands they start, share one compilation cache."""
 
+import itertools
 import os
 import pathlib
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 
 import jax
 import pytest
+
 
 def xla_knows(flag):
   """Whether the installed jaxlib has a flag of XLA: one that it has not ends the process.
@@ -51,9 +53,18 @@ def pytest_collection_modifyitems(items):
   items.sort(key=lambda item: order.get(item.path.stem, len(SLOW)))  # stable
 
 
+_FILES = itertools.count(1)
+
+
 @pytest.fixture(scope='module', autouse=True)
 def quick_to_compile(request):
-  """XLA optimises little, but for the tests that train for thousands of steps."""
+  """XLA optimises little, but for the tests that train for thousands of steps.
+
+  JAX keeps 8,192 compiled calls a process, which a worker reaches; from then on each call casts out
+  another, its own too, and takes the slow way through Python.
+  """
+  if not next(_FILES) % 25:
+    jax.clear_caches()
   jax.config.update('jax_disable_most_optimizations', not request.path.stem.startswith('test_planted'))
 
 

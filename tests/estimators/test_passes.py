@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import traced
 
 from daas_jax import trees
 from daas_jax.estimators import passes
@@ -43,10 +44,11 @@ def test_points_kept_gradients_products_and_total(x64):
 def test_rows_beyond_count_are_not_run_and_count_does_not_recompile(x64):
   theta, x = _setup()
   table = passes.Passes(x, jnp.zeros((4, 1)), jnp.full(4, 1), jnp.ones(4))
-  run = jax.jit(lambda count: passes.run(_gradient, theta, table, count))
+  counted = traced.counted(lambda count: passes.run(_gradient, theta, table, count))
+  run = jax.jit(counted)
   for count in (2, 3):
     ran = run(jnp.int32(count))
     np.testing.assert_array_equal(np.asarray(ran.outputs) != 0, np.arange(4) < count)
     total = jax.tree.map(lambda *a: sum(a), *[_gradient(theta, x[i])[1] for i in range(count)])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), ran.total, total)
-  assert run._cache_size() == 1
+  assert counted.times == 1

@@ -1,0 +1,14 @@
+"""How often JAX traced a function: once, where one compiled program serves all calls."""
+
+import functools
+
+
+def counted(fn):
+  """fn, to be given to jax.jit, with the times that it was run by Python: `.times`."""
+  @functools.wraps(fn)
+  def run(*args):
+    run.times += 1
+    return fn(*args)
+
+  run.times = 0
+  return run
