@@ -1,23 +1,23 @@
 """The searches of the studies in the field: D_train of the studio, D_val photographed (`daas_jax/data/field.py`).
 
-':' and one of these after the file name: '' searches architectures and policies jointly, 'daas' and 'ddas' policies
-alone on a small fixed network, 'moments' as 'daas' by another objective, 'darts' architectures alone; each with '_smoke'
-behind it ('smoke' of the first) tries it out.
+':' and one of these after the file name: 'daas' and 'ddas' search policies alone on a small fixed network, 'moments' as
+'daas' by another objective, 'darts' architectures alone; each with '_smoke' behind it tries it out. The joint search is
+quickstart.py.
 """
 
 from daas_jax.config import search_config
 
 PRIMITIVES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')  # four of the paper's seven, for time
-METHODS = {'': 'daas', 'daas': 'daas', 'moments': 'daas', 'ddas': 'ddas', 'darts': 'darts'}
-ALONE = ('daas', 'moments', 'ddas')  # policies on a fixed network
+METHODS = {'daas': 'daas', 'moments': 'daas', 'ddas': 'ddas', 'darts': 'darts'}
+ALONE = ('daas', 'moments', 'ddas')  # policies, on a fixed network
 
 
-def get_config(variant=''):
+def get_config(variant='daas'):
   """The search config of a variant (top of this file)."""
-  name, smoke = variant.removesuffix('smoke').removesuffix('_'), variant.endswith('smoke')
-  if name not in METHODS or variant not in (name, 'smoke', f'{name}_smoke'):
-    raise ValueError(f"unknown variant {variant!r}: choose {', '.join(filter(None, METHODS))}, 'smoke' or one of them "
-                     "with _smoke (FILE.py:smoke)")
+  name = variant.removesuffix('_smoke')
+  if name not in METHODS:
+    raise ValueError(f"unknown variant {variant!r}: choose {', '.join(METHODS)}, or one of them with _smoke "
+                     "(FILE.py:daas_smoke)")
   config = search_config(METHODS[name])
   config.data.name = 'embedded:field'  # 2,000 images of D_train and of D_val
   config.preprocess.padding = 2  # pixels, as in train_field_small.py
@@ -33,10 +33,10 @@ def get_config(variant=''):
     config.network.channels = 4  # of the first cell; half of the trained network's
     config.network.primitives = PRIMITIVES
     config.arch.lr = 0.01
-  _METHODS[METHODS[name]](config, alone=name in ALONE)
+  _METHODS[METHODS[name]](config)
   if name == 'moments':
     _moments(config)
-  if smoke:
+  if variant != name:
     _smoke(config, name)
   return config
 
@@ -49,7 +49,7 @@ def _each(config):
   config.search.batch = 64  # images of D_train and of D_val a step, and as many policies
 
 
-def _daas(config, alone):
+def _daas(config):
   """On a fixed network all policies of a step are of that one."""
   _each(config)
   config.policy.share = 'slot'
@@ -66,21 +66,6 @@ def _daas(config, alone):
   config.search.epochs = 7  # of 31 steps
   config.search.warmup_epochs = 0
   config.search.n_arch = 1
-  if not alone:
-    _joint(config)
-
-
-def _joint(config):
-  """Theta first, under architectures drawn alike and without policies; then both, of forward passes alone."""
-  _moments(config)
-  config.search.epochs = 34
-  config.search.warmup_epochs = 22
-  config.search.arch_warmup_epochs = 13
-  config.search.classification = 0.1
-  config.search.n_aug = 48  # policies a step
-  config.search.arch_gradient = 'regression'
-  config.search.n_losses = 32  # a step, of an architecture each
-  config.arch.lr = 0.02
 
 
 def _moments(config):
@@ -95,18 +80,16 @@ def _moments(config):
   config.search.xi = 0.0
 
 
-def _ddas(config, alone):
+def _ddas(config):
   """DDAS's."""
-  del alone
   _each(config)
   config.search.epochs = 10
   config.gamma.lr = 0.1
   config.gamma.lr_total = 0.05
 
 
-def _darts(config, alone):
+def _darts(config):
   """DARTS's."""
-  del alone
   config.search.epochs = 16
   config.search.batch = 64
 
@@ -121,15 +104,11 @@ def _smoke(config, name):
   config.search.batch = 20  # images: 2 steps an epoch
   config.log.every_steps = 1
   config.network.channels = 2
-  if not name:
-    config.search.n_losses, config.search.loss_images = 4, 10
-    config.search.warmup_epochs = config.search.arch_warmup_epochs = 1
-    config.search.n_aug = 3
-  if name in ('', 'darts'):
+  if name == 'darts':
     config.network.primitives = ('max_pool_3x3', 'skip_connect')  # fewer to compile
   if name == 'moments':
     config.search.warmup_epochs, config.search.n_aug, config.search.loss_images = 1, 3, 10
-  if name in ('', 'daas', 'moments'):
+  if name in ('daas', 'moments'):
     config.policy.ops = ('Rotate', 'Invert')  # fewer to compile
   if name == 'ddas':
     config.policy.candidates = ('Rotate:0.6', 'Invert')

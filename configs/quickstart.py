@@ -3,11 +3,13 @@ must work on photographs of the field (`daas_jax/data/field.py`)."""
 
 from daas_jax.config import search_config
 
-
 PRIMITIVES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')
 
 
-def get_config():
+def get_config(variant=''):
+  """The search config; variant 'smoke' is the same code path in a handful of steps."""
+  if variant not in ('', 'smoke'):
+    raise ValueError(f"unknown variant {variant!r}: the only one is 'smoke' (FILE.py:smoke)")
   config = search_config()
   config.data.name = 'embedded:field'         # 2,000 images of D_train, 2,000 photographs of D_val; 28 x 28 x 1
   config.data.side = 14                       # pixels: searched at half of the side that is trained at, for time
@@ -40,4 +42,21 @@ def get_config():
   config.arch.lr = 0.02
   config.gamma.lr = 0.03
   config.log.every_steps = 31
+  if variant == 'smoke':
+    _smoke(config)
   return config
+
+
+def _smoke(config):
+  """Every phase of the search, in 6 steps."""
+  config.data.n_train = 80  # images
+  config.network.channels = 2
+  config.network.primitives = ('max_pool_3x3', 'skip_connect')  # fewer to compile
+  config.policy.ops = ('Rotate', 'Invert')  # fewer to compile
+  config.search.epochs = 3
+  config.search.warmup_epochs, config.search.arch_warmup_epochs = 2, 1
+  config.search.batch = 20  # images: 2 steps an epoch
+  config.search.n_aug = 3
+  config.search.n_losses = 4
+  config.search.loss_images = 10
+  config.log.every_steps = 1

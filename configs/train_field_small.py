@@ -2,7 +2,7 @@
 
 D_train are 2,000 images of the studio, D_val and the test images 2,000 photographs each (`daas_jax/augment/camera.py`).
 D_val is that of the searches of the same seed: nothing is chosen by images that a search has not seen. ':derived' after
-the file name trains the architectures of configs/field_small.py, ':smoke' and ':derived_smoke' try them out.
+the file name trains the architectures of configs/quickstart.py, ':smoke' and ':derived_smoke' try them out.
 """
 
 from daas_jax.config import train_config

@@ -15,7 +15,7 @@ STAGES = {  # (epochs, of which without policy, of these with architectures draw
     'small': ((22, 22, 13), (19, 7, 0)),
     'smoke': ((1, 1, 0), (1, 0, 0)),
 }
-SEARCH = {'small': '../field_small.py', 'smoke': '../field_small.py:smoke'}
+SEARCH = {'small': 'quickstart', 'smoke': 'quickstart:smoke'}
 TRAIN = {'small': '../train_field_small.py:derived', 'smoke': '../train_field_small.py:derived_smoke'}
 
 
