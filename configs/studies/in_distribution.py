@@ -1,7 +1,7 @@
 """Without a shift: searched against random architectures of as many weights, searched policies against TrivialAugment.
 
-The random ones are four draws a seed, and a row's weights say how far they are from the searched one's. Also the best
-of the four by validation, which is what their price buys. ':small' after the file name: embedded images; ':smoke' tries
+The random ones are four draws a seed, each of as many weights as the searched one (within 2 per cent of its operations').
+Also the best of the four by validation, which is what their price buys. ':small' after the file name: embedded images; ':smoke' tries
 the study out. Debian's Fashion-MNIST, once `python -m daas_jax.prepare fashion_mnist` has prepared it: ':fashion_mnist'.
 """
 
@@ -17,7 +17,7 @@ def get_config(variant=''):
   drawn = {f'random_{i}': i for i in range(DRAWS)}
   policies = {'searched': 'joint', 'wide': 'trivial_augment'}
   trainings = {f'searched_{p}': {'genotype': 'joint', 'policy': policy, 'set': changes} for p, policy in policies.items()}
-  trainings |= {f'{name}_{p}': {'genotype': 'random', 'draw': i, 'policy': policy, 'set': changes}
+  trainings |= {f'{name}_{p}': {'genotype': 'random', 'like': 'joint', 'draw': i, 'policy': policy, 'set': changes}
                 for name, i in drawn.items() for p, policy in policies.items()}
   words = {'searched': 'searched policy', 'wide': 'TrivialAugment Wide'}
   rows = {f'searched architecture, {words[p]}': (f'searched_{p}',) for p in policies}

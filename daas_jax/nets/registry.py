@@ -26,7 +26,7 @@ class ArchitectureSpace(NamedTuple):
     measures: (arch, config) -> {name: float}, logged every epoch.
     record: (arch, config) -> JSON values that history.jsonl keeps of it.
     write: (workdir, arch, config) -> lines of the summary; writes `file`.
-    find: (asked, search workdir or None) -> the architecture that --genotype names.
+    find: (asked, search workdir or None, config.network) -> the architecture that --genotype names.
     to_text: architecture -> the content of `file`.
     load: path -> the architecture in a file.
     file: its name in a workdir.

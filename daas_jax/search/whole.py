@@ -62,7 +62,7 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
   """
   space = nets.of(config).space
   held = config.network.get('genotype')
-  genotype = space.find(held, earlier) if held and space else None
+  genotype = space.find(held, earlier, config.network) if held and space else None
   data, name = load(config, data), config.policy.get('name')
   program = networks.check(config, data, criterion)
   given = given_lib.find(name, earlier) if name else None

@@ -11,7 +11,7 @@ _NAME = re.compile(r'[a-z0-9_]+')
 _MAY_MISS = {'searches', 'references', 'settings', 'comparisons'}
 _KEYS = _MAY_MISS | {'title', 'seeds', 'search', 'train', 'trainings', 'rows', 'reference'}
 _OF_SEARCH = {'set', 'config', 'genotype'}
-_OF_TRAINING = {'set', 'config', 'genotype', 'draw', 'epoch', 'policy', 'shift'}
+_OF_TRAINING = {'set', 'config', 'genotype', 'draw', 'like', 'epoch', 'policy', 'shift'}
 
 
 def shape(data: Any) -> None:
@@ -63,7 +63,7 @@ def _names(what, given, reserved):
 
 
 def _search_name(what, name, searches):
-  if name not in searches:
+  if not isinstance(name, str) or name not in searches:
     raise BadInput(
         f'{what} is {name!r}, which is no search of this study '
         f'({", ".join(searches) or "it has none"})'
@@ -112,6 +112,10 @@ def _links(searches, trainings, seeds):
                           or run.get('genotype') != RANDOM):
       raise BadInput(f"trainings[{name!r}]['draw'] must be a whole number from 0 to 999, of a "
                      f"random 'genotype', not {run['draw']!r}")
+    if 'like' in run:
+      if run.get('genotype') != RANDOM:
+        raise BadInput(f"trainings[{name!r}]['like'] needs 'genotype': 'random'")
+      _search_name(f"trainings[{name!r}]['like']", run['like'], searches)
     if run.get('policy') not in baselines.BASELINES:
       _search_name(f"trainings[{name!r}]['policy']", run.get('policy'), searches)
     if type(run.get('shift', 0)) is not int or not 0 <= run.get('shift', 0) < seeds:

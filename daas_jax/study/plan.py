@@ -17,6 +17,8 @@ A study file defines get_config(variant), which returns a dict of
                                                 'random': one drawn by the seed; left out where the
                                                 network is none of cells
                      'draw': n,                 which of the random ones; 0 where it is left out
+                     'like': NAME,              the search whose architecture has as many weights as
+                                                the random one; left out where any may be drawn
                      'epoch': n,                the architecture is that of the search's n-th epoch;
                                                 its last one where it is left out
                      'policy': NAME,            the search whose policy is used, or a fixed one
@@ -63,6 +65,7 @@ class Run(NamedTuple):
     set: {key: value}, what differs from that file; holds 'seed'.
     genotype, policy: folders of the searches they come from, relative to the study's, or words of
       the command ('random:3', 'standard'), or None.
+    like: the folder of the search that a random architecture has its weights from, or None.
     epoch: of the search that the genotype comes from, or None: the last one.
   """
   kind: str
@@ -73,6 +76,7 @@ class Run(NamedTuple):
   genotype: Any = None
   policy: Any = None
   epoch: Any = None
+  like: Any = None
 
   @property
   def folder(self):
@@ -82,7 +86,7 @@ class Run(NamedTuple):
   @property
   def needs(self):
     """Folders of the searches that must be over before."""
-    return tuple(sorted({x for x in (self.genotype, self.policy) if x and '/' in x}))
+    return tuple(sorted({x for x in (self.genotype, self.policy, self.like) if x and '/' in x}))
 
 
 class Study(NamedTuple):
@@ -208,13 +212,17 @@ def _trainings(data, folder, i):
   seed = seeds[i]
   for name, given in data['trainings'].items():
     genotype, policy = given.get('genotype'), given['policy']
-    if genotype:
-      random = f"random:{seed + _DRAWS * given.get('draw', 0)}"
-      genotype = random if genotype == check.RANDOM else f'searches/{genotype}-{seed}'
+    like = f"searches/{given['like']}-{seed}" if given.get('like') else None
+    if genotype == check.RANDOM:
+      word = 'random_like' if like else 'random'
+      genotype = f"{word}:{seed + _DRAWS * given.get('draw', 0)}"
+    elif genotype:
+      genotype = f'searches/{genotype}-{seed}'
     if policy not in baselines.BASELINES:
       policy = f"searches/{policy}-{seeds[(i + given.get('shift', 0)) % len(seeds)]}"
     yield Run('train', name, seed, _config_path(given.get('config', data['train']), folder),
-              dict(given.get('set', {})) | {'seed': seed}, genotype, policy, given.get('epoch'))
+              dict(given.get('set', {})) | {'seed': seed}, genotype, policy, given.get('epoch'),
+              like)
 
 
 def _study(data, folder):
@@ -248,9 +256,10 @@ def _text(data, folder, runs, loaded):
           'set': run.set,
           'genotype': run.genotype,
           'policy': run.policy
-      } | ({} if run.epoch is None else {
-          'epoch': run.epoch
-      }) for run in runs
+      } | {
+          key: value for key, value in (('epoch', run.epoch), ('like', run.like))
+          if value is not None
+      } for run in runs
   }
   content = {
       'kind': 'study',

@@ -44,8 +44,9 @@ def command(run, root, compilation_cache):
   at = lambda folder: os.path.join(root, folder)
   if run.kind == 'search':
     return words + ([f'--search={at(run.genotype)}'] if run.genotype else [])
-  # a random architecture is one of the candidates of `--search`
-  other = 'policy_search' if run.genotype in run.needs else 'search'
+  # A random architecture is one of the candidates of `--search`, and weighs what its one does.
+  other = 'policy_search' if run.genotype in run.needs or run.like else 'search'
+  words += [f'--search={at(run.like)}'] if run.like else []
   for name, flag, value in (('genotype', 'search', run.genotype), ('policy', other, run.policy)):
     if value:
       epoch = f':{run.epoch}' if name == 'genotype' and run.epoch is not None else ''

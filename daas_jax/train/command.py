@@ -25,8 +25,8 @@ def define_flags(values):
                       'searched, ' + ', '.join(baselines.BASELINES) + ', or a policy file.',
                       flag_values=values)
   flags.DEFINE_string('genotype', None,
-                      'searched, searched:EPOCH, random:SEED, a genotype file, or a published one '
-                      'such as darts_v2.',
+                      'searched, searched:EPOCH, random:SEED, random_like:SEED, a genotype file, '
+                      'or a published one such as darts_v2.',
                       flag_values=values)
   flags.DEFINE_bool(
       'count', False,
@@ -65,7 +65,8 @@ def main(options, should_stop=signals.never):
   config_lib.check(config, 'train')  # the flags may have changed it
   if options.count:
     network = nets.of(config)
-    genotype = network.space.find(config.genotype, options.search) if network.space else None
+    genotype = (network.space.find(config.genotype, options.search, config.network)
+                if network.space else None)
     print(size_text(config, genotype))
     return None
   return whole.run(config, options.workdir, options.search, options.policy_search, should_stop)

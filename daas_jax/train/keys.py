@@ -27,8 +27,9 @@ def keys(method=None):
                     'searched, ' + ', '.join(baselines.BASELINES) + ', or a policy FILE'),
       'genotype': Key(
           'searched', anything,
-          'searched, searched:EPOCH (as of that epoch of the search), random:SEED, a genotype '
-          'FILE, or a published one such as darts_v2; none for a fixed network'),
+          'searched, searched:EPOCH (as of that epoch of the search), random:SEED, '
+          'random_like:SEED (of as many weights as the searched one), a genotype FILE, or a '
+          'published one such as darts_v2; none for a fixed network'),
       'network.name': Key(networks[0], one_of(*networks),
                           "the genotype's network, the path of a blocks.json, or a fixed one"),
       **nets.keys_of(networks),

@@ -44,7 +44,8 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
   """
   network, policy_search = nets.of(config), policy_search or search
   kept = beside.read(config.beside)
-  genotype = network.space.find(config.genotype, search) if network.space else None
+  genotype = (network.space.find(config.genotype, search, config.network)
+              if network.space else None)
   given = given_lib.find(config.policy, policy_search, config.train.policy_smoothing,
                          config.train.policy_chunk)
   data = select.from_config(config, network.smallest(config), data)

@@ -12,15 +12,13 @@ import jax.numpy as jnp
 from daas_jax.arrays import beside
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
-from daas_jax.nets.cells import auxiliary, genotype as genotype_lib, space as space_lib
+from daas_jax.nets.cells import auxiliary, genotype as genotype_lib, space as space_lib, weights
 from daas_jax.nets.cells.cell import INPUTS, reduction_layers, STEPS
 from daas_jax.nets.cells.primitives import PRIMITIVES
 from daas_jax.nets.count import AUXILIARY
 from daas_jax.nets.normalisation import BN_EPSILON
 
 MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
-# not followed by a batch normalisation in the final network
-_BARE = ('max_pool_3x3', 'avg_pool_3x3')
 
 
 def keep_factors(key: jax.Array, probability: Any, shape: tuple[int, ...]) -> jax.Array:
@@ -48,20 +46,6 @@ def drop_path(x: jax.Array, key: jax.Array, probability: Any) -> jax.Array:
     [B, H, W, C].
   """
   return _per_image(x, keep_factors(key, probability, x.shape[:1]))
-
-
-@functools.lru_cache(maxsize=None)
-def _norm_count(name, stride):
-  """How many batch normalisations one operation holds: the calls it makes on a small image."""
-  calls = []
-  kernels = k.KERNELS['plain']._replace(batch_norm=lambda x: calls.append(x.shape) or x)
-
-  def run():
-    w = {n: jnp.zeros(shape) for n, (shape, _) in PRIMITIVES[name].shapes(2, stride).items()}
-    return PRIMITIVES[name].apply(jnp.zeros((1, 2, 2, 2)), w, stride, None, kernels)
-
-  jax.eval_shape(run)
-  return 0 if name in _BARE else len(calls)
 
 
 class DerivedNet(nn.Module):
@@ -194,12 +178,12 @@ class DerivedNet(nn.Module):
           f'{slot}_{name}.{n}': s for n, s in PRIMITIVES[name].shapes(channels, stride).items()
       }
     w = self._weights(f'cell{layer}', shapes)
-    count = 2 + sum(_norm_count(name, stride) for (name, _), stride in zip(pairs, strides))
+    count = 2 + sum(weights.norm_count(name, stride) for (name, _), stride in zip(pairs, strides))
     norm, store = self._norms(f'cell{layer}', count, channels, train)
 
     def operation(slot):
       (name, source), stride = pairs[slot], strides[slot]
-      kernels = self._kernels._replace(batch_norm=(lambda x: x) if name in _BARE else norm)
+      kernels = self._kernels._replace(batch_norm=(lambda x: x) if name in weights.BARE else norm)
       mine = {n.split('.')[1]: v for n, v in w.items() if n.startswith(f'{slot}_')}
       x = PRIMITIVES[name].apply(nodes[source], mine, stride, None, kernels)
       identity = name == 'skip_connect' and stride == 1

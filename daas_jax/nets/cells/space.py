@@ -14,7 +14,13 @@ from daas_jax.errors import BadInput
 from daas_jax.estimators import evidence
 from daas_jax.files import found as found_files, metrics as metrics_lib
 from daas_jax.nets import registry
-from daas_jax.nets.cells import architecture, cell as cells, genotype as genotype_lib, named
+from daas_jax.nets.cells import (
+  architecture,
+  cell as cells,
+  genotype as genotype_lib,
+  named,
+  weights,
+)
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES, PRIMITIVES
 from daas_jax.types import Architectures
 
@@ -129,13 +135,16 @@ def _whole_number(text, digits, needs):
   return int(text)
 
 
-def find(asked: str, search: str | None) -> Any:
+def find(asked: str, search: str | None, network: Any = None) -> Any:
   """The `Genotype` that --genotype names: searched, searched:EPOCH, random:SEED (of the candidates
-  of `search`, where it has some), a file, or a published one.
+  of `search`, where it has some), random_like:SEED (of these, one of as many weights as that of
+  `search`), a file, or a published one.
 
   Args:
     asked: the word.
     search: workdir of a search, or None.
+    network: the config's group of that name, whose layers and channels weights are of; of
+      random_like alone.
 
   Raises:
     BadInput: there is none.
@@ -149,12 +158,16 @@ def find(asked: str, search: str | None) -> Any:
       raise BadInput(
           'the genotype of an epoch is asked for, but no search is given: add --search=WORKDIR')
     return at_epoch(search, epoch)
-  if asked.startswith('random:'):
-    seed = _whole_number(asked.removeprefix('random:'), 19,
-                         'random:SEED needs a whole number below 10 ** 18')
-    return genotype_lib.random_genotype(seed, _operations(search))
+  word, _, number = asked.partition(':')
+  if word in ('random', 'random_like') and number:
+    seed = _whole_number(number, 19, f'{word}:SEED needs a whole number below 10 ** 18')
+    if word == 'random':
+      return genotype_lib.random_genotype(seed, _operations(search))
+    like = genotype_lib.load(found_files.of_search(search, 'genotype'))
+    return weights.random_like(seed, like, _operations(search), network.layers, network.channels)
   if not named.is_meant(asked):
-    found_files.require(asked, 'genotype', ('searched', 'random:SEED', *named.about()))
+    found_files.require(
+        asked, 'genotype', ('searched', 'random:SEED', 'random_like:SEED', *named.about()))
   return genotype_lib.load(asked)
 
 

@@ -116,12 +116,13 @@ def write(workdir: str, arch: Any, config: Any) -> list[str]:
   return [blocks_lib.describe(found)]
 
 
-def find(asked: str, search: str | None) -> blocks_lib.Blocks:
-  """The `Blocks` that --genotype names.
+def find(asked: str, search: str | None, network: Any = None) -> blocks_lib.Blocks:
+  """The `Blocks` that --genotype names; the config's group `network` does not matter.
 
   Raises:
     BadInput: there are none.
   """
+  del network
   if asked == 'searched':
     return blocks_lib.load(found_files.of_search(search, 'blocks'))
   found_files.require(asked, 'genotype', ('searched',))

@@ -1,10 +1,12 @@
 """Which architecture --genotype names."""
 
 import json
+import types
 
 import pytest
 
-from daas_jax.nets.cells import space
+from daas_jax.errors import BadInput
+from daas_jax.nets.cells import genotype as genotype_lib, space, weights
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
 
 
@@ -36,3 +38,24 @@ def test_of_the_papers_candidates_where_no_search_has_others(rows, tmp_path):
 def test_none_is_never_drawn(tmp_path):
   found = history(tmp_path, {'architecture': {'operations': ['none', 'skip_connect']}})
   assert names(space.find('random:1', found)) == {'skip_connect'}
+
+
+def test_one_of_as_many_weights_as_the_searched_one(tmp_path):
+  few = ('skip_connect', 'max_pool_3x3', 'sep_conv_3x3')
+  found = history(tmp_path, {'architecture': {'operations': list(few)}})
+  network = types.SimpleNamespace(layers=5, channels=4)
+  with pytest.raises(BadInput, match='genotype.json'):
+    space.find('random_like:0', found, network)
+  like = genotype_lib.random_genotype(7, few)
+  genotype_lib.save(tmp_path / 'genotype.json', like)
+  drawn = space.find('random_like:3', found, network)
+  assert drawn == weights.random_like(3, like, few, 5, 4) and names(drawn) <= set(few)
+
+
+@pytest.mark.parametrize('asked', ['random_like:', 'random_like:x', 'random_like:-1', 'random_like:' + '9' * 19, 'random_like'])
+def test_it_needs_a_search_and_a_seed(asked, tmp_path):
+  with pytest.raises(BadInput) as error:
+    space.find(asked, str(tmp_path), None)
+  assert '\n' not in str(error.value) and 'random_like' in str(error.value)
+  with pytest.raises(BadInput, match='--search'):
+    space.find('random_like:3', None, None)
