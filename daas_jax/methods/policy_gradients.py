@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from daas_jax import trees
-from daas_jax.config.key import above, at_least, between, Key, one_of
+from daas_jax.config.key import above, at_least, Key, one_of
 from daas_jax.errors import BadInput
 from daas_jax.estimators import control, score, unrolled
 from daas_jax.methods import arch_gradients
@@ -47,9 +47,6 @@ SCORE_KEYS = {
     'search.kl': Key(
         0.0, at_least(0), 'price of a nat that policies are away from uniform ones, in standard '
         "deviations of regression's model over these; what is best takes all at 0"),
-    'search.kl_applied': Key(
-        0.0, between(0, 1, False, True), 'how often these uniform policies apply an operation, and '
-        'what tells nothing is applied at the end; 0: policy.p0, as at the start'),
 }
 """Of the score function."""
 
@@ -81,10 +78,6 @@ def check(flat: Mapping[str, Any]) -> None:
   if flat['search.kl'] and flat['search.control'] != 'regression':
     raise BadInput(f"config key 'search.kl' = {flat['search.kl']} needs search.control = "
                    "'regression', in whose units it is")
-  if flat['search.kl_applied'] and not flat['search.kl']:
-    raise BadInput(f"config key 'search.kl_applied' = {flat['search.kl_applied']} is of the "
-                   'policies that search.kl holds on to, whose price is 0: set search.kl, or '
-                   'search.kl_applied to 0')
   if flat['search.control'] != 'none' and n_aug < 2:
     raise BadInput(
         f"config key 'search.control' = {flat['search.control']!r} learns from differences between "

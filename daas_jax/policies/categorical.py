@@ -227,7 +227,7 @@ class Policies(NamedTuple):
     n_features, features, expected_features: D, policy -> [D], (gamma, w [D]) -> E[w . features] []:
       what an additive control variate needs.
     spread, divergence: w -> the standard deviation of w . features over uniform policies; gamma ->
-      the KL divergence from these, or from some that are applied less or more often.
+      the KL divergence from these.
   """
   init: Callable
   sample: Callable
@@ -240,15 +240,13 @@ class Policies(NamedTuple):
   divergence: Callable | None = None
 
 
-def policies(space: Space, p0: float = 0.5, scored: str = 'event',
-             held: float = 0.0) -> Policies:
+def policies(space: Space, p0: float = 0.5, scored: str = 'event') -> Policies:
   """The `Policies` of a space.
 
   Args:
     space: the policy space.
     p0: application probability at the start, in (0, 1).
     scored: what `log_prob` is of: the 'event' (DAAS Eq. 4), or its 'outcome'.
-    held: application probability of the policies that `divergence` is from, in (0, 1); 0: p0.
   """
   of = {'event': log_prob, 'outcome': outcome_log_prob}[scored]
   return Policies(
@@ -256,7 +254,7 @@ def policies(space: Space, p0: float = 0.5, scored: str = 'event',
       functools.partial(of, space=space), registry.not_applied, n_features(space),
       functools.partial(features, space=space), functools.partial(expected_features, space=space),
       functools.partial(spread, space=space, p0=p0),
-      functools.partial(divergence, space=space, p0=held or p0))
+      functools.partial(divergence, space=space, p0=p0))
 
 
 def augment(images: jax.Array, policy: Policy, key: jax.Array, space: Space) -> Any:
@@ -301,8 +299,7 @@ registry.register('categorical', registry.PolicySpace(
     space=lambda config: Space(tuple(config.policy.ops), config.policy.K, config.policy.levels,
                                config.policy.share, config.policy.drawn),
     candidates=registry.ops_of,
-    distribution=lambda config, space: policies(
-        space, config.policy.p0, config.search.score, config.search.get('kl_applied', 0.0)),
+    distribution=lambda config, space: policies(space, config.policy.p0, config.search.score),
     train_input=lambda config, data, space, given: inputs.make_input(
         config, data, functools.partial(
             augment_each if config.search.get('policy_per') == 'image' else augment, space=space)),
