@@ -1,6 +1,7 @@
 """What the quickstart's search is worth, by the quickstart's own commands: 8 searches, each with a split of its own.
 
-Its cells and its policy against its cells under policies that need no search, and against random cells under its policy.
+Its cells and its policy against its cells under policies that need no search, and against random cells under its policy,
+any and such as have as many weights as its own.
 Its table.json, as joint_quick.json in this folder, is what `--config=train_quickstart` prints beside what it got.
 ':small' is the same, ':smoke' tries the study out.
 """
@@ -16,7 +17,8 @@ def get_config(variant=''):
   if variant != 'smoke':
     study |= {'search': 'quickstart', 'train': 'train_quickstart'}
   trainings = {'searched': {'genotype': 'joint', 'policy': 'joint'},
-               'random': {'genotype': 'random', 'policy': 'joint'}}
+               'random': {'genotype': 'random', 'policy': 'joint'},
+               'random_like': {'genotype': 'random', 'like': 'joint', 'policy': 'joint'}}
   trainings |= {policy: {'genotype': 'joint', 'policy': policy} for policy in GIVEN.values()}
   for training in trainings.values():
     training['set'] = {'beside': ''}  # the table that this makes
@@ -24,7 +26,8 @@ def get_config(variant=''):
       'title': 'The quickstart: searched jointly, and trained',
       'searches': {'joint': {}},
       'trainings': trainings,
-      'rows': {'searched cells and policy': ('searched',), 'random cells, searched policy': ('random',)} | {
+      'rows': {'searched cells and policy': ('searched',), 'random cells, searched policy': ('random',),
+               'random cells of as many weights': ('random_like',)} | {
           label: (policy,) for label, policy in GIVEN.items()},
       'reference': 'searched cells and policy',
   }
