@@ -130,22 +130,20 @@ def test_an_epoch_of_no_search_is_bad_input(given):
 
 def test_random_architectures_weigh_what_the_searched_one_does():
   study = load('in_distribution')
-  drawn = [run for run in study.runs if run.name == 'random_1_searched'][0]
+  drawn = [run for run in study.runs if run.name == 'random_1'][0]
   assert drawn.genotype == f'random_like:{2**32}' and drawn.needs == ('searches/joint-0',)
   words = runs_lib.command(drawn, '/s', 'off')
   folder = '/s/searches/joint-0'
   assert {f'--genotype=random_like:{2**32}', f'--search={folder}', f'--policy_search={folder}'} <= set(words)
   given = json.loads(study.text)['runs'][drawn.folder]
-  assert given['like'] == 'searches/joint-0' and 'like' not in json.loads(study.text)['runs']['trainings/searched_wide-0']
-  wide = [run for run in study.runs if run.name == 'random_1_wide'][0]
-  assert wide.needs == ('searches/joint-0',) and '--policy=trivial_augment' in runs_lib.command(wide, '/s', 'off')
+  assert given['like'] == 'searches/joint-0' and 'like' not in json.loads(study.text)['runs']['trainings/searched_standard-0']
 
 
 @pytest.mark.parametrize('given', [{'genotype': 'random', 'like': 'other'}, {'genotype': 'random', 'like': ['joint']},
                                    {'genotype': 'joint', 'like': 'joint'}, {'like': 'joint'}])
 def test_like_what_cannot_be_is_bad_input(given):
   data = config_file.run(f"{ROOT / 'configs' / 'studies' / 'in_distribution.py'}:smoke")
-  data['trainings']['searched_wide'] = {'policy': 'standard'} | given
+  data['trainings']['searched_standard'] = {'policy': 'standard'} | given
   with pytest.raises(BadInput, match="'like'") as error:
     check.shape(data)
   assert '\n' not in str(error.value)
