@@ -158,8 +158,8 @@ def find(asked: str, search: str | None, network: Any = None) -> Any:
       raise BadInput(
           'the genotype of an epoch is asked for, but no search is given: add --search=WORKDIR')
     return at_epoch(search, epoch)
-  word, _, number = asked.partition(':')
-  if word in ('random', 'random_like') and number:
+  word, colon, number = asked.partition(':')
+  if word in ('random', 'random_like') and colon:
     seed = _whole_number(number, 19, f'{word}:SEED needs a whole number below 10 ** 18')
     if word == 'random':
       return genotype_lib.random_genotype(seed, _operations(search))
