@@ -60,8 +60,8 @@ _FILES = itertools.count(1)
 def quick_to_compile(request):
   """XLA optimises little, but for the tests that train for thousands of steps.
 
-  JAX keeps 8,192 compiled calls a process, which a worker reaches; from then on each call casts out
-  another, its own too, and takes the slow way through Python.
+  JAX keeps 8,192 compiled calls a process, which a worker reaches; from then on each new one evicts
+  another, at last the one just made, and all calls go through slow Python.
   """
   if not next(_FILES) % 25:
     jax.clear_caches()

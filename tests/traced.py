@@ -1,4 +1,4 @@
-"""How often JAX traced a function: once, where one compiled program serves all calls."""
+"""How often JAX traced a function: once, where shapes and types of all calls were the same."""
 
 import functools
 

@@ -25,8 +25,8 @@ from daas_jax.nets.cells.content import (
 )
 
 
-def _candidates(primitives):
-  """The columns of alpha that may be derived: all but 'none'."""
+def candidates(primitives: Sequence[str]) -> list[int]:
+  """The columns of alpha that may be derived: all but 'none'; BadInput where none is left."""
   columns = [o for o, name in enumerate(primitives) if name != NEVER]
   if not columns:
     raise BadInput(
@@ -70,7 +70,7 @@ def derive(alpha: Any, beta: Any, primitives: Sequence[str]) -> Genotype:
         f'{len(primitives)}] and [2, {len(EDGES)}]')
   if np.isnan(alpha).any() or (beta is not None and np.isnan(beta).any()):
     raise ValueError('alpha or beta holds NaN')
-  columns = np.array(_candidates(primitives))
+  columns = np.array(candidates(primitives))
   beta = _edge_logits(alpha, columns) if beta is None else beta
 
   def cell(alpha, beta):
@@ -99,7 +99,7 @@ def derive_fixed(alpha: Any, edges: Sequence[int], primitives: Sequence[str]) ->
   Returns:
     Genotype where C is 2, else NetworkGenotype.
   """
-  columns = np.array(_candidates(primitives))
+  columns = np.array(candidates(primitives))
   best = columns[np.argmax(np.asarray(alpha)[:, :, columns], -1)]
   found = [tuple((primitives[o], EDGES[e][0]) for o, e in zip(row, edges)) for row in best]
   return Genotype(found[0], found[1], tuple(primitives)) if len(found) == 2 else NetworkGenotype(
@@ -120,7 +120,7 @@ def random_genotype(seed: int, primitives: Sequence[str]) -> Genotype:
     BadInput: no operation other than 'none'.
   """
   rng = np.random.Generator(np.random.PCG64(seed))
-  names = [primitives[o] for o in _candidates(primitives)]
+  names = [primitives[o] for o in candidates(primitives)]
 
   def cell():
     sources = [i for edges in NODE_EDGES for i in sorted(rng.permutation(len(edges))[:2])]

@@ -143,8 +143,8 @@ def find(asked: str, search: str | None, network: Any = None) -> Any:
   Args:
     asked: the word.
     search: workdir of a search, or None.
-    network: the config's group of that name, whose layers and channels weights are of; of
-      random_like alone.
+    network: the config's group of that name, whose layers and channels weights are of;
+      random_like needs it.
 
   Raises:
     BadInput: there is none.

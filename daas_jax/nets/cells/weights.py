@@ -11,16 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k
 from daas_jax.nets.cells.cell import INPUTS, NODE_EDGES, reduction_layers
-from daas_jax.nets.cells.content import Genotype, NEVER, pairs_of
+from daas_jax.nets.cells.content import Genotype, NetworkGenotype, pairs_of
+from daas_jax.nets.cells.genotype import candidates
 from daas_jax.nets.cells.primitives import PRIMITIVES
 
 BARE = ('max_pool_3x3', 'avg_pool_3x3')
-"""Not followed by a batch normalisation in the final network."""
+"""Operations without a batch normalisation in the final network."""
 WITHIN = 0.02
-"""Of the weights of the other architecture's operations."""
-_DRAWS = 10_000  # of these the nearest, where none is within: where few architectures weigh as much
+"""Largest relative difference from the weights of the other architecture's operations."""
+_DRAWS = 10_000
 
 
 @functools.lru_cache(maxsize=None)
@@ -74,7 +76,13 @@ def operations(genotype: Any, layers: int, channels: int) -> int:
     genotype: `Genotype`, or a `NetworkGenotype` of as many cells.
     layers: cells of the network.
     channels: of the first.
+
+  Raises:
+    BadInput: a `NetworkGenotype` of another number of cells.
   """
+  if isinstance(genotype, NetworkGenotype) and len(genotype.cells) != layers:
+    raise BadInput(f'the genotype is of a network of {len(genotype.cells)} cells, not {layers}: '
+                   f'set --config.network.layers={len(genotype.cells)}')
   return sum(_of_operation(name, c, _stride(reduction, source))
              for layer, reduction, c in _cells(layers, channels)
              for name, source in pairs_of(genotype, layer, reduction))
@@ -140,11 +148,10 @@ def _tilted_to(table, weights):
 
 def random_like(seed: int, like: Any, primitives: Sequence[str], layers: int,
                 channels: int) -> Genotype:
-  """An architecture drawn uniformly among those whose operations weigh what another's do, within
-  `WITHIN`.
+  """A random architecture whose operations weigh what another's do, within `WITHIN`.
 
-  Proposals are drawn so that architectures of the same weights are equally probable and their mean
-  is the other's; the first that is within is taken.
+  Architectures of the same weights are equally probable; how probable weights are is tilted so that
+  their mean is the other's, and the first draw that is within is taken.
 
   Args:
     seed: integer >= 0; the same arguments give the same architecture.
@@ -154,20 +161,21 @@ def random_like(seed: int, like: Any, primitives: Sequence[str], layers: int,
     channels: of the first cell.
 
   Returns:
-    Genotype. Where no draw is within (hardly an architecture weighs as much): the nearest.
+    Genotype.
+
+  Raises:
+    BadInput: no operation other than 'none', a network of other cells, or hardly an architecture of
+      these operations weighs as much.
   """
   rng = np.random.Generator(np.random.PCG64(seed))
-  names = [name for name in primitives if name != NEVER]
+  names = [primitives[o] for o in candidates(primitives)]
   weights = operations(like, layers, channels)
   tilted = _tilted_to(_table(names, layers, channels), weights)
-  nearest, least = None, math.inf
   for _ in range(_DRAWS):
     normal, reduce = tilted.draw(rng, names)
     drawn = Genotype(normal, reduce, tuple(primitives))
-    off = abs(operations(drawn, layers, channels) - weights)
-    if off < least:
-      nearest, least = drawn, off
-    if off <= WITHIN * weights:
-      break
-  assert nearest is not None
-  return nearest
+    if abs(operations(drawn, layers, channels) - weights) <= WITHIN * weights:
+      return drawn
+  raise BadInput(f'hardly an architecture of {", ".join(names)} weighs what the searched one does '
+                 f'({weights:,} weights in its operations): take random:SEED, which may weigh more '
+                 'or less')

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from daas_jax.errors import BadInput
 from daas_jax.nets import count
 from daas_jax.nets.cells import weights
 from daas_jax.nets.cells.derived import DerivedNet
@@ -79,3 +80,34 @@ def test_they_are_as_uniform_draws_are_that_happen_to_weigh_as_much():
   assert wanted['reduce', 'sep_conv_3x3', True] > 1.3 * _described(uniform)['reduce', 'sep_conv_3x3', True]
   for key, share in wanted.items():  # a number of up to 7 slots, of standard deviation below 1.4
     assert found[key] == pytest.approx(share, abs=4 * 1.4 * (1 / 400 + 1 / near.sum())**0.5), key
+
+
+@pytest.mark.parametrize('slope', [-3.0, 0.0, 3.0])
+def test_the_proposals_are_the_enumerated_ones(slope):
+  """Of one node of a reduction cell, whose sources have strides: every pair of sources and of operations written out."""
+  table = weights._table(FEW, 3, CHANNELS) / 1000
+  tilted = weights._Tilted(table, slope)
+  for kind, sources in ((0, 3), (1, 2), (1, 3), (1, 5)):
+    total, mean, of_pair = 0.0, 0.0, collections.Counter()
+    for one, other in ((i, j) for j in range(sources) for i in range(j)):
+      strides = [1 if kind and source < 2 else 0 for source in (one, other)]
+      for a in range(len(FEW)):
+        for b in range(len(FEW)):
+          w = table[kind, strides[0], a] + table[kind, strides[1], b]
+          total, mean = total + np.exp(slope * w), mean + w * np.exp(slope * w)
+          of_pair[one, other] += np.exp(slope * w)
+    pairs, at, p = tilted._pairs(kind, sources)
+    np.testing.assert_allclose(p, [of_pair[pair] / total for pair in pairs], rtol=1e-10)
+    np.testing.assert_allclose(p @ tilted._mean[kind, np.array(at)].sum(-1), mean / total, rtol=1e-10)
+
+
+def test_what_cannot_be_drawn_is_refused_in_one_line():
+  heavy = Genotype((('sep_conv_5x5', 0), ('sep_conv_5x5', 1)) * 4, (('sep_conv_5x5', 0), ('sep_conv_5x5', 1)) * 4,
+                   DAAS_PRIMITIVES)
+  own = NetworkGenotype((random_genotype(0, FEW).normal,) * 3, FEW)
+  for like, names, layers, says in ((heavy, ('max_pool_3x3', 'skip_connect'), 5, 'hardly an architecture'),
+                                    (own, FEW, 5, '--config.network.layers=3'), (own, FEW, 2, '--config.network.layers=3'),
+                                    (heavy, ('none',), 5, 'none')):
+    with pytest.raises(BadInput, match=says) as error:
+      weights.random_like(0, like, names, layers, CHANNELS)
+    assert '\n' not in str(error.value)
