@@ -9,7 +9,6 @@ from daas_jax.config import search_config
 
 PRIMITIVES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')  # four of the paper's seven, for time
 METHODS = {'daas': 'daas', 'moments': 'daas', 'ddas': 'ddas', 'darts': 'darts'}
-ALONE = ('daas', 'moments', 'ddas')  # policies, on a fixed network
 
 
 def get_config(variant='daas'):
@@ -23,26 +22,17 @@ def get_config(variant='daas'):
   config.preprocess.padding = 2  # pixels, as in train_field_small.py
   config.theta.lr = 0.05  # a short search: larger steps throughout
   config.log.every_steps = 25
-  if name in ALONE:
-    config.network.name = 'small_cnn'
-    config.network.channels = 12  # of the first convolution, as in train_field_small.py
-  else:
-    config.data.side = 14  # pixels: searched at half of the side that is trained at, for time
-    config.preprocess.padding = 1  # pixels
-    config.network.layers = 3  # cells
-    config.network.channels = 4  # of the first cell; half of the trained network's
-    config.network.primitives = PRIMITIVES
-    config.arch.lr = 0.01
-  _METHODS[METHODS[name]](config)
-  if name == 'moments':
-    _moments(config)
+  _VARIANTS[name](config)
   if variant != name:
     _smoke(config, name)
   return config
 
 
 def _each(config):
-  """A policy an image; D_val as a network in use sees it; what a step of fixed length gains (docs/field.md)."""
+  """On a fixed network, a policy an image; D_val as a network in use sees it; what a step of fixed length gains
+  (docs/field.md)."""
+  config.network.name = 'small_cnn'
+  config.network.channels = 12  # of the first convolution, as in train_field_small.py
   config.search.policy_per = 'image'
   config.search.val_moments = 'train'
   config.search.objective = 'direction'
@@ -70,6 +60,7 @@ def _daas(config):
 
 def _moments(config):
   """D_val's accuracy by the moments of a policy's images, theta trained without any (docs/objective.md)."""
+  _daas(config)
   config.search.objective = 'moments'
   config.search.val_moments = 'own'  # of what is logged alone
   config.search.theta_policies = False
@@ -89,12 +80,18 @@ def _ddas(config):
 
 
 def _darts(config):
-  """DARTS's."""
+  """DARTS's, of cells."""
+  config.data.side = 14  # pixels: searched at half of the side that is trained at, for time
+  config.preprocess.padding = 1  # pixels
+  config.network.layers = 3  # cells
+  config.network.channels = 4  # of the first cell; half of the trained network's
+  config.network.primitives = PRIMITIVES
+  config.arch.lr = 0.01
   config.search.epochs = 16
   config.search.batch = 64
 
 
-_METHODS = {'daas': _daas, 'ddas': _ddas, 'darts': _darts}
+_VARIANTS = {'daas': _daas, 'moments': _moments, 'ddas': _ddas, 'darts': _darts}
 
 
 def _smoke(config, name):

@@ -53,19 +53,22 @@ def pytest_collection_modifyitems(items):
   items.sort(key=lambda item: order.get(item.path.stem, len(SLOW)))  # stable
 
 
+@pytest.fixture(scope='module', autouse=True)
+def quick_to_compile(request):
+  """XLA optimises little, but for the tests that train for thousands of steps."""
+  jax.config.update('jax_disable_most_optimizations', not request.path.stem.startswith('test_planted'))
+
+
 _FILES = itertools.count(1)
 
 
 @pytest.fixture(scope='module', autouse=True)
-def quick_to_compile(request):
-  """XLA optimises little, but for the tests that train for thousands of steps.
-
-  JAX keeps 8,192 compiled calls a process, which a worker reaches; from then on each new one evicts
+def room_in_the_caches():
+  """JAX keeps 8,192 compiled calls a process, which a worker reaches; from then on each new one evicts
   another, at last the one just made, and all calls go through slow Python.
   """
   if not next(_FILES) % 25:
     jax.clear_caches()
-  jax.config.update('jax_disable_most_optimizations', not request.path.stem.startswith('test_planted'))
 
 
 @pytest.fixture

@@ -64,9 +64,6 @@ def main(options, should_stop=signals.never):
     config.genotype = options.genotype or config.genotype
   config_lib.check(config, 'train')  # the flags may have changed it
   if options.count:
-    network = nets.of(config)
-    genotype = (network.space.find(config.genotype, options.search, config.network)
-                if network.space else None)
-    print(size_text(config, genotype))
+    print(size_text(config, whole.architecture(config, options.search)))
     return None
   return whole.run(config, options.workdir, options.search, options.policy_search, should_stop)

@@ -20,6 +20,20 @@ from daas_jax.runtime import loop, programs, progress, signals, workdir
 from daas_jax.train import beside
 
 
+def architecture(config: Any, search: str | None) -> Any:
+  """The architecture that a training config names; None of a fixed network.
+
+  Args:
+    config: a training config.
+    search: workdir of a search, or None.
+
+  Raises:
+    BadInput: there is none.
+  """
+  space = nets.of(config).space
+  return space.find(config.genotype, search, config.network) if space else None
+
+
 def run(config: Any, path: str, search: str | None = None, policy_search: str | None = None,
         should_stop: Any = signals.never, data: Any = None, criterion: Criterion = CROSS_ENTROPY,
         stream: Any = None) -> dict[str, Any]:
@@ -44,8 +58,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
   """
   network, policy_search = nets.of(config), policy_search or search
   kept = beside.read(config.beside)
-  genotype = (network.space.find(config.genotype, search, config.network)
-              if network.space else None)
+  genotype = architecture(config, search)
   given = given_lib.find(config.policy, policy_search, config.train.policy_smoothing,
                          config.train.policy_chunk)
   data = select.from_config(config, network.smallest(config), data)

@@ -6,7 +6,7 @@ every edge and is the definition; `single_path_cell` computes only the 8 sampled
 pairs and is what a search runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import functools
 import operator
 from typing import Any
@@ -41,9 +41,27 @@ def reduction_layers(layers: int) -> tuple[int, int]:
   return (layers // 3, 2 * layers // 3)
 
 
+def places(layers: int, channels: int) -> Iterator[tuple[int, bool, int]]:
+  """(its number, whether it halves the image, its channels) of each cell of a network.
+
+  Args:
+    layers: number of cells.
+    channels: of the first; each reduction doubles them.
+  """
+  for layer in range(layers):
+    reduction = layer in reduction_layers(layers)
+    channels *= 2 if reduction else 1
+    yield layer, reduction, channels
+
+
+def source_stride(source: int, reduction: bool) -> int:
+  """2 for what leaves one of the 2 inputs of a reduction cell, else 1."""
+  return 2 if reduction and source < INPUTS else 1
+
+
 def edge_stride(edge: int, reduction: bool) -> int:
-  """2 for the edges of a reduction cell that leave one of its 2 inputs, else 1."""
-  return 2 if reduction and EDGES[edge][0] < INPUTS else 1
+  """`source_stride` of the node that an edge, by its number, leaves."""
+  return source_stride(EDGES[edge][0], reduction)
 
 
 def weight_shapes(primitives: Sequence[str], channels: int, reduction: bool,

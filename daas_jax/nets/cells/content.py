@@ -48,6 +48,13 @@ def cells_of(genotype: Any) -> list[tuple[str, tuple]]:
   return [('normal cell', genotype.normal), ('reduction cell', genotype.reduce)]
 
 
+def check_layers(genotype: Any, layers: int) -> None:
+  """Refuses (BadInput) a `NetworkGenotype` of another number of cells than a network's."""
+  if isinstance(genotype, NetworkGenotype) and len(genotype.cells) != layers:
+    raise BadInput(f'the genotype is of a network of {len(genotype.cells)} cells, not {layers}: '
+                   f'set --config.network.layers={len(genotype.cells)}')
+
+
 def pairs_of(genotype: Any, layer: int, reduction: bool) -> tuple:
   """The 8 pairs of the cell at one place of the network."""
   if isinstance(genotype, NetworkGenotype):

@@ -13,7 +13,7 @@ from daas_jax.arrays import beside
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k, registry
 from daas_jax.nets.cells import auxiliary, genotype as genotype_lib, space as space_lib, weights
-from daas_jax.nets.cells.cell import INPUTS, reduction_layers, STEPS
+from daas_jax.nets.cells.cell import INPUTS, places, reduction_layers, source_stride, STEPS
 from daas_jax.nets.cells.primitives import PRIMITIVES
 from daas_jax.nets.count import AUXILIARY
 from daas_jax.nets.normalisation import BN_EPSILON
@@ -90,11 +90,8 @@ class DerivedNet(nn.Module):
 
   def _checked_genotype(self):
     genotype = genotype_lib.canonical(self.genotype)
-    cells = genotype_lib.cells_of(genotype)
-    if isinstance(genotype, genotype_lib.NetworkGenotype) and len(cells) != self.layers:
-      raise BadInput(f'the genotype is of a network of {len(cells)} cells, not {self.layers}: set '
-                     f'--config.network.layers={len(cells)}')
-    for name, _ in (pair for _, pairs in cells for pair in pairs):
+    genotype_lib.check_layers(genotype, self.layers)
+    for name, _ in (pair for _, pairs in genotype_lib.cells_of(genotype) for pair in pairs):
       if name in ('noise', 'none'):
         raise BadInput(
             f'the genotype holds the operation {name}, with which no final network can be made; '
@@ -167,7 +164,7 @@ class DerivedNet(nn.Module):
 
   def _cell(self, layer, pairs, s0, s1, channels, halved, reduction, train, keep):
     """One cell: s0, s1 -> [B, H', W', 4 channels]; keep: [8, B] drop-path factors, or None."""
-    strides = [2 if reduction and source < INPUTS else 1 for _, source in pairs]
+    strides = [source_stride(source, reduction) for _, source in pairs]
     c0, c1 = s0.shape[-1], s1.shape[-1]
     shapes = {
         'pre0': ((2, c0, channels // 2) if halved else (c0, channels), c0),
@@ -218,10 +215,7 @@ class DerivedNet(nn.Module):
       keep = keep_factors(self.make_rng('drop_path'), drop_path,
                           (self.layers, 2 * STEPS, images.shape[0]))
     s0, s1, halved = self._stem(images, train)
-    channels = self.channels
-    for layer in range(self.layers):
-      reduction = layer in reduction_layers(self.layers)
-      channels *= 2 if reduction else 1
+    for layer, reduction, channels in places(self.layers, self.channels):
       pairs = genotype_lib.pairs_of(genotype, layer, reduction)
       s0, s1 = s1, self._cell(layer, pairs, s0, s1, channels, halved, reduction, train, keep[layer])
       halved = reduction

@@ -15,6 +15,7 @@ from daas_jax.nets.cells.cell import EDGES, INPUTS, NODE_EDGES, STEPS
 from daas_jax.nets.cells.content import (
     canonical as canonical,
     cells_of as cells_of,
+    check_layers as check_layers,
     from_json as from_json,
     Genotype as Genotype,
     NetworkGenotype as NetworkGenotype,

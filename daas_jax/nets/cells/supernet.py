@@ -127,10 +127,8 @@ class SuperNet(nn.Module):
   def __call__(self, z: Any, images: jax.Array, key: jax.Array | None = None,
                keep: jax.Array | None = None) -> Any:
     s0, s1, halved = self._stem(self._compute(images))
-    channels, logits_auxiliary = self.channels, None
-    for layer in range(self.layers):
-      reduction = layer in cells.reduction_layers(self.layers)
-      channels *= 2 if reduction else 1
+    logits_auxiliary = None
+    for layer, reduction, channels in cells.places(self.layers, self.channels):
       w = dict(self._cell_weights(layer, s0, s1, channels, halved, reduction))
       inputs = self._preprocess(s0, w.pop('pre0')), self._preprocess(s1, w.pop('pre1'))
       s0, s1 = s1, self._cell(layer, inputs, w, z, reduction, key, keep)

@@ -13,9 +13,8 @@ import numpy as np
 
 from daas_jax.errors import BadInput
 from daas_jax.nets import kernels as k
-from daas_jax.nets.cells.cell import INPUTS, NODE_EDGES, reduction_layers
-from daas_jax.nets.cells.content import Genotype, NetworkGenotype, pairs_of
-from daas_jax.nets.cells.genotype import candidates
+from daas_jax.nets.cells.cell import NODE_EDGES, places, source_stride
+from daas_jax.nets.cells.genotype import candidates, check_layers, Genotype, pairs_of
 from daas_jax.nets.cells.primitives import PRIMITIVES
 
 BARE = ('max_pool_3x3', 'avg_pool_3x3')
@@ -50,18 +49,6 @@ def norm_count(name: str, stride: int) -> int:
   return 0 if name in BARE else len(calls)
 
 
-def _cells(layers, channels):
-  """(layer, whether it is a reduction cell, its channels) of each cell of a network."""
-  for layer in range(layers):
-    reduction = layer in reduction_layers(layers)
-    channels *= 2 if reduction else 1
-    yield layer, reduction, channels
-
-
-def _stride(reduction, source):
-  return 2 if reduction and source < INPUTS else 1
-
-
 def _of_operation(name, channels, stride):
   shapes = PRIMITIVES[name].shapes(channels, stride)
   return sum(math.prod(shape) for shape, _ in shapes.values()) + (
@@ -80,18 +67,16 @@ def operations(genotype: Any, layers: int, channels: int) -> int:
   Raises:
     BadInput: a `NetworkGenotype` of another number of cells.
   """
-  if isinstance(genotype, NetworkGenotype) and len(genotype.cells) != layers:
-    raise BadInput(f'the genotype is of a network of {len(genotype.cells)} cells, not {layers}: '
-                   f'set --config.network.layers={len(genotype.cells)}')
-  return sum(_of_operation(name, c, _stride(reduction, source))
-             for layer, reduction, c in _cells(layers, channels)
+  check_layers(genotype, layers)
+  return sum(_of_operation(name, c, source_stride(source, reduction))
+             for layer, reduction, c in places(layers, channels)
              for name, source in pairs_of(genotype, layer, reduction))
 
 
 def _table(names, layers, channels):
   """Weights of an operation in all cells of a type: [2 cell types, 2 strides, O]."""
   table = np.zeros((2, 2, len(names)))
-  for _, reduction, c in _cells(layers, channels):
+  for _, reduction, c in places(layers, channels):
     table[int(reduction)] += [[_of_operation(name, c, stride) for name in names]
                               for stride in (1, 2)]
   return table
@@ -113,7 +98,7 @@ class _Tilted:
   def _pairs(self, kind, sources):
     """Pairs of sources of a node, and their probabilities."""
     pairs = list(itertools.combinations(range(sources), 2))
-    at = [[_stride(kind, source) - 1 for source in pair] for pair in pairs]
+    at = [[source_stride(source, bool(kind)) - 1 for source in pair] for pair in pairs]
     logits = self._log_total[kind, np.array(at)].sum(-1)
     p = np.exp(logits - logits.max())
     return pairs, at, p / p.sum()

@@ -8,7 +8,7 @@ import pytest
 
 from daas_jax.errors import BadInput
 from daas_jax.nets import count
-from daas_jax.nets.cells import derived
+from daas_jax.nets.cells import cell
 from daas_jax.nets.cells.derived import DerivedNet, drop_path
 from daas_jax.nets.cells.genotype import Genotype, NetworkGenotype, random_genotype
 from daas_jax.nets.kernels import conv3x3, conv_plain
@@ -321,7 +321,7 @@ def test_drop_path_in_the_network():
 
 
 def test_drop_path_spares_the_identity_alone(monkeypatch):
-  monkeypatch.setattr(derived, 'reduction_layers', lambda layers: (-1, -1))
+  monkeypatch.setattr(cell, 'reduction_layers', lambda layers: (-1, -1))
   x = images()
   for name, spared in (('skip_connect', True), ('avg_pool_3x3', False), ('dil_conv_3x3', False)):
     net = tiny(SKIPS._replace(normal=((name, 0), *SKIPS.normal[1:])), layers=1, auxiliary=False)
