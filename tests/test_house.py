@@ -129,3 +129,9 @@ def test_everything_registered_has_a_config_or_a_test():
   for name in (*methods.methods(), *nets.networks(), *policies.spaces(), *OPS):
     stem = re.sub(r'_2x\d+d$', '', name)  # of one family, sized by a number
     assert stem in words or name in words, name
+
+
+def test_every_test_file_has_a_name_of_its_own():
+  """Without packages pytest imports files by their names alone: of two it refuses the second, at the end of a run."""
+  paths = list((ROOT / 'tests').rglob('test_*.py'))
+  assert len(paths) == len({path.name for path in paths})
