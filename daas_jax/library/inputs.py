@@ -17,13 +17,15 @@ class Files(NamedTuple):
   """Where a training finds what it starts from.
 
   Attributes:
-    search: folder that 'searched' means, or None.
+    search: folder of the architecture that the word names, or None.
+    policy_search: the same of the policy.
     policy: what the config key is to be; None: as it is.
     genotype: the same; of the search it counts for networks of architectures alone.
     of: the search whose result is trained, or None.
     own: whether the genotype was given by itself, and is not the search's.
   """
   search: str | None
+  policy_search: str | None
   policy: str | None
   genotype: str | None
   of: found_lib.Found | None
@@ -34,6 +36,9 @@ class Files(NamedTuple):
 def written(policy: Any, genotype: Any, search: Any) -> Iterator[Files]:
   """`Files` of what `daas_jax.train` was given, for as long as it is open.
 
+  Words ('searched:3', 'random_like:0') are of the search's own workdir, objects of a folder that is
+  there for that long; so is what a search that is not over has found so far.
+
   Args:
     policy: an object with `to_text`, a name or file, or None.
     genotype: an architecture, a name or file, or None.
@@ -43,25 +48,28 @@ def written(policy: Any, genotype: Any, search: Any) -> Iterator[Files]:
     BadInput: something else is given.
   """
   of, own = search_of(search), genotype is not None
-  if of is not None and policy is None and genotype is None and of.finished:
-    yield Files(of.workdir, 'searched' if of.policy else None, None, of, False)
-    return
+  if of is not None and policy is None:
+    policy = 'searched' if of.finished and of.policy else of.policy
+  if of is not None and not own and not of.finished:
+    genotype = of.architecture
+  elif own and not _is_word(genotype):
+    genotype = _architecture(genotype)
   with tempfile.TemporaryDirectory(prefix=about.TEMPORARY) as folder:
-    policy = of.policy if policy is None and of else policy
-    words: list[str | None] = [None, None]
-    if isinstance(policy, (str, os.PathLike)):
-      words[0] = os.fspath(policy)
-    elif policy is not None:
-      words[0] = 'searched'
-      atomic.write(os.path.join(folder, 'policy.json'), _text(policy))
-    if isinstance(genotype, (str, os.PathLike)):
-      words[1] = os.fspath(genotype)
-    else:
-      kept = _architecture(genotype) if own else of.architecture if of else None
-      if kept:
-        words[1] = 'searched'
-        atomic.write(os.path.join(folder, kept[0]), kept[1])
-    yield Files(folder if 'searched' in words else None, words[0], words[1], of, own)
+
+    def meant(given, file):
+      """(the word, the folder that it is of)."""
+      if given is None or _is_word(given):
+        return given and os.fspath(given), of and of.workdir
+      atomic.write(os.path.join(folder, file(given)[0]), file(given)[1])
+      return 'searched', folder
+
+    policy, policy_search = meant(policy, lambda policy: ('policy.json', _text(policy)))
+    genotype, found_in = meant(genotype, lambda kept: kept)
+    yield Files(found_in, policy_search, policy, genotype, of, own)
+
+
+def _is_word(given):
+  return isinstance(given, (str, os.PathLike))
 
 
 def search_of(search: Any) -> found_lib.Found | None:

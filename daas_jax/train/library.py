@@ -39,8 +39,9 @@ def train(images: Any = None, labels: Any = None, *, policy: Any = None, genotyp
     policy: what a search found (`Found.policy`, or any policy that has a file's content), the name
       of a baseline ('trivial_augment', 'standard', 'none', ...) or a policy file; None: the
       search's, or the config's.
-    genotype: what a search found (`Found.genotype`), a name or a file; None: the search's, or the
-      config's.
+    genotype: what a search found (`Found.genotype`), a file or a name, as the command takes it
+      ('darts_v2', 'random:0', 'random_like:0' of as many weights as what `search` found); None: the
+      search's, or the config's.
     search: the search whose result is trained: `Found`, or its workdir. With it policy, genotype
       and network need not be given.
     config: a ConfigDict (`daas_jax.train_config`), or the name or file of a config; None: the
@@ -74,5 +75,5 @@ def train(images: Any = None, labels: Any = None, *, policy: Any = None, genotyp
     config_lib.check(config, 'train')
     path = session.workdir_of(workdir, 'train', lambda line: print(line, file=stream))
     with session.opened(path if workdir is None else None) as should_stop:
-      whole.run(config, path, files.search, None, should_stop, data, own, stream)
+      whole.run(config, path, files.search, files.policy_search, should_stop, data, own, stream)
   return trained.read(workdirs.place(path))

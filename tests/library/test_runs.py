@@ -19,7 +19,10 @@ import daas_jax as dx
 from daas_jax.errors import BadInput
 from daas_jax.library import answers, inputs, trained
 from daas_jax.nets import registry as nets
+from daas_jax.nets.cells import genotype as genotype_lib, weights
+from daas_jax.policies import given as given_policies
 from daas_jax.runtime import loop
+from daas_jax.train import whole
 
 CANDIDATES = ('Rotate90', 'Invert', 'Brightness:0.9')
 SEARCH = {'method': 'ddas', 'epochs': 2, 'batch': 8, 'val_batches': 1, 'padding': 0, 'progress': False,
@@ -203,7 +206,7 @@ def test_a_policy_object_a_name_or_nothing_is_trained_under(found, data, tmp_pat
   one = dx.train(*data, policy=found.policy, workdir=tmp_path / 'object', **words)
   kept = json.load(open(tmp_path / 'object' / 'policy.json', encoding='utf-8'))
   assert kept == json.loads(found.policy.to_text())
-  assert set(one.results['from']['search']) == {'sha256'} and 'test_accuracy' not in one.results
+  assert set(one.results['from']['policy_search']) == {'sha256'} and 'test_accuracy' not in one.results
   assert dx.train(*data, workdir=tmp_path / 'nothing', **words).results['policy'] == 'standard'
   own = dx.train(*data, policy='none', workdir=tmp_path / 'nnx', **words | {'network': small.NnxNet})
   again = dx.load(tmp_path / 'nnx', network=small.NnxNet)
@@ -350,6 +353,27 @@ def test_cells_are_found_and_trained(tmp_path):
   images = np.zeros((2, 28, 28, 1), np.uint8)
   np.testing.assert_array_equal(again.outputs(images), model.outputs(images))
   assert set(model.results['from']['search']['sha256']) == {'policy.json', 'genotype.json'}
+  check_words_are_of_the_search(found)
+
+
+def check_words_are_of_the_search(found):
+  """A word is of the search's own files; an object beside it is not, and neither hides the other."""
+  drawn, policy = {}, found.policy
+  for word in ('random_like:3', 'random:3', 'searched:1', None):
+    for given in (None, policy, 'none', 'searched'):
+      config = dx.train_config()
+      config.network.update({'layers': 3, 'channels': 2})
+      with inputs.written(given, word, found) as files, config.unlocked():
+        inputs.fill(config, files, False, True, set())
+        assert (config.policy, config.genotype) == ('none' if given == 'none' else 'searched', word or 'searched')
+        assert files.search == found.workdir and (files.policy_search != found.workdir) == (given is policy)
+        drawn[word] = whole.architecture(config, files.search)
+        if given != 'none':
+          assert given_policies.text(config.policy, files.policy_search) == policy.to_text()
+  assert drawn[None] == found.genotype
+  weights_of = {word: weights.operations(genotype, 3, 2) for word, genotype in drawn.items()}
+  assert abs(weights_of['random_like:3'] - weights_of[None]) <= weights.WITHIN * weights_of[None]
+  assert drawn['random:3'] == genotype_lib.random_genotype(3, found.config.network.primitives)
 
 
 @pytest.mark.parametrize('words, policy, genotype', [
