@@ -1,8 +1,8 @@
 """The searches of the studies in the field: D_train of the studio, D_val photographed (`daas_jax/data/field.py`).
 
-':' and one of these after the file name: 'daas' and 'ddas' search policies alone on a small fixed network, 'moments' as
-'daas' by another objective, 'darts' architectures alone; each with '_smoke' behind it tries it out. The joint search is
-quickstart.py.
+':' and one of these after the file name: 'daas', which it is without any, and 'ddas' search policies alone on a small
+fixed network, 'moments' as 'daas' by another objective, 'darts' architectures alone; each with '_smoke' behind it tries
+it out. The joint search is quickstart.py.
 """
 
 from daas_jax.config import search_config

@@ -10,6 +10,7 @@ from daas_jax.study.plan import bases
 
 DRAWS = 4
 SET = {  # what a variant changes of the quickstart's searches and trainings
+    'smoke': {'data.name': 'embedded'},
     'small': {'data.name': 'embedded'},
     # As many training images as are packaged, for time, another 4,000 with every seed; and all 10,000 of the test
     'fashion_mnist': {'data.name': 'tfds:fashion_mnist', 'data.n_train': 4000},
@@ -18,11 +19,13 @@ SET = {  # what a variant changes of the quickstart's searches and trainings
 
 def get_config(variant=''):
   """The study, a dict as `daas_jax.study.plan` describes it."""
-  study, changes = bases('small' if variant in SET else variant, seeds=8, small=8), SET.get(variant, {})
-  of_trainings = changes
-  if variant in SET:
-    study |= {'search': 'quickstart', 'train': 'train_quickstart'}
-    of_trainings = changes | {'beside': ''}  # the quickstart's table is of another task
+  if variant and variant not in SET:
+    raise ValueError(f"unknown variant {variant!r}: choose 'small', 'fashion_mnist' or 'smoke' (FILE.py:small)")
+  study, changes = bases('small' if variant == 'fashion_mnist' else variant, seeds=8, small=8), SET.get(variant, {})
+  if variant:
+    study |= ({'search': 'quickstart:smoke', 'train': '../train_field_small.py:derived_smoke'} if variant == 'smoke' else
+              {'search': 'quickstart', 'train': 'train_quickstart'})
+  of_trainings = changes | ({'beside': ''} if variant else {})  # the quickstart's table is of another task
   policies = {'searched policy': 'joint', 'TrivialAugment Wide': 'trivial_augment', 'crop and flip': 'standard'}
   searched = {f'searched_{policy}': {'genotype': 'joint', 'policy': policy} for policy in policies.values()}
   random = {f'random_{i}': {'genotype': 'random', 'like': 'joint', 'draw': i, 'policy': 'joint'} for i in range(DRAWS)}

@@ -14,8 +14,8 @@ GIVEN = {'crop and flip': 'standard', 'TrivialAugment Wide': 'trivial_augment', 
 def get_config(variant=''):
   """The study, a dict as `daas_jax.study.plan` describes it."""
   study = bases(variant, seeds=8, small=8)
-  if variant != 'smoke':
-    study |= {'search': 'quickstart', 'train': 'train_quickstart'}
+  study |= ({'search': 'quickstart:smoke', 'train': '../train_field_small.py:derived_smoke'} if variant == 'smoke' else
+            {'search': 'quickstart', 'train': 'train_quickstart'})
   trainings = {'searched': {'genotype': 'joint', 'policy': 'joint'},
                'random': {'genotype': 'random', 'policy': 'joint'},
                'random_like': {'genotype': 'random', 'like': 'joint', 'policy': 'joint'}}

@@ -18,7 +18,8 @@ A study file defines get_config(variant), which returns a dict of
                                                 network is none of cells
                      'draw': n,                 which of the random ones; 0 where it is left out
                      'like': NAME,              the search whose architecture has as many weights as
-                                                the random one; left out where any may be drawn
+                                                the random one, at whose cost it comes; left out
+                                                where any may be drawn
                      'epoch': n,                the architecture is that of the search's n-th epoch;
                                                 its last one where it is left out
                      'policy': NAME,            the search whose policy is used, or a fixed one
@@ -64,7 +65,7 @@ class Run(NamedTuple):
     config: path of its config file, with the variant after a colon.
     set: {key: value}, what differs from that file; holds 'seed'.
     genotype, policy: folders of the searches they come from, relative to the study's, or words of
-      the command ('random:3', 'standard'), or None.
+      the command ('random:3', 'random_like:3', 'standard'), or None.
     like: the folder of the search that a random architecture has its weights from, or None.
     epoch: of the search that the genotype comes from, or None: the last one.
   """

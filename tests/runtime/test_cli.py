@@ -172,7 +172,7 @@ def test_files_in_the_home_folder_and_of_any_name(command, monkeypatch, name):
             'policies': [{'ops': ['Invert'], 'probability': 1, 'p': [1], 'level': [1]}]}
   genotype.save(f'~/{name}/genotype.json', wanted)
   (command.folder / name / 'policy.json').write_text(json.dumps(policy))
-  for found in (space.find('searched', f'~/{name}'), space.find(f'~/{name}/genotype.json', None),
+  for found in (space.find('searched', f'~/{name}', None), space.find(f'~/{name}/genotype.json', None, None),
                 daas_jax.load_genotype(f'~/{name}/genotype.json')):
     assert found == wanted
   images = np.zeros((1, 4, 4, 1), np.uint8)

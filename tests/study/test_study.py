@@ -37,8 +37,8 @@ def load(name, variant='smoke'):
 # --- the grid ---
 
 
-@pytest.mark.parametrize('variant', ['', 'small', 'smoke'])
-@pytest.mark.parametrize('name', STUDIES)
+@pytest.mark.parametrize('name, variant', [
+    *itertools.product(STUDIES, ['', 'small', 'smoke']), ('in_distribution', 'fashion_mnist')])
 def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant, tmp_path):
   study = load(name, variant)
   assert 'DAAS Table' in study.title or name in (
@@ -413,6 +413,7 @@ def refused(folder, *words):
     ([f"--config={ROOT / 'configs' / 'studies' / 'mixx.py'}:small"], 'did you mean'),
     (['--config=nowhere/at_all.py'], 'no study'),
     ([f"--config={ROOT / 'configs' / 'studies' / 'mix.py'}:smal"], "'small'"),
+    ([f"--config={ROOT / 'configs' / 'studies' / 'in_distribution.py'}:fashion"], "'fashion_mnist'"),
     ([f"--config={ROOT / 'configs' / 'quickstart.py'}"], 'is no study'),
 ])
 def test_bad_words(folder, words, says):

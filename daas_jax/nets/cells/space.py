@@ -135,7 +135,7 @@ def _whole_number(text, digits, needs):
   return int(text)
 
 
-def find(asked: str, search: str | None, network: Any = None) -> Any:
+def find(asked: str, search: str | None, network: Any) -> Any:
   """The `Genotype` that --genotype names: searched, searched:EPOCH, random:SEED (of the candidates
   of `search`, where it has some), random_like:SEED (of these, one of as many weights as that of
   `search`), a file, or a published one.
@@ -143,8 +143,7 @@ def find(asked: str, search: str | None, network: Any = None) -> Any:
   Args:
     asked: the word.
     search: workdir of a search, or None.
-    network: the config's group of that name, whose layers and channels weights are of;
-      random_like needs it.
+    network: the config's group of that name, whose layers and channels weights are of.
 
   Raises:
     BadInput: there is none.

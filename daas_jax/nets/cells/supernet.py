@@ -154,8 +154,9 @@ KEYS = k.KEYS | space_lib.keys(8, 16) | {
         'what the supernet computes in; parameters and sums '
         'over pixels stay float32'),
     'network.genotype': Key(
-        '', anything, "held fixed: searched (by --search), random:SEED, a FILE, or a published "
-        "one such as darts_v2; '' is none"),
+        '', anything, "held fixed: searched (by --search), random:SEED, random_like:SEED (as many "
+        "weights as the searched one at this size), a FILE, or a published one such as darts_v2; "
+        "'' is none"),
 }
 
 

@@ -116,7 +116,7 @@ def write(workdir: str, arch: Any, config: Any) -> list[str]:
   return [blocks_lib.describe(found)]
 
 
-def find(asked: str, search: str | None, network: Any = None) -> blocks_lib.Blocks:
+def find(asked: str, search: str | None, network: Any) -> blocks_lib.Blocks:
   """The `Blocks` that --genotype names; the config's group `network` does not matter.
 
   Raises:

@@ -57,8 +57,8 @@ def test_there_are_six_and_all_are_whole():
 def test_every_door_knows_the_name(name, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   g = dx.named_genotypes()[name]
-  assert dx.load_genotype(name) == space.find(name, None) == g
-  held = architecture.fixed(space.SPACE.find(name, None), DAAS_PRIMITIVES)  # network.genotype=NAME
+  assert dx.load_genotype(name) == space.find(name, None, None) == g
+  held = architecture.fixed(space.SPACE.find(name, None, None), DAAS_PRIMITIVES)  # network.genotype=NAME
   assert held['B'].sum() == 16
   assert f'  {name} ' in catalogue.text()
 
@@ -70,13 +70,13 @@ def test_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
   assert dx.load_genotype('darts_v2') == dx.named_genotypes()['darts_v2']
   (tmp_path / 'darts_v2').rmdir()
   gt.save('darts_v2', other)
-  assert dx.load_genotype('darts_v2') == space.find('darts_v2', None) == other
+  assert dx.load_genotype('darts_v2') == space.find('darts_v2', None, None) == other
 
 
 def test_a_name_that_is_none_is_one_line(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   with pytest.raises(BadInput, match="'darts_v3' is neither a file nor one of .* did you mean 'darts_v"):
-    space.find('darts_v3', None)
+    space.find('darts_v3', None, None)
   with pytest.raises(BadInput, match='the name of a known one'):
     dx.load_genotype('darts_v3')
 
@@ -90,4 +90,4 @@ def test_the_candidates_are_those_asked_for():
 def test_a_training_takes_a_file_that_darts_printed(tmp_path):
   path = tmp_path / 'genotypes.txt'
   path.write_text('FOUND = ' + formats.to_text(dx.named_genotypes()['gdas'], 'darts'))
-  assert space.find(str(path), None) == dx.named_genotypes()['gdas']
+  assert space.find(str(path), None, None) == dx.named_genotypes()['gdas']

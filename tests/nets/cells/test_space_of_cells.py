@@ -21,9 +21,9 @@ def names(genotype):
 
 def test_a_random_architecture_is_of_the_candidates_of_the_search_beside_it(tmp_path):
   found = history(tmp_path, {'architecture': {'operations': ['skip_connect', 'max_pool_3x3']}})
-  drawn = [space.find(f'random:{seed}', found) for seed in range(4)]
+  drawn = [space.find(f'random:{seed}', found, None) for seed in range(4)]
   assert set.union(*map(names, drawn)) == {'skip_connect', 'max_pool_3x3'} and len(set(drawn)) == 4
-  assert space.find('random:0', found).primitives == ('skip_connect', 'max_pool_3x3')
+  assert space.find('random:0', found, None).primitives == ('skip_connect', 'max_pool_3x3')
 
 
 @pytest.mark.parametrize('rows', [
@@ -31,13 +31,13 @@ def test_a_random_architecture_is_of_the_candidates_of_the_search_beside_it(tmp_
     [{'architecture': {'operations': ['no_such', 'skip_connect']}}], [{'architecture': {'operations': 3}}],
     [{'architecture': {'operations': [['skip_connect']]}}]])
 def test_of_the_papers_candidates_where_no_search_has_others(rows, tmp_path):
-  assert space.find('random:0', history(tmp_path, *rows)) == space.find('random:0', None)
-  assert set.union(*(names(space.find(f'random:{seed}', None)) for seed in range(9))) == set(DAAS_PRIMITIVES)
+  assert space.find('random:0', history(tmp_path, *rows), None) == space.find('random:0', None, None)
+  assert set.union(*(names(space.find(f'random:{seed}', None, None)) for seed in range(9))) == set(DAAS_PRIMITIVES)
 
 
 def test_none_is_never_drawn(tmp_path):
   found = history(tmp_path, {'architecture': {'operations': ['none', 'skip_connect']}})
-  assert names(space.find('random:1', found)) == {'skip_connect'}
+  assert names(space.find('random:1', found, None)) == {'skip_connect'}
 
 
 def test_one_of_as_many_weights_as_the_searched_one(tmp_path):
