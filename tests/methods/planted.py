@@ -8,7 +8,6 @@ from daas_jax.config import file as config_file
 from daas_jax.data import select, sources, streaming
 from daas_jax.methods import problem as problem_lib, registry
 from daas_jax.policies import idle, registry as policies
-from daas_jax.runtime import programs as programs_lib
 
 def field_config(name='embedded:field', variant='daas'):
   """A policy search of configs/field_small.py; the set may be one without a shift."""
@@ -24,16 +23,6 @@ def field(config, shuffled=False, by=2):
   if not shuffled:
     return data
   return data._replace(train_labels=np.random.default_rng(config.seed).permutation(data.train_labels))
-
-
-def field_search(config, data, steps):
-  """The state after some steps of a search on D_train and D_val of `data`, by the config's seed."""
-  batches = streaming.search_batches(data, config.seed, config.search.batch, config.data.val_fraction, 1)
-  method = registry.build(config, problem_lib.build(config, data), batches.steps_per_epoch)
-  step, state = programs_lib.jit(method.step, donate=(0,)), method.init(jax.random.key(config.seed))
-  for i in range(steps):
-    state, _ = step(state, batches(i))
-  return state
 
 
 def quartered(data, by=4):
@@ -54,12 +43,12 @@ def programs(config, data):
   return jax.jit(method.init), jax.jit(method.step, donate_argnums=0), batches, config.search.epochs * sizes
 
 
-def searches(config, data, seeds):
-  """The final state of searches that differ by their seed alone, through one compiled program."""
+def searches(config, data, seeds, steps=None):
+  """The state after all steps, or so many, of searches that differ by their seed alone: one compiled program."""
   init, step, batches_of, total = programs(config, data)
   for seed in seeds:
     batches, state = batches_of(seed), init(jax.random.key(seed))
-    for i in range(total):
+    for i in range(steps or total):
       state, _ = step(state, batches(i))
     yield state
 

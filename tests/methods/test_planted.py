@@ -16,22 +16,15 @@ DOCS = commands.docs_module('planted')
 SEEDS, STEPS = range(5), 124
 
 
-def _search(seed):
-  """(closeness to photographs of the field, what is decided in a sentence)."""
-  config = planted.field_config()
-  config.seed = seed
-  data = planted.field(config)
-  state = planted.field_search(config, data, STEPS)
-  close = DOCS.closeness(data, problem_lib.policy_space(config))(state.gamma)
-  return close, decided.of(state, config)['sentence']
-
-
 def test_a_camera_is_found():
   """More than half of the way from uniform policies to D_val; and it says so, if not in every search this short."""
-  found = {}
+  config, found = planted.field_config(), {}
+  data = planted.field(config)
+  closeness = DOCS.closeness(data, problem_lib.policy_space(config))
+
   def verdicts():
-    for seed in SEEDS:
-      close, sentence = found[seed] = _search(seed)
+    for seed, state in zip(SEEDS, planted.searches(config, data, SEEDS, STEPS)):
+      close, sentence = found[seed] = closeness(state.gamma), decided.of(state, config)['sentence']
       print(seed, round(close, 2), sentence)
       yield close > 0.5
   assert planted.four_of_five(verdicts()), found
