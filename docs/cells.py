@@ -2,10 +2,11 @@
 
 Cells of the quickstart's space are drawn at random and each is trained alone, twice, from other starts and batches: how
 much of the accuracies' spread is the cells', and how much is chance? Beside it one supernet, of which every step trains a
-cell drawn at random: after so many steps, in which order do its validation losses have the same cells? And in which
-order does the number of weights? And what is each operation worth, alone and to the supernet: how the loss changes where
-it stands in the place of another, by a regression over the cells, and cells that have no other. Results are kept in
-WORKDIR/results.json as they come: the same command goes on.
+cell drawn at random: after so many steps, in which order do its validation losses have the same cells? In which order do
+their weights, and what is left of all of it among cells that weigh the same (of which a line through the weights is taken
+off)? And what is each operation worth, alone and to the supernet: how the loss changes where it stands in the place of
+another, by a regression over the cells, and cells that have no other. Results are kept in WORKDIR/results.json as they
+come: the same command goes on.
 """
 
 import functools
@@ -26,13 +27,13 @@ from daas_jax.data import select
 from daas_jax.estimators.unrolled import update
 from daas_jax.files import atomic
 from daas_jax.methods import problem as problem_lib
-from daas_jax.nets.cells import architecture
+from daas_jax.nets.cells import architecture, genotype as genotype_lib, weights as weights_lib
+from daas_jax.nets.cells.cell import EDGES
 
 CELLS, REPEATS = 60, 2
 ALONE = 310  # steps of a network of its own, as in configs/train_quickstart.py
 SHARED = (155, 310, 620, 1240, 2480)  # steps of the supernet when it is asked
 BATCH, VAL, CHUNK = 64, 2000, 250  # images
-WEIGHTLESS = ('max_pool_3x3', 'skip_connect')
 
 
 def make():
@@ -92,12 +93,23 @@ def make():
   edges = cells['0']['B']
   cells |= {name: {'A': jnp.zeros_like(cells['0']['A']).at[..., n].set(1.0), 'B': edges} for n, name in enumerate(names)}
   counts = np.array([jnp.sum(cells[str(i)]['A'] * cells[str(i)]['B'][..., None], (0, 1)) for i in range(CELLS)])
+  weights = np.array([weights_lib.operations(genotype_of(cells[str(i)], names), config.network.layers,
+                                             config.network.channels) for i in range(CELLS)])
   return {'alone': alone, 'shared': shared, 'judged': judged, 'begin': begin, 'cells': cells, 'names': names,
-          'counts': counts}
+          'counts': counts, 'weights': weights}
+
+
+def genotype_of(z, names):
+  """The `Genotype` of a path: {'A' [2, E, O], 'B' [2, E]}, ones where something is drawn."""
+  of, drawn = np.argmax(z['A'], -1), np.asarray(z['B']) > 0.5
+  cells = [tuple((names[of[cell, edge]], source) for edge, (source, _) in enumerate(EDGES) if drawn[cell, edge])
+           for cell in range(2)]
+  return genotype_lib.Genotype(*cells, tuple(names))
 
 
 def collect(folder):
-  """(all results, those that are there not computed again; names of the operations; how many of each a cell has)."""
+  """(all results, those that are there not computed again; names of the operations; how many of each a cell has; what
+  these weigh)."""
   (results, keep), f = kept.opened(folder), make()
   def judge(name, theta, z):
     keep(name, jax.tree.map(float, f['judged'](theta, z)))
@@ -115,7 +127,7 @@ def collect(folder):
       if f'alone|{repeat}|{name}' not in results:
         key = jax.random.fold_in(jax.random.key(10 + repeat), i)
         judge(f'alone|{repeat}|{name}', f['alone'](z, key), z)
-  return results, f['names'], f['counts']
+  return results, f['names'], f['counts'], f['weights']
 
 
 def effects(losses, counts, names):
@@ -143,22 +155,30 @@ def of_operations(results, names, counts):
   return lines
 
 
-def as_text(results, names, counts):
+def beyond(values, weights):
+  """What is left of values [n] without the line that goes through them by weights, scaled so that its variance is unbiased."""
+  line = np.polynomial.Polynomial.fit(weights, values, 1)
+  return (values - line(weights)) * ((len(values) - 1) / (len(values) - 2)) ** 0.5
+
+
+def as_text(results, names, counts, weights):
   """The spread; a table of rank correlations with the accuracy alone; one of the operations."""
-  weights = counts @ np.array([name not in WEIGHTLESS for name in names])
   alone = 100 * np.array([[results[f'alone|{r}|{i}'][1] for i in range(CELLS)] for r in range(REPEATS)])
   truth, chance = alone.mean(0), alone.var(0, ddof=1).mean()
-  of_cells = max(0.0, truth.var(ddof=1) - chance / REPEATS)
+  own = lambda means: max(0.0, means.var(ddof=1) - chance / REPEATS) ** 0.5
+  order = lambda x: (f'{stats.spearmanr(x, truth).statistic:.2f} | '
+                     f'{stats.spearmanr(beyond(x, weights), beyond(truth, weights)).statistic:.2f} |')
   lines = [f'{CELLS} random cells, each trained alone {REPEATS} times: accuracy {truth.mean():.1f} %, from '
-           f'{truth.min():.1f} to {truth.max():.1f}; standard deviation of a cell\'s own accuracy {of_cells ** 0.5:.2f} points, '
-           f'of chance in one training {chance ** 0.5:.2f}; rank correlation of the first with the second training '
+           f'{truth.min():.1f} to {truth.max():.1f}; standard deviation of a cell\'s own accuracy {own(truth):.2f} points, '
+           f'{own(beyond(truth, weights)):.2f} among cells that weigh the same, of chance in one training '
+           f'{chance ** 0.5:.2f}; rank correlation of the first with the second training '
            f'{stats.spearmanr(*alone[:2]).statistic:.2f}', '',
-           '| ordered by | rank correlation with the accuracy alone |', '|---|---|']
+           '| ordered by | rank correlation with the accuracy alone | among cells that weigh the same |', '|---|---|---|']
   for steps in SHARED:
     losses = np.array([results[f'shared|{steps}|{i}'] for i in range(CELLS)])
     lines.append(f'| loss with shared weights, {steps:,} steps (mean accuracy {100 * losses[:, 1].mean():.0f} %) | '
-                 f'{stats.spearmanr(-losses[:, 0], truth).statistic:.2f} |')
-  lines.append(f'| number of operations that have weights | {stats.spearmanr(weights, truth).statistic:.2f} |')
+                 f'{order(-losses[:, 0])}')
+  lines.append(f'| weights of its operations | {stats.spearmanr(weights, truth).statistic:.2f} | |')
   lines += ['', "Change of D_val's loss, in thousandths, by one operation in the place of an average one; in brackets the "
             'accuracy of cells that have no other:', '', *of_operations(results, names, counts)]
   return '\n'.join(lines)

@@ -3,8 +3,11 @@
 import re
 
 import commands
+import jax
 import numpy as np
 import pytest
+
+from daas_jax.nets.cells import architecture
 
 DOCS = commands.docs_module('cells')
 NAMES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')
@@ -35,10 +38,27 @@ def test_the_page_has_every_row():
       *(f'alone|{r}' for r in range(DOCS.REPEATS)), *(f'shared|{steps}' for steps in DOCS.SHARED))}
   results |= {f'{kind}|{name}': (1.0, 0.25) for name in NAMES for kind in (
       *(f'alone|{r}' for r in range(DOCS.REPEATS)), *(f'shared|{steps}' for steps in DOCS.SHARED))}
-  text = DOCS.as_text(results, NAMES, counts)
+  text = DOCS.as_text(results, NAMES, counts, 100 * counts[:, 2] + 300 * counts[:, 3])
   assert text.count('(25 %)') == len(NAMES) * (1 + len(DOCS.SHARED))
   assert re.search(r'\| alone \| \+(29|30)\d ± ', text)
   assert 'rank correlation of the first with the second training 1.00' in text and 'nan' not in text
+
+
+def test_what_weights_explain_is_taken_off():
+  """Of a line through weights nothing is left; of what is independent of them, its own variance on average."""
+  rng = np.random.default_rng(1)
+  weights = rng.uniform(1e3, 1e4, (500, 30))
+  np.testing.assert_allclose(DOCS.beyond(3 - 2e-4 * weights[0], weights[0]), 0, atol=1e-12)
+  left = [DOCS.beyond(3 - 2e-4 * w + rng.normal(size=30), w).var(ddof=1) for w in weights]
+  assert abs(np.mean(left) - 1) < 4 * np.std(left) / len(left) ** 0.5
+
+
+def test_a_path_is_its_genotype():
+  z = architecture.sample(jax.random.key(3), architecture.init(jax.random.key(0), NAMES), 1.0)
+  found = DOCS.genotype_of(z, NAMES)
+  held, drawn = architecture.fixed(found, NAMES), np.asarray(z['B']) > 0.5
+  np.testing.assert_array_equal(np.asarray(held['B']) > 0.5, drawn)
+  np.testing.assert_array_equal(np.argmax(held['A'], -1)[drawn], np.argmax(z['A'], -1)[drawn])
 
 
 @pytest.mark.parametrize('name', NAMES)
