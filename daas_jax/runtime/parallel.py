@@ -96,7 +96,10 @@ def place(devices, over='samples', batch=None):
   def compile_step(step):
     return _compiled(step, used, devices, processes, split)
 
-  put = lambda state: flax.jax_utils.replicate(state, local)
+  # A step gives its state back under pmap's own names; under others its first state would have it
+  # compiled once more.
+  renamed = jax.pmap(lambda state: state, AXIS, devices=used, donate_argnums=0)
+  put = lambda state: renamed(flax.jax_utils.replicate(state, local))
 
   def blame(step_of, state, batches, start, stop):
     return _blame(compile_step, step_of, put(state), batches, range(start, stop), total)

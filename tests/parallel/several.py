@@ -21,6 +21,7 @@ from daas_jax.policies import given as given_lib
 from daas_jax.search import job as job_lib, whole
 
 STEPS = 3
+LATE = 'programs that were compiled after the first step'
 CELLS = ('sep_conv_3x3', 'noise')
 OPS = ('Rotate', 'Equalize')
 CASES = {
@@ -79,10 +80,13 @@ def job_of(config):
 
 
 def run(job):
-  """{path: array} of the state after `STEPS` steps of a job and of the metrics of each."""
-  state, out = job.put(job.init()), {}
+  """{path: array} of the state after `STEPS` steps of a job and of the metrics of each; and `LATE`."""
+  state, out, compiled = job.put(job.init()), {LATE: 0}, []
+  jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event))
   for step in range(STEPS):
+    compiled.clear()
     state, metrics = job.step(state, job.batches(step))
+    out[LATE] += bool(step) * sum(event.endswith('backend_compile_duration') for event in compiled)
     out |= {f'metrics.{step}.{name}': np.asarray(x) for name, x in jax.device_get(metrics).items()}
   state = job.get(state)
   leaves = jax.tree_util.tree_leaves_with_path(state._replace(key=jax.random.key_data(state.key)))
