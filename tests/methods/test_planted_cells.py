@@ -21,6 +21,7 @@ DOCS = commands.docs_module('planted_cells')
 
 def test_what_tells_nothing_is_left_out():
   changes, passes = DOCS.ESTIMATORS['regression, 8 losses']
+  changes = changes | {'arch.lr': 0.03}  # three times the table's, to save time
   looks = {}
   def verdicts():
     for seed, looks[seed] in DOCS.searches(changes, passes, range(5), DOCS.found):
