@@ -53,10 +53,14 @@ def pytest_collection_modifyitems(items):
   items.sort(key=lambda item: order.get(item.path.stem, len(SLOW)))  # stable
 
 
+LONG = ('test_planted', 'test_decided')
+"""Files that search for hundreds of steps."""
+
+
 @pytest.fixture(scope='module', autouse=True)
 def quick_to_compile(request):
-  """XLA optimises little, but for the tests that train for thousands of steps."""
-  jax.config.update('jax_disable_most_optimizations', not request.path.stem.startswith('test_planted'))
+  """XLA optimises little, but for what runs long."""
+  jax.config.update('jax_disable_most_optimizations', not request.path.stem.startswith(LONG))
 
 
 _FILES = itertools.count(1)
