@@ -28,7 +28,6 @@ from daas_jax.estimators.unrolled import update
 from daas_jax.files import atomic
 from daas_jax.methods import problem as problem_lib
 from daas_jax.nets.cells import architecture, genotype as genotype_lib, weights as weights_lib
-from daas_jax.nets.cells.cell import EDGES
 
 CELLS, REPEATS = 60, 2
 ALONE = 310  # steps of a network of its own, as in configs/train_quickstart.py
@@ -93,18 +92,10 @@ def make():
   edges = cells['0']['B']
   cells |= {name: {'A': jnp.zeros_like(cells['0']['A']).at[..., n].set(1.0), 'B': edges} for n, name in enumerate(names)}
   counts = np.array([jnp.sum(cells[str(i)]['A'] * cells[str(i)]['B'][..., None], (0, 1)) for i in range(CELLS)])
-  weights = np.array([weights_lib.operations(genotype_of(cells[str(i)], names), config.network.layers,
-                                             config.network.channels) for i in range(CELLS)])
+  genotypes = [genotype_lib.derive(cells[str(i)]['A'], cells[str(i)]['B'], names) for i in range(CELLS)]
+  weights = np.array([weights_lib.operations(g, config.network.layers, config.network.channels) for g in genotypes])
   return {'alone': alone, 'shared': shared, 'judged': judged, 'begin': begin, 'cells': cells, 'names': names,
           'counts': counts, 'weights': weights}
-
-
-def genotype_of(z, names):
-  """The `Genotype` of a path: {'A' [2, E, O], 'B' [2, E]}, ones where something is drawn."""
-  of, drawn = np.argmax(z['A'], -1), np.asarray(z['B']) > 0.5
-  cells = [tuple((names[of[cell, edge]], source) for edge, (source, _) in enumerate(EDGES) if drawn[cell, edge])
-           for cell in range(2)]
-  return genotype_lib.Genotype(*cells, tuple(names))
 
 
 def collect(folder):

@@ -50,26 +50,31 @@ def written(policy: Any, genotype: Any, search: Any) -> Iterator[Files]:
   of, own = search_of(search), genotype is not None
   if of is not None and policy is None:
     policy = 'searched' if of.finished and of.policy else of.policy
-  if of is not None and not own and not of.finished:
-    genotype = of.architecture
-  elif own and not _is_word(genotype):
+  if policy is not None and not _is_word(policy):
+    policy = 'policy.json', _text(policy)
+  if own and not _is_word(genotype):
     genotype = _architecture(genotype)
+  elif not own and of is not None and not of.finished:
+    genotype = of.architecture
+  workdir = None if of is None else of.workdir
   with tempfile.TemporaryDirectory(prefix=about.TEMPORARY) as folder:
-
-    def meant(given, file):
-      """(the word, the folder that it is of)."""
-      if given is None or _is_word(given):
-        return given and os.fspath(given), of and of.workdir
-      atomic.write(os.path.join(folder, file(given)[0]), file(given)[1])
-      return 'searched', folder
-
-    policy, policy_search = meant(policy, lambda policy: ('policy.json', _text(policy)))
-    genotype, found_in = meant(genotype, lambda kept: kept)
+    policy, policy_search = _placed(policy, folder, workdir)
+    genotype, found_in = _placed(genotype, folder, workdir)
     yield Files(found_in, policy_search, policy, genotype, of, own)
 
 
 def _is_word(given):
   return isinstance(given, (str, os.PathLike))
+
+
+def _placed(given, folder, workdir):
+  """(the word, the folder that it is of): of a word or None the workdir, of a file's (name, text)
+  the folder, in which it is written."""
+  if given is None or _is_word(given):
+    return given and os.fspath(given), workdir
+  name, text = given
+  atomic.write(os.path.join(folder, name), text)
+  return 'searched', folder
 
 
 def search_of(search: Any) -> found_lib.Found | None:
@@ -78,7 +83,7 @@ def search_of(search: Any) -> found_lib.Found | None:
   Raises:
     BadInput: it is none.
   """
-  if isinstance(search, (str, os.PathLike)):
+  if _is_word(search):
     return found_lib.Found(workdirs.place(search))
   if search is not None and not isinstance(search, found_lib.Found):
     raise BadInput('search must be what dx.search returns or the workdir of one, not '

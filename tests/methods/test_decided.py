@@ -1,5 +1,6 @@
 """A search that has nothing to find says so: the search of test_planted.py, whose camera it finds, without a camera or
-with labels that mean nothing. README's figures: DAAS_JAX_SEEDS=8 pytest -s -n 0 tests/methods/test_decided.py, which runs all pairs of both.
+with labels that mean nothing. README's figures: DAAS_JAX_SEEDS=8 pytest -s -n 0 tests/methods/test_decided.py,
+which runs all pairs of both.
 """
 
 import os

@@ -62,9 +62,9 @@ BUGS = {'product_before_averaging': [(devices, 'shared', _as_it_is), (ddas, 'upd
 def config_of(case, over='samples', count=1):
   """A search config of one of `CASES`, small enough to compile in seconds."""
   config = config_lib.search_config(case if case in registry.methods() else case.split('_')[0])
-  values = {'data.name': 'embedded', 'data.side': 14, 'data.n_train': 96, 'data.n_test': 50, 'search.batch': 8, 'search.epochs': 2,
-            'network.layers': 3, 'network.channels': 2, 'network.width': 2, 'network.primitives': CELLS,
-            'policy.ops': OPS,
+  values = {'data.name': 'embedded', 'data.side': 14, 'data.n_train': 96, 'data.n_test': 50,
+            'search.batch': 8, 'search.epochs': 2, 'network.layers': 3, 'network.channels': 2,
+            'network.width': 2, 'network.primitives': CELLS, 'policy.ops': OPS,
             'search.n_arch': 4, 'search.n_w': 4, 'search.n_aug': 1, 'search.warmup_epochs': 0}
   for name, value in (values | CASES[case] | {'parallel.over': over, 'parallel.devices': count}).items():
     room, key = name.split('.')
