@@ -108,4 +108,4 @@ def _smoke(config, name):
   if name in ('daas', 'moments'):
     config.policy.ops = ('Rotate', 'Invert')  # fewer to compile
   if name == 'ddas':
-    config.policy.candidates = ('Rotate:0.6', 'Invert')
+    config.policy.candidates = ('Rotate:0.2', 'Invert')

@@ -46,7 +46,8 @@ def conditions():
   """{name: (kind, operation, strength)} of everything that is trained under."""
   out = {name: (kind, 0, 0.0) for kind, name in enumerate(('none', 'crop and flip', 'TrivialAugment', 'uniform', 'camera'))}
   for o, name in enumerate(NAMES):
-    for level in (2, 8) if OPS[name].graded else (0,):
+    # where a sign is drawn, a weak and a strong one; else one to either side of the identity, where that is in the middle
+    for level in (5, 7) if OPS[name].signed else (2, 8) if OPS[name].graded else (0,):
       out[f'{name} {level}' if OPS[name].graded else name] = (5, o, level / 9)
   return out
 

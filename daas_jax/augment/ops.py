@@ -49,7 +49,7 @@ class Operation(NamedTuple):
 
   Attributes:
     name: the key of the row.
-    low: the magnitude at strength 0, in the operation's own unit.
+    low: the magnitude at strength 0, in the operation's own unit; 0 where it is `signed`.
     high: the magnitude at strength 1.
     fn: `fn(image [H, W, C], magnitude scalar, key) -> image [H, W, C]`; with `pairs` it takes a
       fourth argument, the second image [H, W, C].
@@ -272,15 +272,15 @@ _FACTOR = 'factor, 1 changes nothing'
 
 OPS: dict[str, Operation] = {
     row.name: row for row in (
-        Operation('ShearX', -0.3, 0.3, keyed.signed(geometry.shear_x), signed=True,
+        Operation('ShearX', 0., 0.3, keyed.signed(geometry.shear_x), signed=True,
                   source=geometry.shear_x_source, unit='pixels per pixel'),
-        Operation('ShearY', -0.3, 0.3, keyed.signed(geometry.shear_y), signed=True,
+        Operation('ShearY', 0., 0.3, keyed.signed(geometry.shear_y), signed=True,
                   source=geometry.shear_y_source, unit='pixels per pixel'),
-        Operation('TranslateX', -0.45, 0.45, keyed.signed(geometry.translate_x), signed=True,
+        Operation('TranslateX', 0., 0.45, keyed.signed(geometry.translate_x), signed=True,
                   source=geometry.translate_x_source, unit='of the width'),
-        Operation('TranslateY', -0.45, 0.45, keyed.signed(geometry.translate_y), signed=True,
+        Operation('TranslateY', 0., 0.45, keyed.signed(geometry.translate_y), signed=True,
                   source=geometry.translate_y_source, unit='of the height'),
-        Operation('Rotate', -30., 30., keyed.signed(geometry.rotate), signed=True,
+        Operation('Rotate', 0., 30., keyed.signed(geometry.rotate), signed=True,
                   source=geometry.rotate_source, unit='degrees'),
         Operation('AutoContrast', 0., 1., keyed.no_magnitude(autocontrast), graded=False),
         Operation('Invert', 0., 1., keyed.no_magnitude(invert), graded=False),
@@ -314,7 +314,9 @@ def magnitude(name: str, strength: chex.Numeric) -> chex.Numeric:
   """low + strength * (high - low): the magnitude of operation `name`, in its own unit; strength in
   [0, 1].
 
-  Level m of the ten levels of DAAS is strength m / 9.
+  Level m of the ten levels of DAAS is strength m / 9. An operation with a random sign has its
+  identity at strength 0, as in RandAugment and in Faster AutoAugment's code; Fast AutoAugment's
+  range from -high to high has every level twice, as the sign is drawn anyway.
 
   Raises:
     ValueError: if OPS has no operation of that name.

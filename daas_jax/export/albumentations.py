@@ -113,6 +113,8 @@ def _counterpart(name, strengths, p, missing):
     return None
   if low == high and portable.OPS[name].signed:
     return _among(p, [_GRADED[name](sign * low, sign * low, 0.5) for sign in (1, -1)])
+  if portable.OPS[name].signed:  # from 0 on, and a sign
+    low = -high
   return _GRADED[name](low, high, p)
 
 

@@ -18,7 +18,8 @@ _WITHOUT = ('Identity', 'HorizontalFlip', 'VerticalFlip', 'AutoContrast', 'Equal
             'Blur', 'Smooth')
 _WITH = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'Solarize', 'Posterize',
          'Contrast', 'Color', 'Brightness', 'Sharpness')
-_MOST = 1.5  # strength; 1 is the end of an operation's range here
+MOST = 1.5
+"""The greatest strength of a candidate; 1 is the end of an operation's range."""
 
 
 class Candidate(NamedTuple):
@@ -55,12 +56,9 @@ class Space(NamedTuple):
 def strength_of(op: str, level: int) -> float:
   """The strength of a published level in [0, 14] (see `LEVELS`).
 
-  An operation with a sign has its identity at level 0. Solarize and Posterize cannot go beyond the
-  end of their range: there 14 is the end, and Posterize keeps whole bits, so that no two of the
-  four levels are the same.
+  Solarize and Posterize cannot go beyond the end of their range: there 14 is the end, and Posterize
+  keeps whole bits, so that no two of the four levels are the same.
   """
-  if OPS[op].signed:
-    return 0.5 + level / 20
   if op == 'Solarize':
     return level / 14
   return math.ceil(4 * level / 14) / 4 if op == 'Posterize' else level / 10
@@ -78,11 +76,11 @@ def published_names() -> tuple[str, ...]:
 
 
 def parse(names: Iterable[str]) -> tuple[Candidate, ...]:
-  """The `Candidate`s of ('Rotate:0.6', 'Equalize', ...).
+  """The `Candidate`s of ('Rotate:0.2', 'Equalize', ...).
 
   Raises:
-    BadInput: an unknown operation, a strength that is missing, superfluous or outside of [0, 1.5],
-      or one twice.
+    BadInput: an unknown operation, a strength that is missing, superfluous or outside of [0,
+      `MOST`], or one twice.
   """
   out = []
   for name in names:
@@ -99,8 +97,8 @@ def parse(names: Iterable[str]) -> tuple[Candidate, ...]:
       value = float(strength or 0)
     except ValueError:
       value = math.nan
-    if not 0 <= value <= _MOST:
-      raise BadInput(f'the candidate {reprlib.repr(name)} must have a strength in [0, {_MOST}]')
+    if not 0 <= value <= MOST:
+      raise BadInput(f'the candidate {reprlib.repr(name)} must have a strength in [0, {MOST}]')
     out.append(Candidate(op, value))
   if len(set(out)) < len(out):
     raise BadInput('a candidate is named twice')

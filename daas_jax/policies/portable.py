@@ -89,13 +89,13 @@ def _sample_pairing(image, weight, partner):
 
 
 OPS: dict[str, Operation] = {
-    'ShearX': Operation(-0.3, 0.3, lambda i, v, *_: _affine(i, 1, v, 0, 0, 1, 0), True),  # slope
-    'ShearY': Operation(-0.3, 0.3, lambda i, v, *_: _affine(i, 1, 0, 0, v, 1, 0), True),
-    'TranslateX': Operation(-0.45, 0.45, lambda i, v, *_: _affine(i, 1, 0, v * i.width, 0, 1, 0),
+    'ShearX': Operation(0., 0.3, lambda i, v, *_: _affine(i, 1, v, 0, 0, 1, 0), True),  # slope
+    'ShearY': Operation(0., 0.3, lambda i, v, *_: _affine(i, 1, 0, 0, v, 1, 0), True),
+    'TranslateX': Operation(0., 0.45, lambda i, v, *_: _affine(i, 1, 0, v * i.width, 0, 1, 0),
                             True),  # of the width
-    'TranslateY': Operation(-0.45, 0.45, lambda i, v, *_: _affine(i, 1, 0, 0, 0, 1, v * i.height),
+    'TranslateY': Operation(0., 0.45, lambda i, v, *_: _affine(i, 1, 0, 0, 0, 1, v * i.height),
                             True),  # of the height
-    'Rotate': Operation(-30., 30., lambda i, v, *_: i.rotate(v, BILINEAR), True),  # degrees
+    'Rotate': Operation(0., 30., lambda i, v, *_: i.rotate(v, BILINEAR), True),  # degrees
     'AutoContrast': Operation(0., 1., lambda i, *_: ImageOps.autocontrast(i)),
     'Invert': Operation(0., 1., lambda i, *_: ImageOps.invert(i)),
     'Equalize': Operation(0., 1., lambda i, *_: ImageOps.equalize(i)),
@@ -123,6 +123,17 @@ OPS: dict[str, Operation] = {
 def magnitude(name: str, strength: float) -> float:
   """low + strength * (high - low), in the operation's own unit; a candidate of DDAS may pass 1."""
   return OPS[name].low + strength * (OPS[name].high - OPS[name].low)
+
+
+def level_of_both_signs(name: str, level: int, levels: int) -> int:
+  """A level of a file of version 1 or 2: there an operation with a random sign has levels from
+  -high to high, each of them twice."""
+  return abs(2 * level - (levels - 1)) if OPS[name].signed else level
+
+
+def strength_of_both_signs(name: str, strength: float) -> float:
+  """A strength of such a file; see `level_of_both_signs`."""
+  return abs(2 * strength - 1) if OPS[name].signed else strength
 
 
 def apply(image: Image.Image, name: str, strength: float, rng: np.random.Generator,
@@ -178,11 +189,16 @@ def _epoch(progress, epochs):
 
 
 class _Table:
-  """K operations with levels and probabilities of their own; of version 2 nothing is shared."""
+  """K operations with levels and probabilities of their own; of versions 2 and 4 nothing is
+  shared."""
 
   def __init__(self, content, smoothing):
     del smoothing
-    self.each, self.most = content['version'] == 2, max(content['levels'] - 1, 1)
+    self.each, levels = content['version'] in (2, 4), content['levels']
+    self.most = max(levels - 1, 1)
+    at = level_of_both_signs if content['version'] in (1, 2) else lambda name, m, levels: m
+    self.place = {op: [at(op, m, levels) for m in range(levels)] for op in content['ops']
+                  if op in OPS}
     level = lambda row: map(_cumulated, row['level_probability']) if self.each else row['level']
     self.rows = [list(zip(row['ops'], row['p'], level(row))) for row in content['policies']]
     self.names = {name for row in self.rows for name, *_ in row}
@@ -195,7 +211,8 @@ class _Table:
   def own(self, shared, rng):
     level = (lambda m: _choice(m, rng)) if self.each else lambda m: m
     row = self.rows[_choice(self.cumulated, rng)] if self.each else shared
-    return [(name, level(m) / self.most) if rng.random() < p else None for name, p, m in row]
+    return [(name, self.place[name][level(m)] / self.most) if rng.random() < p else None
+            for name, p, m in row]
 
 
 class _Schedule:
@@ -204,6 +221,9 @@ class _Schedule:
   def __init__(self, content, smoothing):
     self.K = content['K']
     self.candidates = [(c['op'], c.get('strength', 0.0)) for c in content['candidates']]
+    if content['version'] == 1:
+      self.candidates = [(op, strength_of_both_signs(op, s) if op in OPS else s)
+                         for op, s in self.candidates]
     self.names = {name for name, _ in self.candidates}
     self.cumulated = _cumulated([epoch['p_o'] for epoch in content['epochs']])
     p_tp, half = [epoch['p_tp'] for epoch in content['epochs']], smoothing // 2
@@ -236,8 +256,8 @@ class _Transformations:
     return [(self.ops[int(i)], rng.random()) for i in index]
 
 
-_FORMS: dict[Any, Any] = {'daas_jax.policy': (_Table, (1, 2)),
-                          'daas_jax.policy_schedule': (_Schedule, (1,)),
+_FORMS: dict[Any, Any] = {'daas_jax.policy': (_Table, (1, 2, 3, 4)),
+                          'daas_jax.policy_schedule': (_Schedule, (1, 2)),
                           'daas_jax.policy_transformations': (_Transformations, (1,))}
 
 
@@ -258,7 +278,8 @@ class Sampler:
     form = content.get('format')
     kind, versions = _FORMS.get(form, (None, ()))
     if content.get('version') not in versions:
-      raise ValueError(f'a policy must be version 1 of {", ".join(_FORMS)} or 2 of the first, got '
+      known = ', '.join(f'{name} ({min(v)} to {max(v)})' for name, (_, v) in _FORMS.items())
+      raise ValueError(f'a policy must be of a known form and version, {known}, got '
                        f'version {content.get("version")!r} of {form!r}')
     self._form = kind(content, smoothing)
     self.names = sorted(self._form.names)

@@ -17,7 +17,7 @@ class PolicySpace(NamedTuple):
     keys: {'group.key': `Key`} of its config.
     space: config -> the space; None where nothing is searched.
     candidates: config -> (the key that names the candidate operations, their names as it has them:
-      'Rotate', 'Rotate:0.6'); None where nothing is searched.
+      'Rotate', 'Rotate:0.2'); None where nothing is searched.
     distribution: (config, space) -> `daas_jax.types.Problem.policies`: a NamedTuple with `init` and
       `sample`.
     train_input: (config, data, space, given) -> (images uint8, policy, key) -> the network's input;

@@ -9,8 +9,8 @@ selection logit z, an application probability p and a magnitude mu:
   X' = sum_n softmax(z_k / eta)_n [b_n O_n(X; mu_n) + (1 - b_n) X],   b_n ~ relaxed Bernoulli(p_n).
 
 Magnitudes are strengths, as everywhere here (`daas_jax.augment.ops.magnitude`): mu runs from 0 to 1
-through the range of the operation. For the five operations with a random sign 0.5 is the identity
-and both ends are the strongest, where the public code has the identity at 0.
+through the range of the operation, which begins with the identity for the five that have a random
+sign, as in the public code.
 
 Derivatives with respect to mu: the chain rule for ShearX, ShearY, TranslateX, TranslateY, Rotate,
 Contrast, Color, Brightness, Sharpness and SamplePairing. AutoContrast, HorizontalFlip, Invert,

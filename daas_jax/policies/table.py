@@ -1,9 +1,9 @@
 """policy.json: the table of derived policies (DAAS 4.3) as a file, and as a function for a training
 loop.
 
-  {"format": "daas_jax.policy", "version": 1, "ops": ["Rotate", "Invert", ...], "K": 2, "levels":
+  {"format": "daas_jax.policy", "version": 3, "ops": ["Rotate", "Invert", ...], "K": 2, "levels":
    10, "policies": [{"ops": ["Rotate", "Invert"], "probability": 0.0123, "p": [0.5, 0.61], "level":
-                 [3, 9], "magnitude": [-10.0, 1.0]}, ...]}
+                 [3, 9], "magnitude": [10.0, 1.0]}, ...]}
 
 A policy applies its K operations in order, operation k to each image with probability p[k] and at
 level[k] of 0 to levels - 1, which is spread evenly over the operation's range. The magnitude is
@@ -11,9 +11,11 @@ that level in the operation's own unit (an operation with a sign turns it at ran
 be read, and `load` passes over it and over every key it does not know. So a file of a few policies
 can be written by hand.
 
-Of version 1 a batch draws a policy, as the paper's training does. Of version 2 every image draws
+Of version 3 a batch draws a policy, as the paper's training does. Of version 4 every image draws
 one of its own, and the levels too: each policy has "level_probability", [K][levels], beside its
-likeliest "level" ('policy.drawn').
+likeliest "level" ('policy.drawn'). Versions 1 and 2 are the same, but that the levels of an
+operation with a sign run there from -high to high, so that each is there twice: they are read as
+what they mean.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,11 +31,12 @@ from daas_jax.augment.apply import apply_each, apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
-from daas_jax.policies import contract, registry
+from daas_jax.policies import contract, portable, registry
 
 FORMAT = 'daas_jax.policy'
-VERSIONS = {'batch': 1, 'image': 2}
+VERSIONS = {'batch': 3, 'image': 4}
 """{what draws a policy in a training: version of its file}."""
+_BOTH_SIGNS = {'batch': 1, 'image': 2}  # earlier ones, of levels from -high to high
 
 # How far the probabilities of a file may be from 1 in sum: hand-written ones are rounded.
 SUM_TOLERANCE = 1e-3
@@ -84,7 +87,7 @@ def to_json(table: Mapping[str, Any], space: Any) -> dict[str, Any]:
   """The content of policy.json.
 
   Args:
-    table: as `categorical.table` returns; of version 2 where it has 'level_probability' [n, K,
+    table: as `categorical.table` returns; of version 4 where it has 'level_probability' [n, K,
       levels].
     space: its `Header`, or a space that has these attributes.
 
@@ -155,23 +158,26 @@ def from_json(content: Any, path: str, ops: Iterable[str] | None = None) -> Poli
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise BadInput(
         f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
-  check_version(content, VERSIONS.values(), where)
+  check_version(content, (*_BOTH_SIGNS.values(), *VERSIONS.values()), where)
   space = _header(content, where, ops)
   rows = _get(content, 'policies', where)
   if not isinstance(rows, list) or not rows:
     raise BadInput(f'{where}"policies" must be a list of at least one policy')
-  each = content['version'] == VERSIONS['image']
+  each = content['version'] in (_BOTH_SIGNS['image'], VERSIONS['image'])
   rows = [_check_row(row, f'{where}policies[{i}]: ', space, each) for i, row in enumerate(rows)]
+  if content['version'] in _BOTH_SIGNS.values():
+    rows = [_of_both_signs(space, *row) for row in rows]
   if space.K > _MOST_K:
     raise BadInput(f'{where}"K" must be at most {_MOST_K}, not {space.K}')
-  o, probability, p, strength, levels = zip(*rows)
+  o, probability, p, level, weights = zip(*rows)
   total = math.fsum(probability)
   if abs(total - 1) > SUM_TOLERANCE:
     raise BadInput(
         f'{where}the probabilities of the policies sum to {total:.6g}; make them sum to 1')
   return PolicyTable(space.ops, space.K, space.levels, np.array(o, np.int32),
                      np.array(probability, np.float64) / total, np.array(p, np.float64),
-                     np.array(strength, np.float64), _shares(levels) if each else None)
+                     strength(np.array(level, np.float64), space.levels),
+                     _shares(weights) if each else None)
 
 
 def read(path: str) -> Any:
@@ -213,7 +219,7 @@ def _header(content, where, ops):
 
 
 def _check_row(row, where, space, each):
-  """One policy of the file as (o, probability, p, strength, level_probability or None)."""
+  """One policy of the file as (o, probability, p, level, level_probability or None)."""
   if not isinstance(row, dict):
     raise BadInput(f'{where}must be an object with "ops", "probability", "p" and "level"')
   wanted = {
@@ -237,9 +243,17 @@ def _check_row(row, where, space, each):
   if not _is_number(probability) or not 0 <= probability <= 1 + SUM_TOLERANCE:
     raise BadInput(
         f'{where}"probability" must be a number from 0 to 1, not {reprlib.repr(probability)}')
-  return ([space.ops.index(name) for name in row['ops']], probability, row['p'],
-          [strength(level, space.levels) for level in row['level']],
+  return ([space.ops.index(name) for name in row['ops']], probability, row['p'], row['level'],
           row['level_probability'] if each else None)
+
+
+def _of_both_signs(space, o, probability, p, level, weights):
+  """A row of `_check_row` with the levels of an earlier version as those of today."""
+  to = [[portable.level_of_both_signs(space.ops[i], m, space.levels) for m in range(space.levels)]
+        for i in o]
+  if weights is not None:
+    weights = [np.bincount(new, w, space.levels) for new, w in zip(to, weights)]
+  return o, probability, p, [new[m] for new, m in zip(to, level)], weights
 
 
 def _shares(weights):

@@ -8,12 +8,13 @@ candidates in sequence; with probability p_tp it is applied, P(phi) = prod_k p_o
 A search leaves a policy for every epoch, DDAS's dynamic offline policy (DDAS 3.5.4), as
 policy.json:
 
-  {"format": "daas_jax.policy_schedule", "version": 1, "K": 2,
-   "candidates": [{"op": "Rotate", "strength": 0.6, "magnitude": 6.0}, {"op": "Equalize"}, ...],
+  {"format": "daas_jax.policy_schedule", "version": 2, "K": 2,
+   "candidates": [{"op": "Rotate", "strength": 0.2, "magnitude": 6.0}, {"op": "Equalize"}, ...],
    "epochs": [{"p_tp": 0.35, "p_o": [0.0192, ...]}, ...]}
 
 The magnitude is there to be read; the strength is what counts, and runs from 0 to 1 through an
-operation's range.
+operation's range. Of version 1 that range is from -high to high where there is a random sign: it is
+read as what it means.
 """
 
 from collections.abc import Callable
@@ -32,8 +33,8 @@ from daas_jax.augment.apply import apply_policy
 from daas_jax.config.key import between, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
-from daas_jax.policies import choices, contract, registry, table as policy_table
-from daas_jax.policies.candidates import parse, published, published_names, Space, values
+from daas_jax.policies import choices, contract, portable, registry, table as policy_table
+from daas_jax.policies.candidates import Candidate, parse, published, published_names, Space, values
 
 
 class Policy(NamedTuple):
@@ -88,7 +89,8 @@ def augment_each(images: jax.Array, policies: Policy, key: jax.Array, space: Spa
 # --- a policy for every epoch: the file -----------------------------------------------------------
 
 FORMAT = 'daas_jax.policy_schedule'
-VERSION = 1
+VERSION = 2
+_BOTH_SIGNS = 1  # an earlier one, of strengths from -high to high
 _MOST_POLICIES = 10**6  # K candidates in sequence: `table` has a row for each
 
 
@@ -137,11 +139,13 @@ def from_json(content: Any, path: str) -> Schedule:
     BadInput: it is malformed; one line that names the file and the place.
   """
   where = f'{path}: '
-  policy_table.check_version(content, (VERSION,), where)
+  policy_table.check_version(content, (_BOTH_SIGNS, VERSION), where)
   K = content.get('K')
   if type(K) is not int or not 1 <= K <= 3:
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
   candidates = _candidates(content.get('candidates'), where)
+  if content['version'] == _BOTH_SIGNS:
+    candidates = tuple(Candidate(c.op, portable.strength_of_both_signs(*c)) for c in candidates)
   if len(candidates)**K > _MOST_POLICIES:
     raise BadInput(
         f'{where}{len(candidates)} candidates make more than {_MOST_POLICIES:,} policies of K = {K}'
@@ -332,7 +336,7 @@ registry.register('total', registry.PolicySpace(
     keys={
         'policy.K': registry.K_KEY,
         'policy.candidates': Key((), _some_candidates, "operations with their strengths, "
-                                 "('Rotate:0.6', 'Equalize', ...); () is the published list of 52"),
+                                 "('Rotate:0.2', 'Equalize', ...); () is the published list of 52"),
         'policy.p_tp': Key(0.35, between(0, 1, True, True),
                            'total probability at the start (DDAS 4.2)'),
     },

@@ -15,6 +15,7 @@ from daas_jax.augment.ops import DAAS_OPS, magnitude, OPS
 
 HEIGHT, WIDTH = 24, 32
 STRENGTHS = np.arange(10) / 9
+BOTH_SIGNS = np.linspace(-1, 1, 10)
 # float32 rounding of coordinates near 32 moves a value by less than this many levels of 255.
 ROUNDING = 0.01
 GREY = (125, 123, 114)
@@ -95,6 +96,11 @@ def _images(channels):
 CENTRES = np.array([[12.4, 15.7], [0.3, 0.9], [23.8, 31.6], [2.6, 20.2], [17.1, 0.2]], np.float32)
 
 
+def magnitudes(name):
+  """[10]: every level, and of an operation with a random sign some of either sign."""
+  return np.asarray(magnitude(name, BOTH_SIGNS if OPS[name].signed else STRENGTHS))
+
+
 def _deterministic(name):
   row, extra = OPS[name], name in ('Cutout', 'SamplePairing')
   fn = REFERENCE[name].fn or (lambda image, value: row.fn(image, value, jax.random.key(0)))
@@ -109,7 +115,7 @@ def _results(name, channels):
   free[0, :4] = np.round(free[0, :4])
   images = np.concatenate([images, free])
   extra = np.roll(images, 1, 0) if name == 'SamplePairing' else CENTRES[[0, 1, 2, 3, 4, 0]]
-  levels = jnp.asarray(magnitude(name, STRENGTHS), jnp.float32)
+  levels = jnp.asarray(magnitudes(name), jnp.float32)
   over_images = jax.vmap(_deterministic(name), in_axes=(0, None, 0))
   return np.asarray(jax.jit(jax.vmap(over_images, in_axes=(None, 0, None)))(images, levels, extra))
 
@@ -129,7 +135,7 @@ def test_matches_pillow(name, channels):
   images = [Image.fromarray(i if channels == 3 else i[..., 0]) for i in _images(channels)]
   tolerance = REFERENCE[name].tolerance + ROUNDING
   for level, result in enumerate(_results(name, channels)):
-    value = float(magnitude(name, level / 9))  # covers both signs: the signed ranges are symmetric
+    value = float(magnitudes(name)[level])
     for index, image in enumerate(images):
       if name == 'SamplePairing':
         # Index 0 is paired with the image that Pillow cannot hold; that pair is checked by its range alone.
@@ -180,7 +186,6 @@ def test_keeps_shape_and_dtype(name):
 
 @pytest.mark.parametrize('name', [name for name, row in OPS.items() if row.signed])
 def test_keyed_twin_draws_both_signs(name):
-  assert OPS[name].high == -OPS[name].low
   image, value = jnp.asarray(_images(1)[0] / 255, jnp.float32), jnp.float32(0.7 * OPS[name].high)
   keys = jax.random.split(jax.random.key(3), 100)
   drawn = jax.jit(jax.vmap(lambda key: OPS[name].fn(image, value, key)))(keys)
@@ -281,16 +286,22 @@ def test_rounding_passes_the_image_derivative():
 
 
 def test_ranges():
-  """Fast AutoAugment's (code); those without a magnitude have (0, 1)."""
-  wanted = {'ShearX': (-0.3, 0.3), 'ShearY': (-0.3, 0.3), 'TranslateX': (-0.45, 0.45),
-            'TranslateY': (-0.45, 0.45), 'Rotate': (-30, 30), 'Solarize': (0, 256), 'Posterize': (4, 8),
+  """Fast AutoAugment's (code), from the identity on where there is a sign; those without a magnitude have (0, 1)."""
+  wanted = {'ShearX': (0, 0.3), 'ShearY': (0, 0.3), 'TranslateX': (0, 0.45),
+            'TranslateY': (0, 0.45), 'Rotate': (0, 30), 'Solarize': (0, 256), 'Posterize': (4, 8),
             'Contrast': (0.1, 1.9), 'Color': (0.1, 1.9), 'Brightness': (0.1, 1.9), 'Sharpness': (0.1, 1.9),
             'Cutout': (0, 0.2), 'SamplePairing': (0, 0.4)}
   assert {name: (row.low, row.high) for name, row in OPS.items()} == {name: (0, 1) for name in OPS} | wanted
 
 
+@pytest.mark.parametrize('name', [name for name, row in OPS.items() if row.signed])
+def test_no_two_levels_of_an_operation_with_a_sign_mean_the_same(name):
+  """Whatever signs are drawn: level m and level 9 - m used to be one."""
+  assert len({round(abs(float(v)), 9) for v in magnitude(name, STRENGTHS)}) == 10 and magnitude(name, 0.) == 0
+
+
 def test_magnitude():
-  assert magnitude('Rotate', 0.) == -30 and magnitude('Rotate', 1.) == 30
+  assert magnitude('Rotate', 0.) == 0 and magnitude('Rotate', 1.) == 30
   assert magnitude('Posterize', 1.) == 8 and magnitude('Solarize', 0.5) == 128
   assert magnitude('SamplePairing', 0.5) == pytest.approx(0.2)
   known = re.escape(', '.join(OPS))  # all, on one line

@@ -23,7 +23,7 @@ from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.data import sources
 from daas_jax.policies import contract, portable, total
 import policy_forms as forms
-from test_ops import REFERENCE, ROUNDING
+from test_ops import magnitudes, REFERENCE, ROUNDING
 
 CENTRE = (3.6, 20.2)
 DRAWS = 6000
@@ -56,7 +56,7 @@ def _of_jax(name, image, partner):
       return OPS[name].fn(given, value, None)
     return fn(given, value) if extra is None else fn(given, value, extra)
 
-  return 255 * np.asarray(jax.jit(jax.vmap(one))(jnp.asarray(magnitude(name, np.arange(10) / 9), jnp.float32)))
+  return 255 * np.asarray(jax.jit(jax.vmap(one))(jnp.asarray(magnitudes(name), jnp.float32)))
 
 
 def _of_portable(name, image, value, partner):
@@ -70,7 +70,7 @@ def _of_portable(name, image, value, partner):
 def test_every_operation_at_every_level_is_that_of_jax(name):
   for which, (image, partner) in _photographs().items():
     for level, wanted in enumerate(_of_jax(name, image, partner)):
-      out = np.asarray(_of_portable(name, image, portable.magnitude(name, level / 9), partner), np.float32)
+      out = np.asarray(_of_portable(name, image, float(magnitudes(name)[level]), partner), np.float32)
       difference = np.abs(out.reshape(wanted.shape) - wanted).max()
       assert difference <= REFERENCE[name].tolerance + ROUNDING, (which, level, difference)
 
@@ -168,6 +168,19 @@ def test_levels_are_drawn_by_their_probabilities():
   _check(_counted(_drawn(forms.IMAGES)), probability)
 
 
+@pytest.mark.parametrize('form', forms.BOTH_SIGNS)
+def test_a_file_of_an_earlier_version_is_drawn_as_what_it_means(form):
+  earlier, today = map(_drawn, forms.BOTH_SIGNS[form])
+  if form == 'images':  # two levels of the earlier file are one of today's: another order of the same draws
+    outcomes, share = _counted(today), lambda draws, x: _counted(draws).get(x, 0) / DRAWS
+    assert set(outcomes) == set(_counted(earlier))
+    assert all(abs(share(earlier, x) - share(today, x)) < 5 * np.sqrt(2 * 0.25 / DRAWS) for x in outcomes)
+    assert sum(x == ('Rotate', 1.0) for x, _ in earlier) > 2 * sum(x == ('Rotate', 0.0) for x, _ in earlier) > 0
+  else:
+    rounded = lambda draws: [[x and (x[0], round(x[1], 12)) for x in draw] for draw in draws]
+    assert rounded(earlier) == rounded(today)
+
+
 @pytest.mark.parametrize('progress, epoch', [(0.0, 0), (0.5, 1), (0.7, 2), (1.0, 2)])
 @pytest.mark.parametrize('smoothing', [1, 3])
 def test_a_schedule_applies_all_or_nothing_of_its_epoch(progress, epoch, smoothing):
@@ -212,7 +225,7 @@ def test_progress_and_generator_decide():
 
 
 def test_a_partner_goes_through_what_comes_before_the_pairing():
-  content = {'format': 'daas_jax.policy', 'version': 1, 'ops': ['Invert', 'SamplePairing'], 'K': 2, 'levels': 10,
+  content = {'format': 'daas_jax.policy', 'version': 3, 'ops': ['Invert', 'SamplePairing'], 'K': 2, 'levels': 10,
              'policies': [{'ops': ['Invert', 'SamplePairing'], 'probability': 1, 'p': [1, 1], 'level': [0, 9]}]}
   sampler, rng = portable.Sampler(content), np.random.default_rng(0)
   image, partner = Image.new('L', (4, 4), 100), Image.new('RGB', (7, 3), (50, 50, 50))
@@ -243,7 +256,7 @@ def test_images_that_are_no_images(image, error, message):
 
 @pytest.mark.parametrize('content, message', [
     ({'format': 'daas_jax.genotype', 'version': 1}, "got version 1 of 'daas_jax.genotype'"),
-    ({**forms.TABLE, 'version': 3}, 'got version 3'), ({**forms.SCHEDULE, 'version': 2}, 'got version 2'),
+    ({**forms.TABLE, 'version': 5}, 'got version 5'), ({**forms.SCHEDULE, 'version': 3}, 'got version 3'),
     ({}, 'got version None of None'),
     (forms.alone('Explode'), "unknown operation 'Explode'; known are ShearX")])
 def test_content_that_is_no_policy(content, message):

@@ -15,11 +15,12 @@ from daas_jax.errors import BadInput
 from daas_jax.policies import categorical, found
 from daas_jax.policies import table as policy_table
 from daas_jax.policies.categorical import Space
+import policy_forms as forms
 
-GOOD = {'format': 'daas_jax.policy', 'version': 1, 'ops': ['Rotate', 'Invert', 'Cutout'], 'K': 2, 'levels': 10,
+GOOD = {'format': 'daas_jax.policy', 'version': 3, 'ops': ['Rotate', 'Invert', 'Cutout'], 'K': 2, 'levels': 10,
         'policies': [
             {'ops': ['Rotate', 'Invert'], 'probability': 0.75, 'p': [0.5, 0.61], 'level': [3, 9],
-             'magnitude': [-10, 1]},
+             'magnitude': [10, 1]},
             {'ops': ['Cutout', 'Cutout'], 'probability': 0.25, 'p': [0, 1], 'level': [0, 4]}]}
 
 
@@ -60,12 +61,12 @@ def test_the_bytes_of_a_file(tmp_path):
   for _ in range(2):
     policy_table.save(str(tmp_path / 'policy.json'), table, space)
     assert (tmp_path / 'policy.json').read_bytes().decode() == '''{"format": "daas_jax.policy",
- "version": 1,
+ "version": 3,
  "ops": ["Rotate", "Invert"],
  "K": 1,
  "levels": 10,
  "policies": [
-  {"ops": ["Rotate"], "probability": 0.666666667, "p": [0.5], "level": [4], "magnitude": [-3.33333333]},
+  {"ops": ["Rotate"], "probability": 0.666666667, "p": [0.5], "level": [4], "magnitude": [13.3333333]},
   {"ops": ["Invert"], "probability": 0.333333333, "p": [3.33333333e-13], "level": [9], "magnitude": [1.0]}
  ]}
 '''
@@ -77,7 +78,7 @@ def test_a_file_whose_images_draw_their_levels(tmp_path):
   table = categorical.table(gamma, space)
   policy_table.save(tmp_path / 'policy.json', table, space)
   content = json.loads((tmp_path / 'policy.json').read_text())
-  assert content['version'] == 2
+  assert content['version'] == 4
   loaded = policy_table.load(tmp_path / 'policy.json')
   delta = np.asarray(jax.nn.softmax(gamma['delta']))
   for n, o in enumerate(loaded.o):
@@ -87,7 +88,7 @@ def test_a_file_whose_images_draw_their_levels(tmp_path):
   assert categorical.table(gamma, space._replace(drawn='batch')).keys() == {'o', 'probability', 'p', 'm'}
 
 
-WEIGHTS = {'version': 2, 'K': 1, 'levels': 2, 'policies': [
+WEIGHTS = {'version': 4, 'K': 1, 'levels': 2, 'policies': [
     {'ops': ['Rotate'], 'probability': 1, 'p': [1], 'level': [0], 'level_probability': [[0.25, 0.75]]}]}
 
 
@@ -128,6 +129,14 @@ def test_a_file_written_by_hand(tmp_path, monkeypatch):
   np.testing.assert_allclose(policy_table.load(_write(tmp_path, save)).probability, 1 / 3)
 
 
+@pytest.mark.parametrize('form', ['table', 'images'])
+def test_a_file_of_an_earlier_version_means_what_it_meant(form):
+  """Its levels of Rotate run from -30 to 30 degrees, with a random sign: 0 and 9 are one, and so are 3 and 6."""
+  earlier, today = (policy_table.from_json(content, 'p') for content in forms.BOTH_SIGNS[form])
+  for a, b in zip(earlier, today):
+    np.testing.assert_array_equal(a, b)
+
+
 def test_a_file_of_another_space(tmp_path):
   path = _write(tmp_path, GOOD)
   assert policy_table.load(path, ops=tuple(OPS)) is not None
@@ -162,8 +171,8 @@ MALFORMED = [
     ('null', '"format" is not'),
     (_changed('format', value='daas_jax.genotype'), '"format" is not'),
     (_changed('format', value=KeyError), '"format" is not'),
-    (_changed('version', value=3), 'version 3 is not'),
-    (_changed('version', value=2), r'policies\[0\]: "level_probability" is missing'),
+    (_changed('version', value=5), 'version 5 is not'),
+    (_changed('version', value=4), r'policies\[0\]: "level_probability" is missing'),
     (_changed('version', value='1'), "version '1' is not"),
     (_changed('version', value=True), 'version True is not'),
     (_changed('version', value=KeyError), 'version None is not'),

@@ -12,7 +12,7 @@ from daas_jax.policies import registry, total
 from daas_jax.policies.candidates import Candidate, Space
 from daas_jax.policies.total import Policy
 
-SPACE = Space((Candidate('Rotate', 0.6), Candidate('Rotate', 1.0), Candidate('Equalize', 0.0)), K=2)
+SPACE = Space((Candidate('Rotate', 0.2), Candidate('Rotate', 1.0), Candidate('Equalize', 0.0)), K=2)
 
 
 def test_probabilities_of_all_policies_sum_to_one_and_are_products(x64):
@@ -45,7 +45,7 @@ def test_results_are_json_and_a_schedule_of_the_epochs(tmp_path):
   gamma = {'alpha_o': jnp.array([0.0, 1.0, 2.0]), 'alpha_tp': jnp.float32(0.0)}
   rows = [results.record(jax.tree.map(lambda x, t=t: t * x, gamma), SPACE) for t in (1, 2)]
   assert json.loads(json.dumps(rows)) == rows
-  assert rows[0]['candidates'] == ['Rotate:0.6', 'Rotate:1', 'Equalize'] and rows[0]['applied'] == [[0.5] * 3]
+  assert rows[0]['candidates'] == ['Rotate:0.2', 'Rotate:1', 'Equalize'] and rows[0]['applied'] == [[0.5] * 3]
   text = results.write(tmp_path / 'policy.json', gamma, SPACE, rows)
   assert 'Equalize' in text and '+-30' in text and 'p_tp at 2 of 2 epochs: 0.500 0.500' in text
   content = json.loads((tmp_path / 'policy.json').read_text())

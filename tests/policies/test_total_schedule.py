@@ -14,6 +14,7 @@ from daas_jax.errors import BadInput
 from daas_jax.policies import contract, found, total
 from daas_jax.policies.candidates import Candidate, Space
 from daas_jax.policies.total import Schedule
+import policy_forms as forms
 
 SPACE = Space((Candidate('Invert', 0.0), Candidate('Identity', 0.0), Candidate('Brightness', 1.4)), K=2)
 
@@ -94,6 +95,13 @@ def test_the_table_is_the_last_epochs(tmp_path):
   assert (np.diff(table.probability) <= 1e-12).all() and (table.p == 0.6).all()
 
 
+def test_a_file_of_an_earlier_version_means_what_it_meant():
+  earlier, today = (total.from_json(content, 'p') for content in forms.BOTH_SIGNS['schedule'])
+  for a, b in zip(earlier.space.candidates, today.space.candidates, strict=True):
+    assert a.op == b.op and a.strength == pytest.approx(b.strength, abs=1e-12)
+  np.testing.assert_array_equal(earlier.p_o, today.p_o)
+
+
 def _broken(change):
   content = json.loads(total.to_text(_schedule()))
   change(content)
@@ -101,7 +109,7 @@ def _broken(change):
 
 
 @pytest.mark.parametrize('change, said', [
-    (lambda c: c.update(version=2), 'version 2'), (lambda c: c.update(K=0), '"K" must be'),
+    (lambda c: c.update(version=3), 'version 3'), (lambda c: c.update(K=0), '"K" must be'),
     (lambda c: c.update(candidates=[]), '"candidates" must be'),
     (lambda c: c['candidates'].append({'op': 'Nothing'}), 'no known operation'),
     (lambda c: c['candidates'].append({'op': 'Rotate'}), 'Rotate:0.5'),

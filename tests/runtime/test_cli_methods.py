@@ -221,7 +221,7 @@ DAMAGED = [
     (found()[:150], 'not a JSON file'), (found()[:-2], 'not a JSON file'), ('', 'not a JSON file'),
     ('[]', '"format"'), ('3', '"format"'), (found(format='daas_jax.genotype'), '"format"'),
     (found(format='daas_jax.policy'), '"ops" is missing'), (found(format=3), '"format"'),
-    (found(version=2), 'version 2'), (found(version=None), 'version None'), (found(version=True), 'version True'),
+    (found(version=3), 'version 3'), (found(version=None), 'version None'), (found(version=True), 'version True'),
     (found(version=1.0), 'version 1.0'), (found(K=4), '"K"'), (found(K=True), '"K"'), (found(K='2'), '"K"'),
     (found(candidates=[]), '"candidates"'), (found(candidates={}), '"candidates"'),
     (found(candidates=[{'op': 'Rotat', 'strength': 0.6}, {'op': 'Equalize'}]), "'Rotat:0.6' names no known operation"),
