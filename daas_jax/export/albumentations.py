@@ -68,6 +68,8 @@ def _solarize(low, high, p):
 
 
 def _posterize(low, high, p):
+  if high < 1:
+    return _jitter('brightness')(0.0, 0.0, p)  # no bit is left
   # A whole number of bits: of a range, its end has no probability.
   return _transform('Posterize', p, num_bits=[int(low), int(high) - (high > low)])
 

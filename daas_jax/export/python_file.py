@@ -68,7 +68,7 @@ def torchvision(content: Any, path: str) -> str:
 
 
 def _module(content, path, what, tail):
-  Policy(content, path=path)  # or BadInput
+  content = Policy(content, path=path).content
   if 'SamplePairing' in portable.Sampler(content).names:
     print(f'daas_jax.export: {path} has SamplePairing, which blends with a second image: give one '
           'as partner, or it leaves the image as it is', file=sys.stderr)

@@ -22,12 +22,12 @@ import daas_jax
 from daas_jax.augment.ops import OPS
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
+from daas_jax.policies.policy import Policy
 
 TEMPORARY = 'daas_jax-inputs-'
 """How folders begin that stand for a search where objects were given."""
-_DRAWN = ('one policy for every call; for every image whether each operation is applied, its sign '
-          'and its place', 'for every image a policy, its levels, whether each operation is '
-          'applied, its sign and its place')
+_DRAWN = {'batch': 'a policy for every batch', 'image': 'for every image a policy'}
+_DRAWN_ANYWAY = '; for every image whether it is applied, signs and places'
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'dm-pix', 'orbax-checkpoint', 'numpy', 'pillow')
 
 
@@ -60,11 +60,13 @@ def describe_policy(path: str, config: Any, data: Any) -> None:
     config, data: of the search.
   """
   text = storage.read_text(path)
+  per = Policy(json.loads(text)).per
   used = sorted({name for name in OPS if f'"{name}"' in text}, key=list(OPS).index)
   about = facts(config, data) | {
       'units': {name: OPS[name].unit for name in used if OPS[name].graded},
       'random_sign': [name for name in used if OPS[name].signed],
-      'drawn': _DRAWN['"level_probability"' in text],
+      'drawn': _DRAWN.get(per, f'a policy for every {per.removeprefix("chunk:")} images in a row')
+               + _DRAWN_ANYWAY,
       'around': _around(config)}
   # the first entry, in a line of its own: the rest of the file stays as its space has laid it out
   head, _, rest = text.partition('{')

@@ -18,8 +18,8 @@ _WITHOUT = ('Identity', 'HorizontalFlip', 'VerticalFlip', 'AutoContrast', 'Equal
             'Blur', 'Smooth')
 _WITH = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY', 'Rotate', 'Solarize', 'Posterize',
          'Contrast', 'Color', 'Brightness', 'Sharpness')
-MOST = 1.5
-"""The greatest strength of a candidate; 1 is the end of an operation's range."""
+MOST = 2.0
+"""A candidate's strength is in [-MOST, MOST]; an operation's range is from 0 to 1."""
 
 
 class Candidate(NamedTuple):
@@ -54,14 +54,19 @@ class Space(NamedTuple):
 
 
 def strength_of(op: str, level: int) -> float:
-  """The strength of a published level in [0, 14] (see `LEVELS`).
+  """The strength of a published level (see `LEVELS`), by the formulas of DDAS's code.
 
-  Solarize and Posterize cannot go beyond the end of their range: there 14 is the end, and Posterize
-  keeps whole bits, so that no two of the four levels are the same.
+  Of images of 32 pixels a translation is by `level` of them, and by the same share of any side.
+  Solarize's threshold is 256 - 25.6 level, below 0 at level 14: everything is inverted, as at 10.
+  Posterize keeps 4 - 0.4 level bits, rounded up: 4 at the levels 0 and 2, and none at 10 and 14,
+  which leaves black. (The published code itself gives an operation one magnitude at all of its
+  levels, the last, by a slip.)
   """
-  if op == 'Solarize':
-    return level / 14
-  return math.ceil(4 * level / 14) / 4 if op == 'Posterize' else level / 10
+  row = OPS[op]
+  value = {'TranslateX': level / 32, 'TranslateY': level / 32, 'Solarize': 256 - int(25.6 * level),
+           # a hundredth of a bit changes nothing: a name for each of two levels of as many bits
+           'Posterize': 4 - int(0.4 * level) + level / 100}.get(op)
+  return level / 10 if value is None else (value - row.low) / (row.high - row.low)
 
 
 def published() -> tuple[Candidate, ...]:
@@ -79,7 +84,7 @@ def parse(names: Iterable[str]) -> tuple[Candidate, ...]:
   """The `Candidate`s of ('Rotate:0.2', 'Equalize', ...).
 
   Raises:
-    BadInput: an unknown operation, a strength that is missing, superfluous or outside of [0,
+    BadInput: an unknown operation, a strength that is missing, superfluous or outside of [-`MOST`,
       `MOST`], or one twice.
   """
   out = []
@@ -97,12 +102,22 @@ def parse(names: Iterable[str]) -> tuple[Candidate, ...]:
       value = float(strength or 0)
     except ValueError:
       value = math.nan
-    if not 0 <= value <= MOST:
-      raise BadInput(f'the candidate {reprlib.repr(name)} must have a strength in [0, {MOST}]')
+    if not -MOST <= value <= MOST:
+      raise BadInput(f'the candidate {reprlib.repr(name)} must have a strength in [{-MOST:g}, '
+                     f'{MOST:g}]')
     out.append(Candidate(op, value))
   if len(set(out)) < len(out):
     raise BadInput('a candidate is named twice')
   return tuple(out)
+
+
+def wrong(names: Any) -> str | None:
+  """Why a config's value names no candidates; None where it does."""
+  try:
+    parse(names)
+  except BadInput as error:
+    return f'is wrong: {error}; it must name operations'
+  return None
 
 
 def values(candidate: Candidate) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 import functools
 import json
+import re
 import reprlib
 from typing import Any
 
@@ -66,6 +67,27 @@ def in_chunks(augment: Callable, n: int) -> Callable:
     return out.reshape(padded.shape)[:rows]
 
   return chunked
+
+
+def drawn(per: str, of_batch: Callable, of_image: Callable, scheduled: bool = False) -> Callable:
+  """A policy that is drawn for each image, for the images of a chunk, or for a whole batch.
+
+  Args:
+    per: 'batch', 'image' or 'chunk:N', N images in a row.
+    of_batch: (key, images[, progress]) -> images, all under one draw.
+    of_image: the same, each under its own.
+    scheduled: see `of`.
+  """
+  if per == 'image':
+    return of(of_image, scheduled)
+  whole = of(of_batch, scheduled)
+  return whole if per == 'batch' else in_chunks(whole, int(per.removeprefix('chunk:')))
+
+
+def not_per(value: Any) -> str | None:
+  """Why a value does not say which images share a drawn policy; None where it does."""
+  good = isinstance(value, str) and re.fullmatch(r'batch|image|chunk:[1-9][0-9]{0,5}', value)
+  return None if good else f"must be 'image', 'batch' or 'chunk:N', not {reprlib.repr(value)}"
 
 
 def check_smoothing(width: Any) -> None:

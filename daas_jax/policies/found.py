@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from daas_jax.policies import contract, table as policy_table
+from daas_jax.policies import contract, file, table as policy_table
 from daas_jax.policies.policy import form_of, Policy
 
 
 def _load(path):
   """(its form, what it holds) of a policy.json."""
-  content = policy_table.read(path)
+  content = file.read(path)
   row = form_of(content)
   return row, row.read(content, path)
 
@@ -29,7 +29,7 @@ def load_table(path: str) -> policy_table.PolicyTable:
   return row.table(found)
 
 
-def load_policy(path: str, smoothing: int = 1) -> Policy:
+def load_policy(path: str, smoothing: int = 1, per: str = '') -> Policy:
   """A policy.json as a `Policy`: a function (key, images, progress=1.0) -> images for any training
   loop, and what runs without JAX.
 
@@ -37,9 +37,11 @@ def load_policy(path: str, smoothing: int = 1) -> Policy:
     path: the file.
     smoothing: for a policy of every epoch, width of the mean filter over its total probability,
       odd; 1 is none.
+    per: which images of a call share a drawn policy: 'image', 'batch' or 'chunk:N'; '' is what the
+      method's authors do in their trainings.
 
   Raises:
-    BadInput: the file is missing or malformed, or `smoothing` is another number.
+    BadInput: the file is missing or malformed, or `smoothing` or `per` is something else.
   """
   contract.check_smoothing(smoothing)  # whatever the file holds, or where there is none
-  return Policy(policy_table.read(path), smoothing, str(path))
+  return Policy(file.read(path), smoothing, str(path), per)

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from daas_jax.augment import inputs
 from daas_jax.config.key import anything, Key
+from daas_jax.errors import BadInput
 from daas_jax.files import found as found_files, storage
-from daas_jax.policies import baselines, contract, found, registry
+from daas_jax.policies import baselines, found, registry
 
 
 class Given(NamedTuple):
@@ -20,24 +21,25 @@ class Given(NamedTuple):
   standard: bool
 
 
-def find(asked: str, search: str | None, smoothing: int = 1, chunk: int = 0) -> Given:
+def find(asked: str, search: str | None, smoothing: int = 1, per: str = '') -> Given:
   """The policy that --policy or policy.name names.
 
   Args:
     asked: the name of a baseline, 'searched', or a policy file.
     search: workdir of a search, or None.
     smoothing: see `found.load_policy`.
-    chunk: see `contract.in_chunks`; 0: as the policy has it.
+    per: see `found.load_policy`; of a baseline every image has its own.
 
   Raises:
-    BadInput: there is none.
+    BadInput: there is none, or `per` asks a baseline for something else.
   """
-  if asked in baselines.BASELINES:
-    augment = baselines.BASELINES[asked].make()
-    standard = baselines.BASELINES[asked].standard_preprocessing
-  else:
-    augment, standard = found.load_policy(_path(asked, search), smoothing), True
-  return Given(contract.in_chunks(augment, chunk) if chunk else augment, standard)
+  if asked not in baselines.BASELINES:
+    return Given(found.load_policy(_path(asked, search), smoothing, per), True)
+  if per not in ('', 'image'):
+    raise BadInput(f'of the policy {asked} every image draws its own: leave out '
+                   f'train.policy_per={per}, which is of policies that a search has found')
+  row = baselines.BASELINES[asked]
+  return Given(row.make(), row.standard_preprocessing)
 
 
 def _path(asked, search):

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
-from daas_jax.policies import contract, portable, registry, table as policy_table
+from daas_jax.policies import contract, file, portable, registry, table as policy_table
 
 _SHOWN = ('K', 'ops', 'levels', 'candidates', 'policies', 'epochs')
 
@@ -35,29 +36,38 @@ class Policy:
     smoothing: for a policy with a total probability a epoch, width of the mean filter over that, in
       epochs, odd; 1 is none.
     path: what messages about the content call it.
+    per: which images of a call share a drawn policy: 'image' (each its own), 'batch' (all),
+      'chunk:N' (N in a row); '' is what the method's authors do in their trainings.
 
   Raises:
-    BadInput: the content is malformed, or `smoothing` is another number.
+    BadInput: the content is malformed, or `smoothing` or `per` is something else.
   """
 
-  def __init__(self, content: Any, smoothing: int = 1, path: str = 'policy'):
+  def __init__(self, content: Any, smoothing: int = 1, path: str = 'policy', per: str = ''):
     contract.check_smoothing(smoothing)  # whatever the content is
+    if per and (wrong := contract.not_per(per)):
+      raise BadInput(f'per {wrong}')
     row = form_of(content)
     self._found = row.read(content, path)
-    self._content = copy.deepcopy(content)
-    self._augment = row.augmenter(self._found, smoothing)
-    self._made_of = self._content, int(smoothing), path
+    self._content = dict(copy.deepcopy(file.newest(content)))
+    self._augment = row.augmenter(self._found, smoothing, per)
+    self._made_of = self._content, int(smoothing), path, per
 
   @property
   def smoothing(self) -> int:
     """Width of the mean filter over the total probability, in epochs; 1 is none."""
     return self._made_of[1]
 
+  @property
+  def per(self) -> str:
+    """Which images of a call share a drawn policy: 'image', 'batch' or 'chunk:N'."""
+    return self._made_of[3] or form_of(self._content).per(self._found)
+
   def __call__(self, key: jax.Array, images: Any, progress: Any = 1.0) -> jax.Array:
     """The augmented images, of the shape and dtype of `images`.
 
-    One policy is drawn a call, or for every image where the file has probabilities of levels; and
-    for every image whether it is applied, signs and places.
+    Which images share a drawn policy, `per` says; whether it is applied, signs and places are drawn
+    for every image.
 
     Args:
       key: PRNG key.
@@ -110,12 +120,12 @@ class Policy:
         else from the operating system.
       progress: as in a call; the attribute `progress` of the result may be set between epochs.
     """
-    content, smoothing, _ = self._made_of
+    content, smoothing, *_ = self._made_of
     return portable.Transform(content, seed, progress, smoothing)
 
   @property
   def content(self) -> dict[str, Any]:
-    """What the file holds, as JSON values: a copy."""
+    """What the file holds, as JSON values in today's version of its form: a copy."""
     return copy.deepcopy(self._content)
 
   @functools.cached_property
@@ -128,7 +138,7 @@ class Policy:
     return portable.Sampler(self._content, self._made_of[1])
 
   def to_text(self) -> str:
-    """The file's text: that of a search's own file, to the byte."""
+    """The file's text, in today's version of its form: that of a search's own file, to the byte."""
     return contract.laid_out(self._content)
 
   def save(self, path: str) -> None:

@@ -110,8 +110,7 @@ OPS: dict[str, Operation] = {
         i, v, (rng.random() * i.height, rng.random() * i.width))),  # of the width
     'Identity': Operation(0., 1., lambda i, *_: i),
     'HorizontalFlip': Operation(0., 1., lambda i, *_: ImageOps.mirror(i)),
-    'SamplePairing': Operation(
-        0., 0.4, lambda i, v, _, partner: _sample_pairing(i, v, partner)),  # weight of the second
+    'SamplePairing': Operation(0., 0.4, lambda i, v, _, p: _sample_pairing(i, v, p)),  # weight
     'Rotate90': Operation(0., 1., lambda i, *_: _rotate90(i)),
     'VerticalFlip': Operation(0., 1., lambda i, *_: ImageOps.flip(i)),
     'Blur': Operation(0., 1., lambda i, *_: i.filter(ImageFilter.BLUR)),
@@ -123,17 +122,6 @@ OPS: dict[str, Operation] = {
 def magnitude(name: str, strength: float) -> float:
   """low + strength * (high - low), in the operation's own unit; a candidate of DDAS may pass 1."""
   return OPS[name].low + strength * (OPS[name].high - OPS[name].low)
-
-
-def level_of_both_signs(name: str, level: int, levels: int) -> int:
-  """A level of a file of version 1 or 2: there an operation with a random sign has levels from
-  -high to high, each of them twice."""
-  return abs(2 * level - (levels - 1)) if OPS[name].signed else level
-
-
-def strength_of_both_signs(name: str, strength: float) -> float:
-  """A strength of such a file; see `level_of_both_signs`."""
-  return abs(2 * strength - 1) if OPS[name].signed else strength
 
 
 def apply(image: Image.Image, name: str, strength: float, rng: np.random.Generator,
@@ -189,16 +177,11 @@ def _epoch(progress, epochs):
 
 
 class _Table:
-  """K operations with levels and probabilities of their own; of versions 2 and 4 nothing is
-  shared."""
+  """K operations with levels and probabilities of their own; of version 4 nothing is shared."""
 
   def __init__(self, content, smoothing):
     del smoothing
-    self.each, levels = content['version'] in (2, 4), content['levels']
-    self.most = max(levels - 1, 1)
-    at = level_of_both_signs if content['version'] in (1, 2) else lambda name, m, levels: m
-    self.place = {op: [at(op, m, levels) for m in range(levels)] for op in content['ops']
-                  if op in OPS}
+    self.each, self.most = content['version'] == 4, max(content['levels'] - 1, 1)
     level = lambda row: map(_cumulated, row['level_probability']) if self.each else row['level']
     self.rows = [list(zip(row['ops'], row['p'], level(row))) for row in content['policies']]
     self.names = {name for row in self.rows for name, *_ in row}
@@ -211,8 +194,7 @@ class _Table:
   def own(self, shared, rng):
     level = (lambda m: _choice(m, rng)) if self.each else lambda m: m
     row = self.rows[_choice(self.cumulated, rng)] if self.each else shared
-    return [(name, self.place[name][level(m)] / self.most) if rng.random() < p else None
-            for name, p, m in row]
+    return [(name, level(m) / self.most) if rng.random() < p else None for name, p, m in row]
 
 
 class _Schedule:
@@ -221,9 +203,6 @@ class _Schedule:
   def __init__(self, content, smoothing):
     self.K = content['K']
     self.candidates = [(c['op'], c.get('strength', 0.0)) for c in content['candidates']]
-    if content['version'] == 1:
-      self.candidates = [(op, strength_of_both_signs(op, s) if op in OPS else s)
-                         for op, s in self.candidates]
     self.names = {name for name, _ in self.candidates}
     self.cumulated = _cumulated([epoch['p_o'] for epoch in content['epochs']])
     p_tp, half = [epoch['p_tp'] for epoch in content['epochs']], smoothing // 2
@@ -256,8 +235,8 @@ class _Transformations:
     return [(self.ops[int(i)], rng.random()) for i in index]
 
 
-_FORMS: dict[Any, Any] = {'daas_jax.policy': (_Table, (1, 2, 3, 4)),
-                          'daas_jax.policy_schedule': (_Schedule, (1, 2)),
+_FORMS: dict[Any, Any] = {'daas_jax.policy': (_Table, (3, 4)),
+                          'daas_jax.policy_schedule': (_Schedule, (2,)),
                           'daas_jax.policy_transformations': (_Transformations, (1,))}
 
 
@@ -278,9 +257,9 @@ class Sampler:
     form = content.get('format')
     kind, versions = _FORMS.get(form, (None, ()))
     if content.get('version') not in versions:
-      known = ', '.join(f'{name} ({min(v)} to {max(v)})' for name, (_, v) in _FORMS.items())
-      raise ValueError(f'a policy must be of a known form and version, {known}, got '
-                       f'version {content.get("version")!r} of {form!r}')
+      known = ', '.join(f'{" or ".join(map(str, v))} of {name}' for name, (_, v) in _FORMS.items())
+      raise ValueError(f'a policy must be version {known} (daas_jax.load_policy reads earlier '
+                       f'ones), got version {content.get("version")!r} of {form!r}')
     self._form = kind(content, smoothing)
     self.names = sorted(self._form.names)
     unknown = [name for name in self.names if name not in OPS]

@@ -52,13 +52,15 @@ class Format(NamedTuple):
 
   Attributes:
     read: (content, path) -> what it holds; raises BadInput where it is malformed.
-    augmenter: (what it holds, smoothing) -> the policy as a function, see
-      `daas_jax.policies.contract.of`.
+    augmenter: (what it holds, smoothing, per) -> the policy as a function, see
+      `daas_jax.policies.contract.of`; per says which images share a draw (`contract.drawn`).
     table: what it holds -> the likeliest policies as a `daas_jax.policies.table.PolicyTable`.
+    per: what it holds -> the per of a training that says nothing else: that of its authors.
   """
   read: Callable[[Any, str], Any]
   augmenter: Callable
   table: Callable
+  per: Callable[[Any], str]
 
 
 SPACES: Registry[PolicySpace] = Registry('space of policies', 'daas_jax.policies')

@@ -51,6 +51,8 @@ TranslateX never.)"""
 _PIECEWISE_CONSTANT = ('Solarize', 'Posterize', 'Cutout')  # in the magnitude
 _LEVELS = 1001  # of a table: magnitudes in thousandths
 _LEAST = 1e-6  # probability of a table's row
+_PER = 'chunk:8'
+"""What shares a sub-policy in a training: 16 chunks of a batch of 128 (public code)."""
 _P_MARGIN = 1e-3  # see `project`
 
 
@@ -297,7 +299,7 @@ class Policies(NamedTuple):
 def _write(path, gamma, space, records):
   del records
   found, header = table(gamma, space), table_space(space)
-  policy_table.save(path, found, header)
+  policy_table.save(path, found | {'per': _PER}, header)
   return policy_table.describe(found, header)
 
 

@@ -13,7 +13,8 @@ can be written by hand.
 
 Of version 3 a batch draws a policy, as the paper's training does. Of version 4 every image draws
 one of its own, and the levels too: each policy has "level_probability", [K][levels], beside its
-likeliest "level" ('policy.drawn'). Versions 1 and 2 are the same, but that the levels of an
+likeliest "level" ('policy.drawn'). A file may say "per": "chunk:8" (or "batch", or "image") of how
+a training draws that says nothing else. Versions 1 and 2 are the same, but that the levels of an
 operation with a sign run there from -high to high, so that each is there twice: they are read as
 what they mean.
 """
@@ -30,16 +31,13 @@ import numpy as np
 from daas_jax.augment.apply import apply_each, apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
-from daas_jax.files import atomic, storage
-from daas_jax.policies import contract, portable, registry
+from daas_jax.files import atomic
+from daas_jax.policies import contract, file, registry
 
 FORMAT = 'daas_jax.policy'
 VERSIONS = {'batch': 3, 'image': 4}
 """{what draws a policy in a training: version of its file}."""
-_BOTH_SIGNS = {'batch': 1, 'image': 2}  # earlier ones, of levels from -high to high
 
-# How far the probabilities of a file may be from 1 in sum: hand-written ones are rounded.
-SUM_TOLERANCE = 1e-3
 _MOST_K = 10  # compiling takes the longer, the more operations there are in sequence
 
 
@@ -69,6 +67,8 @@ class PolicyTable(NamedTuple):
     strength: float64 [n, K], in [0, 1], from the low to the high end of the operation's range.
     level_probability: float64 [n, K, levels], sum 1, where each image draws a policy and levels;
       None where a batch draws a policy, at `strength`.
+    per: what shares a drawn policy in a training, see `contract.drawn`; '': an image has its own
+      where there is a `level_probability`, else a batch.
   """
   ops: tuple
   K: int
@@ -78,6 +78,7 @@ class PolicyTable(NamedTuple):
   p: np.ndarray
   strength: np.ndarray
   level_probability: np.ndarray | None = None
+  per: str = ''
 
 
 # --- the file -------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ def to_json(table: Mapping[str, Any], space: Any) -> dict[str, Any]:
 
   Args:
     table: as `categorical.table` returns; of version 4 where it has 'level_probability' [n, K,
-      levels].
+      levels]; 'per' where the form of the file does not say it.
     space: its `Header`, or a space that has these attributes.
 
   Returns:
@@ -100,8 +101,9 @@ def to_json(table: Mapping[str, Any], space: Any) -> dict[str, Any]:
   for row, weights in zip(rows, table.get('level_probability', ())):
     row['level_probability'] = [[_digits(x) for x in w] for w in weights]
   drawn = 'image' if 'level_probability' in table else 'batch'
-  return {'format': FORMAT, 'version': VERSIONS[drawn], 'ops': list(space.ops), 'K': space.K,
-          'levels': space.levels, 'policies': rows}
+  per = {'per': table['per']} if 'per' in table else {}
+  return {'format': FORMAT, 'version': VERSIONS[drawn], **per, 'ops': list(space.ops),
+          'K': space.K, 'levels': space.levels, 'policies': rows}
 
 
 def _row(space, o, probability, p, m):
@@ -136,14 +138,14 @@ def load(path: str, ops: Iterable[str] | None = None) -> PolicyTable:
   Raises:
     BadInput: also where the file is missing.
   """
-  return from_json(read(path), path, ops)
+  return from_json(file.read(path), path, ops)
 
 
 def from_json(content: Any, path: str, ops: Iterable[str] | None = None) -> PolicyTable:
   """The `PolicyTable` in a file's content.
 
   Args:
-    content: what `read` returns.
+    content: what `file.read` returns.
     path: the file, for what is said of it.
     ops: names of the operations of the space that the policies have to belong to; None for any.
 
@@ -158,49 +160,35 @@ def from_json(content: Any, path: str, ops: Iterable[str] | None = None) -> Poli
   if not isinstance(content, dict) or content.get('format') != FORMAT:
     raise BadInput(
         f'{where}"format" is not "{FORMAT}"; give a policy.json that a search has written')
-  check_version(content, (*_BOTH_SIGNS.values(), *VERSIONS.values()), where)
+  file.check_version(content, (*file.EARLIER[FORMAT], *VERSIONS.values()), where)
   space = _header(content, where, ops)
-  rows = _get(content, 'policies', where)
+  rows = file.get(content, 'policies', where)
   if not isinstance(rows, list) or not rows:
     raise BadInput(f'{where}"policies" must be a list of at least one policy')
-  each = content['version'] in (_BOTH_SIGNS['image'], VERSIONS['image'])
+  each = content['version'] % 2 == 0  # as every second one
+  per = content.get('per', '')
+  if per != '' and (wrong := contract.not_per(per)):
+    raise BadInput(f'{where}"per" {wrong}')
   rows = [_check_row(row, f'{where}policies[{i}]: ', space, each) for i, row in enumerate(rows)]
-  if content['version'] in _BOTH_SIGNS.values():
-    rows = [_of_both_signs(space, *row) for row in rows]
   if space.K > _MOST_K:
     raise BadInput(f'{where}"K" must be at most {_MOST_K}, not {space.K}')
   o, probability, p, level, weights = zip(*rows)
   total = math.fsum(probability)
-  if abs(total - 1) > SUM_TOLERANCE:
+  if abs(total - 1) > file.SUM_TOLERANCE:
     raise BadInput(
         f'{where}the probabilities of the policies sum to {total:.6g}; make them sum to 1')
+  if content['version'] in file.EARLIER[FORMAT]:
+    return from_json(file.newest(content), path, ops)
   return PolicyTable(space.ops, space.K, space.levels, np.array(o, np.int32),
                      np.array(probability, np.float64) / total, np.array(p, np.float64),
                      strength(np.array(level, np.float64), space.levels),
-                     _shares(weights) if each else None)
-
-
-def read(path: str) -> Any:
-  """The JSON content of a policy file, unchecked.
-
-  Raises:
-    BadInput: the file cannot be read, or is no JSON.
-  """
-  try:
-    return storage.read_json(path)
-  except OSError as e:
-    raise BadInput(
-        f'{path} cannot be read ({e.strerror or e}); give the policy.json of a search') from None
-  except ValueError as e:
-    raise BadInput(
-        f'{path} is not a JSON file ({storage.reason(e)}); give the policy.json of a search'
-    ) from None
+                     _shares(weights) if each else None, per)
 
 
 def _header(content, where, ops):
   """The space that the file is of; how parameters were shared is not in it."""
-  names = _get(content, 'ops', where)
-  if not _is_list(names, lambda name: isinstance(name, str)) or not names or len(
+  names = file.get(content, 'ops', where)
+  if not file.is_list(names, lambda name: isinstance(name, str)) or not names or len(
       set(names)) < len(names):
     raise BadInput(f'{where}"ops" must be a list of different names of operations')
   for name in names:
@@ -212,7 +200,7 @@ def _header(content, where, ops):
           f'{", ".join(ops)}; '
           'give a policy of this space')
   for key in ('K', 'levels'):
-    if not _is_int(_get(content, key, where)) or content[key] < 1:
+    if not file.is_int(file.get(content, key, where)) or content[key] < 1:
       raise BadInput(
           f'{where}"{key}" must be a whole number from 1 on, not {reprlib.repr(content[key])}')
   return Header(tuple(names), content['K'], content['levels'])
@@ -225,35 +213,26 @@ def _check_row(row, where, space, each):
   wanted = {
       'ops': (
           lambda x: isinstance(x, str) and x in space.ops, 'names of "ops" at the top of the file'),
-      'p': (lambda x: _is_number(x) and 0 <= x <= 1, 'numbers from 0 to 1'),
-      'level': (lambda x: _is_int(x) and 0 <= x < space.levels,
+      'p': (lambda x: file.is_number(x) and 0 <= x <= 1, 'numbers from 0 to 1'),
+      'level': (lambda x: file.is_int(x) and 0 <= x < space.levels,
                 f'whole numbers from 0 to {reprlib.repr(space.levels - 1)}'),
   }
   if each:
     wanted['level_probability'] = (
-        lambda x: _is_list(x, is_probability) and len(x) == space.levels and abs(
-            math.fsum(x) - 1) <= SUM_TOLERANCE,
+        lambda x: file.is_list(x, file.is_probability) and len(x) == space.levels and abs(
+            math.fsum(x) - 1) <= file.SUM_TOLERANCE,
         f'lists of {reprlib.repr(space.levels)} numbers from 0 to 1 that sum to 1')
   for key, (good, what) in wanted.items():
-    if not _is_list(_get(row, key, where), good) or len(row[key]) != space.K:
+    if not file.is_list(file.get(row, key, where), good) or len(row[key]) != space.K:
       raise BadInput(f'{where}"{key}" must be a list of {reprlib.repr(space.K)} {what}, not '
                      f'{reprlib.repr(row[key])}')
-  probability = _get(row, 'probability', where)
+  probability = file.get(row, 'probability', where)
   # More than 1 cannot sum to 1; told here, because the sum of huge integers is no float.
-  if not _is_number(probability) or not 0 <= probability <= 1 + SUM_TOLERANCE:
+  if not file.is_number(probability) or not 0 <= probability <= 1 + file.SUM_TOLERANCE:
     raise BadInput(
         f'{where}"probability" must be a number from 0 to 1, not {reprlib.repr(probability)}')
   return ([space.ops.index(name) for name in row['ops']], probability, row['p'], row['level'],
           row['level_probability'] if each else None)
-
-
-def _of_both_signs(space, o, probability, p, level, weights):
-  """A row of `_check_row` with the levels of an earlier version as those of today."""
-  to = [[portable.level_of_both_signs(space.ops[i], m, space.levels) for m in range(space.levels)]
-        for i in o]
-  if weights is not None:
-    weights = [np.bincount(new, w, space.levels) for new, w in zip(to, weights)]
-  return o, probability, p, [new[m] for new, m in zip(to, level)], weights
 
 
 def _shares(weights):
@@ -261,54 +240,25 @@ def _shares(weights):
   return weights / weights.sum(-1, keepdims=True)
 
 
-def _get(content, key, where):
-  if key not in content:
-    raise BadInput(f'{where}"{key}" is missing; add it')
-  return content[key]
-
-
-def check_version(content: Mapping[str, Any], versions: Iterable[int], where: str) -> None:
-  """Refuses a file of another version than those that are read."""
-  found = content.get('version')
-  if not _is_int(found) or found not in list(versions):
-    raise BadInput(
-        f'{where}version {reprlib.repr(found)} is not the one that this daas_jax reads, '
-        f'{" or ".join(map(str, versions))}; use the daas_jax that wrote it')
-
-
-def is_probability(x: Any) -> bool:
-  """Whether a value out of a JSON file is a number from 0 to 1."""
-  return _is_number(x) and 0 <= x <= 1
-
-
-def _is_list(value, good):
-  return isinstance(value, list) and all(good(x) for x in value)
-
-
-def _is_int(value):
-  return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value):
-  return _is_int(value) or isinstance(value, float)
-
-
 # --- its use --------------------------------------------------------------------------------------
 
 
-def augmenter(table: PolicyTable) -> Callable:
+def augmenter(table: PolicyTable, smoothing: int = 1, per: str = '') -> Callable:
   """The policies as one function of images (DAAS 4.3, 5).
 
-  Every call draws one policy by its probability and applies its operations in order, each to an
-  image with probability p; whether, with which sign and where is drawn for every image. With
-  `level_probability` every image draws a policy and its levels as well.
+  A draw is a policy by its probability and, with `level_probability`, its levels. Its operations
+  are applied in order, each to an image with probability p; whether, with which sign and where is
+  drawn for every image.
 
   Args:
     table: `PolicyTable`.
+    smoothing: of other forms.
+    per: which images share a draw, see `contract.drawn`; '': as the table says.
 
   Returns:
     augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `contract.of`.
   """
+  del smoothing
   # A switch compiles all its branches: only those that some policy takes.
   used, o = np.unique(table.o, return_inverse=True)
   o = o.reshape(table.o.shape)
@@ -317,23 +267,30 @@ def augmenter(table: PolicyTable) -> Callable:
     log_probability = np.log(table.probability)
     log_level = None if table.level_probability is None else np.log(table.level_probability)
 
+  def strengths(key, i):
+    if log_level is None:
+      return jnp.asarray(table.strength)[i]
+    return strength(jax.random.categorical(key, jnp.asarray(log_level)[i]), table.levels)
+
   def of_image(key, images):
     key_policy, key_y, key_m, key_apply = jax.random.split(key, 4)
     i = jax.random.categorical(key_policy, jnp.asarray(log_probability), shape=images.shape[:1])
     y = jax.random.bernoulli(key_y, jnp.asarray(table.p)[i])
-    m = jax.random.categorical(key_m, jnp.asarray(log_level)[i])
-    return apply_each(images, jnp.asarray(o)[i], y, strength(m, table.levels), key_apply, ops=ops)
+    return apply_each(images, jnp.asarray(o)[i], y, strengths(key_m, i), key_apply, ops=ops)
 
   def of_batch(key, images):
     key_policy, key_y, key_apply = jax.random.split(key, 3)
     i = jax.random.categorical(key_policy, jnp.asarray(log_probability))
     shape = images.shape[0], table.K
     y = jax.random.bernoulli(key_y, jnp.broadcast_to(jnp.asarray(table.p)[i], shape), shape)
-    return apply_policy(images,
-                        jnp.asarray(o)[i], y,
-                        jnp.asarray(table.strength)[i], key_apply, ops=ops, per='image')
+    at = strengths(jax.random.fold_in(key_policy, 1), i)
+    return apply_policy(images, jnp.asarray(o)[i], y, at, key_apply, ops=ops, per='image')
 
-  return contract.of(of_batch if log_level is None else of_image)
+  return contract.drawn(per or _per(table), of_batch, of_image)
+
+
+def _per(table):
+  return table.per or ('batch' if table.level_probability is None else 'image')
 
 
 def describe(table: Mapping[str, Any], space: Any, top: int = 10) -> str:
@@ -360,4 +317,4 @@ def describe(table: Mapping[str, Any], space: Any, top: int = 10) -> str:
 
 registry.register_format(
     FORMAT,
-    registry.Format(from_json, lambda found, smoothing: augmenter(found), lambda found: found))
+    registry.Format(from_json, augmenter, lambda found: found, _per))

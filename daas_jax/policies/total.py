@@ -33,8 +33,15 @@ from daas_jax.augment.apply import apply_policy
 from daas_jax.config.key import between, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
-from daas_jax.policies import choices, contract, portable, registry, table as policy_table
-from daas_jax.policies.candidates import Candidate, parse, published, published_names, Space, values
+from daas_jax.policies import (
+  candidates as candidates_lib,
+  choices,
+  contract,
+  file,
+  registry,
+  table as policy_table,
+)
+from daas_jax.policies.candidates import parse, published, Space, values
 
 
 class Policy(NamedTuple):
@@ -90,7 +97,6 @@ def augment_each(images: jax.Array, policies: Policy, key: jax.Array, space: Spa
 
 FORMAT = 'daas_jax.policy_schedule'
 VERSION = 2
-_BOTH_SIGNS = 1  # an earlier one, of strengths from -high to high
 _MOST_POLICIES = 10**6  # K candidates in sequence: `table` has a row for each
 
 
@@ -114,10 +120,8 @@ def to_text(schedule: Schedule) -> str:
     value = values(c)
     candidates.append({'op': c.op} | ({} if value is None else {'strength': digits(c.strength),
                                                                 'magnitude': digits(value)}))
-  epochs = [{
-      'p_tp': digits(tp),
-      'p_o': [digits(x) for x in o]
-  } for tp, o in zip(schedule.p_tp, schedule.p_o)]
+  epochs = [{'p_tp': digits(tp), 'p_o': [digits(x) for x in o]}
+            for tp, o in zip(schedule.p_tp, schedule.p_o)]
   return contract.laid_out({'format': FORMAT, 'version': VERSION, 'K': schedule.space.K,
                             'candidates': candidates, 'epochs': epochs})
 
@@ -139,13 +143,11 @@ def from_json(content: Any, path: str) -> Schedule:
     BadInput: it is malformed; one line that names the file and the place.
   """
   where = f'{path}: '
-  policy_table.check_version(content, (_BOTH_SIGNS, VERSION), where)
+  file.check_version(content, (*file.EARLIER[FORMAT], VERSION), where)
   K = content.get('K')
   if type(K) is not int or not 1 <= K <= 3:
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
   candidates = _candidates(content.get('candidates'), where)
-  if content['version'] == _BOTH_SIGNS:
-    candidates = tuple(Candidate(c.op, portable.strength_of_both_signs(*c)) for c in candidates)
   if len(candidates)**K > _MOST_POLICIES:
     raise BadInput(
         f'{where}{len(candidates)} candidates make more than {_MOST_POLICIES:,} policies of K = {K}'
@@ -155,6 +157,8 @@ def from_json(content: Any, path: str) -> Schedule:
     raise BadInput(f'{where}"epochs" must be a list of at least one epoch')
   rows = [_epoch(row, f'{where}epochs[{i}]: ', len(candidates)) for i, row in enumerate(epochs)]
   p_tp, p_o = (np.array(column, np.float64) for column in zip(*rows))
+  if content['version'] in file.EARLIER[FORMAT]:
+    return from_json(file.newest(content), path)
   return Schedule(Space(candidates, K), p_tp, p_o / p_o.sum(-1, keepdims=True))
 
 
@@ -176,12 +180,12 @@ def _candidates(given, where):
 
 def _epoch(row, where, n):
   """(p_tp, p_o) of one epoch of the file."""
-  if not isinstance(row, dict) or not policy_table.is_probability(row.get('p_tp')):
+  if not isinstance(row, dict) or not file.is_probability(row.get('p_tp')):
     raise BadInput(f'{where}"p_tp" must be a number from 0 to 1')
   p_o = row.get('p_o')
-  if not isinstance(p_o, list) or len(p_o) != n or not all(map(policy_table.is_probability, p_o)):
+  if not isinstance(p_o, list) or len(p_o) != n or not all(map(file.is_probability, p_o)):
     raise BadInput(f'{where}"p_o" must be a list of {n} numbers from 0 to 1, one a candidate')
-  if abs(sum(p_o) - 1) > policy_table.SUM_TOLERANCE:
+  if abs(sum(p_o) - 1) > file.SUM_TOLERANCE:
     raise BadInput(f'{where}"p_o" sums to {sum(p_o):.6g}; make it sum to 1')
   return row['p_tp'], p_o
 
@@ -202,15 +206,16 @@ def smoothed(p_tp: Any, width: int) -> np.ndarray:
   return sums(np.asarray(p_tp, np.float64)) / sums(np.ones(len(p_tp)))
 
 
-def augmenter(schedule: Schedule, smoothing: int = 1) -> Callable:
+def augmenter(schedule: Schedule, smoothing: int = 1, per: str = '') -> Callable:
   """The policies as one function of images and of the training's progress.
 
-  Every call draws one policy from the epoch's p_o; each image gets it, all K candidates, with
-  probability p_tp.
+  A draw is one policy from the epoch's p_o; each image gets it, all K candidates, with probability
+  p_tp.
 
   Args:
     schedule: `Schedule`.
     smoothing: width of the mean filter over p_tp, odd; 1 is none.
+    per: which images share a draw, see `contract.drawn`; '': each draws its own (DDAS's code).
 
   Returns:
     augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `contract.of`.
@@ -220,17 +225,22 @@ def augmenter(schedule: Schedule, smoothing: int = 1) -> Callable:
   with np.errstate(divide='ignore'):
     log_p_o = np.log(schedule.p_o)
 
-  def augment(key, images, progress):
+  def draw(key, images, progress, shape):
+    """(positions and strengths of `shape` + [K], applied [B, K], key)."""
     key_policy, key_y, key_apply = jax.random.split(key, 3)
     t = contract.epoch_at(progress, epochs)
     o, strength = space.operations(
-        jax.random.categorical(key_policy,
-                               jnp.asarray(log_p_o)[t], shape=(space.K,)))
+        jax.random.categorical(key_policy, jnp.asarray(log_p_o)[t], shape=(*shape, space.K)))
     y = jax.random.bernoulli(key_y, jnp.asarray(p_tp)[t], (images.shape[0], 1))
-    return apply_policy(images, o, jnp.broadcast_to(y, (images.shape[0], space.K)), strength,
-                        key_apply, ops=space.ops, per='image')
+    return o, jnp.broadcast_to(y, (images.shape[0], space.K)), strength, key_apply
 
-  return contract.of(augment, scheduled=True)
+  def of_batch(key, images, progress):
+    return apply_policy(images, *draw(key, images, progress, ()), ops=space.ops, per='image')
+
+  def of_image(key, images, progress):
+    return apply.apply_each(images, *draw(key, images, progress, images.shape[:1]), ops=space.ops)
+
+  return contract.drawn(per or 'image', of_batch, of_image, scheduled=True)
 
 
 def table(schedule: Schedule) -> policy_table.PolicyTable:
@@ -279,21 +289,16 @@ def policies(space: Space, p_tp: float) -> Policies:
 def _measures(gamma, space):
   del space
   log_p = np.asarray(jax.nn.log_softmax(gamma['alpha_o']), np.float64)
-  return {
-      'p_tp': float(total_probability(gamma)),
-      'entropy_p_o': float(-np.sum(np.exp(log_p) * log_p))
-  }
+  return {'p_tp': float(total_probability(gamma)),
+          'entropy_p_o': float(-np.sum(np.exp(log_p) * log_p))}
 
 
 def _record(gamma, space):
   """One distribution for all K places, and one probability for all candidates."""
   p_o = metrics_lib.plain(jax.nn.softmax(gamma['alpha_o']))
   p_tp = metrics_lib.plain(total_probability(gamma))
-  return {
-      'candidates': [str(c) for c in space.candidates],
-      'probability': [p_o],
-      'applied': [[p_tp] * len(p_o)]
-  }
+  return {'candidates': [str(c) for c in space.candidates], 'probability': [p_o],
+          'applied': [[p_tp] * len(p_o)]}
 
 
 def _write(path, gamma, space, records):
@@ -315,34 +320,26 @@ def _describe(found, top=10):
         f'{found.p_o[-1][i]:<13.4f} {c.op:16} '
         f'{"-" if value is None else contract.shown(c.op, value)}'
     )
-  shown = found.p_tp if len(found.p_tp) <= 8 else found.p_tp[np.linspace(0,
-                                                                         len(found.p_tp)
-                                                                         - 1, 8).astype(int)]
+  last = len(found.p_tp) - 1
+  shown = found.p_tp[np.unique(np.linspace(0, last, 8).astype(int))]
   numbers = ' '.join(f'{p:.3f}' for p in shown)
   return '\n'.join([*lines, '', f'p_tp at {len(shown)} of {len(found.p_tp)} epochs: {numbers}'])
 
 
-def _some_candidates(v):
-  try:
-    parse(v)
-  except BadInput as error:
-    return f'is wrong: {error}; it must name operations'
-  return None
-
-
-registry.register_format(FORMAT, registry.Format(from_json, augmenter, table))
+registry.register_format(FORMAT, registry.Format(from_json, augmenter, table,
+                                                 lambda schedule: 'image'))
 registry.register('total', registry.PolicySpace(
     'candidates and a total probability',
     keys={
         'policy.K': registry.K_KEY,
-        'policy.candidates': Key((), _some_candidates, "operations with their strengths, "
+        'policy.candidates': Key((), candidates_lib.wrong, "operations with their strengths, "
                                  "('Rotate:0.2', 'Equalize', ...); () is the published list of 52"),
         'policy.p_tp': Key(0.35, between(0, 1, True, True),
                            'total probability at the start (DDAS 4.2)'),
     },
     space=lambda config: Space(parse(config.policy.candidates) or published(), config.policy.K),
     candidates=lambda config: (
-        'policy.candidates', tuple(config.policy.candidates) or published_names()),
+        'policy.candidates', tuple(config.policy.candidates) or candidates_lib.published_names()),
     distribution=lambda config, space: policies(space, config.policy.p_tp),
     train_input=lambda config, data, space, given: inputs.make_input(
         config, data, functools.partial(

@@ -27,7 +27,7 @@ from daas_jax.augment.ops import OPS
 from daas_jax.config.key import all_of, Key
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, metrics as metrics_lib
-from daas_jax.policies import choices, contract, registry, table as policy_table
+from daas_jax.policies import choices, contract, file, registry, table as policy_table
 
 FORMAT = 'daas_jax.policy_transformations'
 VERSION = 1
@@ -114,7 +114,7 @@ def from_json(content: Any, path: str) -> Transformations:
     BadInput: it is malformed; one line that names the file and the place.
   """
   where = f'{path}: '
-  policy_table.check_version(content, (VERSION,), where)
+  file.check_version(content, (VERSION,), where)
   K, ops, epochs = (content.get(key) for key in ('K', 'ops', 'epochs'))
   if type(K) is not int or not 1 <= K <= 3:
     raise BadInput(f'{where}"K" must be 1, 2 or 3, not {reprlib.repr(K)}')
@@ -129,12 +129,12 @@ def from_json(content: Any, path: str) -> Transformations:
     raise BadInput(f'{where}"epochs" must be a list of at least one epoch')
   for i, row in enumerate(epochs):
     if not isinstance(row, list) or len(row) != len(ops)**K or not all(
-        map(policy_table.is_probability, row)):
+        map(file.is_probability, row)):
       raise BadInput(
           f'{where}epochs[{i}] must be a list of {len(ops)**K} numbers from 0 to 1, one a '
           'transformation'
       )
-    if abs(sum(row) - 1) > policy_table.SUM_TOLERANCE:
+    if abs(sum(row) - 1) > file.SUM_TOLERANCE:
       raise BadInput(f'{where}epochs[{i}] sums to {sum(row):.6g}; make it sum to 1')
   p = np.array(epochs, np.float64)
   return Transformations(Space(tuple(ops), K), p / p.sum(-1, keepdims=True))
@@ -143,30 +143,35 @@ def from_json(content: Any, path: str) -> Transformations:
 # --- its use --------------------------------------------------------------------------------------
 
 
-def augmenter(found: Transformations) -> Callable:
+def augmenter(found: Transformations, smoothing: int = 1, per: str = '') -> Callable:
   """The distributions as one function of images and of the training's progress, which chooses the
   epoch.
 
-  Every image draws a transformation and its magnitudes.
+  A draw is a transformation and its magnitudes.
 
   Args:
     found: `Transformations`.
+    smoothing: of other forms.
+    per: which images share a draw, see `contract.drawn`; '': each draws its own (DiffAutoML 3.1).
 
   Returns:
     augment(key, images, progress=1.0) -> images, pure and fit for `jit`; see `contract.of`.
   """
+  del smoothing
   epochs = len(found.probability)
   with np.errstate(divide='ignore'):
     log_p = np.log(found.probability).astype(np.float32)
 
-  def changed(key, images, progress):
+  def changed(key, images, progress, n):
     key_draw, key_apply = jax.random.split(key)
-    drawn = sample(key_draw,
-                   jnp.asarray(log_p)[contract.epoch_at(progress, epochs)], images.shape[0],
-                   found.space)
+    tau = jnp.asarray(log_p)[contract.epoch_at(progress, epochs)]
+    drawn = jax.tree.map(lambda x: jnp.repeat(x, len(images) // n, 0),
+                         sample(key_draw, tau, n, found.space))
     return augment(images, drawn, key_apply, found.space)
 
-  return contract.of(changed, scheduled=True)
+  return contract.drawn(
+      per or 'image', lambda key, images, progress: changed(key, images, progress, 1),
+      lambda key, images, progress: changed(key, images, progress, len(images)), scheduled=True)
 
 
 def table(found: Transformations) -> policy_table.PolicyTable:
@@ -226,7 +231,7 @@ def _write(path, tau, space, records):
 
 
 registry.register_format(
-    FORMAT, registry.Format(from_json, lambda found, smoothing: augmenter(found), table))
+    FORMAT, registry.Format(from_json, augmenter, table, lambda found: 'image'))
 registry.register('transformations', registry.PolicySpace(
     'transformations of two operations',
     keys={

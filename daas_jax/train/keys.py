@@ -8,8 +8,13 @@ from daas_jax.errors import BadInput
 from daas_jax.methods import optimizers
 from daas_jax.methods.keys import SEEDS
 from daas_jax.nets import registry as nets
-from daas_jax.policies import baselines
+from daas_jax.policies import baselines, contract
 from daas_jax.runtime import loop
+
+
+def _per(value):
+  """Of `train.policy_per`."""
+  return None if value == '' else contract.not_per(value)
 
 
 def keys(method=None):
@@ -50,9 +55,9 @@ def keys(method=None):
                              'drop-path probability at the end, from 0 (DARTS)'),
       'train.policy_smoothing': Key(
           1, odd, 'epochs over which a policy of every epoch has its p_tp averaged; 1 is none'),
-      'train.policy_chunk': Key(
-          0, between(0, MOST), 'images in a row that share a drawn policy: 1 is each its own; 0 is '
-          'as the policy has it, of which many draw for a batch (DAAS 4.3)'),
+      'train.policy_per': Key(
+          '', _per, "which images share a drawn policy: 'image' (each its own), 'chunk:N' (N in a "
+          "row), 'batch'; empty: as its authors train (DAAS a batch, DDAS an image)"),
       'train.label_smoothing': Key(0.0, between(0, 1, False, True), 'of the training targets'),
       'train.ema': Key(
           0.0, between(0, 1, False, True),

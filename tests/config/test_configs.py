@@ -83,7 +83,7 @@ _TRAIN = {
     'train.warmup_epochs': (0, 'DARTS'),
     'train.nesterov': (False, 'DARTS'),
     'train.ema': (0.0, 'DARTS'),
-    'train.policy_chunk': (0, 'DAAS 4.3: the batch'),
+    'train.policy_per': ('', 'as the method has it: a batch in DAAS 4.3, an image in DDAS (code)'),
 }
 # confs/*.yaml of github.com/kakaobrain/fast-autoaugment, which DAAS's peers in Table 5 train with.
 _FIXED_TRAIN = {
@@ -97,7 +97,7 @@ _FIXED_TRAIN = {
     'train.clip': (5.0, 'Fast AutoAugment'),
     'train.label_smoothing': (0.0, 'Fast AutoAugment'),
     'train.ema': (0.0, 'Fast AutoAugment'),
-    'train.policy_chunk': (0, 'DAAS 4.3: the batch'),
+    'train.policy_per': ('', 'as the method has it: a batch in DAAS 4.3, an image in DDAS (code)'),
     'preprocess.crop': ('padded', 'Fast AutoAugment'),
     'preprocess.padding': (4, 'Fast AutoAugment'),
     'preprocess.flip': (True, 'Fast AutoAugment'),

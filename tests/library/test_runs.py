@@ -57,7 +57,7 @@ def test_set():
 
 @pytest.fixture(scope='module')
 def model(found, data, test_set, tmp_path_factory):
-  return dx.train(*data, search=found, test=test_set, class_names=['top', 'bottom'], epochs=12, batch=8, lr=0.1,
+  return dx.train(*data, search=found, test=test_set, class_names=['top', 'bottom'], epochs=12, batch=8, lr=0.03,
                   workdir=tmp_path_factory.mktemp('runs') / 'trained', progress=False)
 
 

@@ -19,6 +19,7 @@ import pytest
 from scipy import stats
 
 from conftest import ROOT
+import daas_jax as dx
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.data import sources
 from daas_jax.policies import contract, portable, total
@@ -170,7 +171,7 @@ def test_levels_are_drawn_by_their_probabilities():
 
 @pytest.mark.parametrize('form', forms.BOTH_SIGNS)
 def test_a_file_of_an_earlier_version_is_drawn_as_what_it_means(form):
-  earlier, today = map(_drawn, forms.BOTH_SIGNS[form])
+  earlier, today = (_drawn(dx.Policy(content).content) for content in forms.BOTH_SIGNS[form])
   if form == 'images':  # two levels of the earlier file are one of today's: another order of the same draws
     outcomes, share = _counted(today), lambda draws, x: _counted(draws).get(x, 0) / DRAWS
     assert set(outcomes) == set(_counted(earlier))

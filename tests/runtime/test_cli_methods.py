@@ -147,9 +147,10 @@ def test_smoothing(command, value):
   assert 'train.policy_smoothing' in command.refused('train', f'--config.train.policy_smoothing={value}')
 
 
-@pytest.mark.parametrize('value', ['-1', '1.5', '10001', 'image'])
+@pytest.mark.parametrize('value', ['-1', 'chunk', 'chunk:0', 'chunk:1.5', 'Image'])
 def test_chunks(command, value):
-  assert 'train.policy_chunk' in command.refused('train', f'--config.train.policy_chunk={value}')
+  line = command.refused('train', f'--config.train.policy_per={value}')
+  assert 'train.policy_per' in line and "'image', 'batch' or 'chunk:N'" in line
 
 
 @pytest.mark.parametrize('method, words, says', [
@@ -197,9 +198,9 @@ def test_several_devices(command, monkeypatch, method):
 @pytest.mark.parametrize('candidates, says', [
     ("('Rotate:0.6','Nothing')", "'Nothing' names no known operation"), ("('Rotate:0.6','Rotate:0.60')", 'twice'),
     ("('Equalize','Equalize')", 'twice'), ("('Rotate',)", 'write Rotate:0.5'), ("('Equalize:0.5',)", 'write Equalize'),
-    ("('Rotate:1.6',)", '[0, 1.5]'), ("('Rotate:nan',)", '[0, 1.5]'), ("('Rotate:-0.1',)", '[0, 1.5]'),
-    ("('Rotate:half',)", '[0, 1.5]'), ("('Rotate:',)", 'write Rotate:0.5'), ("('',)", 'no known operation'),
-    ("(':0.5',)", 'no known operation'), ("('rotate:0.5',)", 'no known operation'), ("('Rotate:0.5:1',)", '[0, 1.5]'),
+    ("('Rotate:2.1',)", '[-2, 2]'), ("('Rotate:nan',)", '[-2, 2]'), ("('Rotate:-2.1',)", '[-2, 2]'),
+    ("('Rotate:half',)", '[-2, 2]'), ("('Rotate:',)", 'write Rotate:0.5'), ("('',)", 'no known operation'),
+    ("(':0.5',)", 'no known operation'), ("('rotate:0.5',)", 'no known operation'), ("('Rotate:0.5:1',)", '[-2, 2]'),
     ("(3,)", 'tuple of names'), ("('Rotate:0.5'", 'no known operation'), ('3', '3'),
 ])
 def test_candidates(command, candidates, says):
@@ -229,7 +230,7 @@ DAMAGED = [
     (found(candidates=[{'op': 'Rotate'}, {'op': 'Equalize'}]), 'no strength'),
     (found(candidates=[{'op': 'Rotate', 'strength': None}, {'op': 'Equalize'}]), 'candidates[0] must have'),
     (found(candidates=[{'op': 'Equalize'}, {'op': 'Rotate', 'strength': []}]), 'a number as "strength", not'),
-    (found(candidates=[{'op': 'Rotate', 'strength': 1.6}, {'op': 'Equalize'}]), '[0, 1.5]'),
+    (found(candidates=[{'op': 'Rotate', 'strength': 2.1}, {'op': 'Equalize'}]), '[-2, 2]'),
     (found(candidates=[{}, {}]), 'the name of an operation as "op"'),
     (found(candidates=[{'op': 'Ro\ntate', 'strength': 0.6}, {'op': 'Equalize'}]), 'no known operation'),
     (found(epochs=[]), '"epochs"'), (found(epochs=[EPOCH, 3]), 'epochs[1]'),
