@@ -1,22 +1,25 @@
-"""The policy search of DAAS Table 5, on a fixed WRN-40-2 and CIFAR-10, each number with its source.
+"""The policy search of DAAS Table 5, on a fixed WRN-40-2 and CIFAR-10 or -100, each number with its source.
 
 The paper gives no settings of its own for it. Here are those of its joint search, without an architecture; the network
-of the search, and theta's learning rate and decay, are DADA's. ':smoke' after the file name tries it out. For
-CIFAR-100: --config.data.name=tfds:cifar100.
+of the search, and theta's learning rate and decay, are DADA's. ':cifar100' after the file name is the other set,
+':smoke' tries it out.
 """
 
 from daas_jax.config import search_config
 
 
 def get_config(variant=''):
-  """The search config; variant 'smoke' is the same code path in a handful of steps."""
-  if variant not in ('', 'smoke'):
-    raise ValueError(f"unknown variant {variant!r}: the only one is 'smoke' (FILE.py:smoke)")
+  """The search config of CIFAR-10 or of CIFAR-100; variant 'smoke' is the same code path in a handful of steps."""
+  if variant not in ('', 'cifar100', 'smoke'):
+    raise ValueError(f"unknown variant {variant!r}: choose 'cifar100' or 'smoke' (FILE.py:cifar100)")
   config = search_config()
   config.network.name = 'wrn_40_2'  # WRN-40-2, fixed (DADA)
   config.search.n_w = 1  # gradients in Eq. 14: of one fixed network (choice; DAAS 4.2 has 10 architectures)
   config.theta.lr = 0.05  # SGD, at the start, for this batch (DADA code: 0.4 for 512)
   config.theta.weight_decay = 2e-4  # L2 (DADA code)
+  if variant == 'cifar100':
+    config.data.name = 'tfds:cifar100'
+    config.theta.weight_decay = 5e-4  # L2 (DADA code)
   if variant == 'smoke':
     _smoke(config)
   return config

@@ -1,24 +1,26 @@
-"""DARTS of first order on CIFAR-10 under a policy that was found before, each number with its source.
+"""DARTS of first order on CIFAR-10 as in its own paper, each number with its source.
 
-The second half of the joint-search paper's baseline: Faster AutoAugment alone (configs/faster_aa_cifar10.py), then
-DARTS under its policy: --search=WORKDIR of that search. Liu et al., DARTS; Kashima et al., Joint Search of Data
-Augmentation Policies and Network Architectures ("joint"). ':epochs25' after the file name is its shorter search,
-':second' DARTS of second order, ':smoke' tries it out. Without a policy: --config.policy.name=standard. For CIFAR-100:
---config.data.name=tfds:cifar100; for SVHN: tfds:svhn_cropped.
+One half of the joint-search paper's baseline; the other is Faster AutoAugment alone (configs/faster_aa_cifar10.py), and
+its policy meets the architecture in the training (train --policy_search=WORKDIR). Liu et al., DARTS; Kashima et al.,
+Joint Search of Data Augmentation Policies and Network Architectures ("joint"). ':under_policy' after the file name
+searches under that policy as well (--search=WORKDIR), ':epochs25' is the shorter search, ':second' DARTS of second
+order, ':smoke' tries it out. For CIFAR-100: --config.data.name=tfds:cifar100; for SVHN: tfds:svhn_cropped.
 """
 
 from daas_jax.config import search_config
 
+VARIANTS = ('', 'under_policy', 'epochs25', 'second', 'smoke')
+
 
 def get_config(variant=''):
-  """The search config; 'epochs25' searches for 25 epochs, 'second' is DARTS of second order, 'smoke' a few steps."""
-  if variant not in ('', 'epochs25', 'second', 'smoke'):
-    raise ValueError(f"unknown variant {variant!r}: choose 'epochs25', 'second' or 'smoke' (FILE.py:smoke)")
+  """The search config of a variant (top of this file)."""
+  if variant not in VARIANTS:
+    raise ValueError(f"unknown variant {variant!r}: choose one of {', '.join(map(repr, VARIANTS[1:]))} (FILE.py:smoke)")
   config = search_config('darts')
-  config.policy.name = 'searched'  # of the training images: that of --search (joint)
-
   config.arch.eigenvalue_every = 5  # epochs between two measurements of the dominant eigenvalue (choice)
   config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
+  if variant == 'under_policy':
+    config.policy.name = 'searched'  # of the training images: that of --search (choice)
   if variant == 'epochs25':
     config.search.epochs = 25
   if variant == 'second':

@@ -15,6 +15,7 @@ def get_config(variant=''):
   config.data.val_fraction = 0.1  # share of them that is D_val, only looked at (choice)
   config.search.epochs = 20  # of D_train (joint)
   config.search.batch = 128  # images of D_train a step, half of them augmented (Faster AutoAugment code)
+  config.preprocess.cutout = 16  # side of the square in pixels, after the policy (joint; size: DARTS code)
   config.parallel.over = 'data'  # they share the batch, which they must divide: one sample a step
   if variant == 'smoke':
     _smoke(config)

@@ -26,6 +26,7 @@ def get_config(variant=''):
   config.train.batch = 1024  # images a step (DAAS 5)
   config.train.lr = 0.5  # at the start (DAAS 5.1)
   config.train.schedule = 'linear'  # to 0 (choice; PC-DARTS's code)
+  config.train.warmup_epochs = 5  # the learning rate rises from 0, as for batches of more than 256 (PC-DARTS's code)
   config.train.weight_decay = 3e-5  # L2 (DARTS code)
   config.train.drop_path = 0.0  # probability; 0: none (DARTS code)
   config.train.label_smoothing = 0.1  # of the training targets (DARTS code)
@@ -45,5 +46,6 @@ def _smoke(config):
   config.network.layers = 3  # cells: one normal, two reductions
   config.network.channels = 4
   config.train.epochs = 2
+  config.train.warmup_epochs = 1
   config.train.batch = 4  # images: 3 steps an epoch
   config.log.every_steps = 1

@@ -1,17 +1,19 @@
-"""Training Shake-Shake 26 on CIFAR-10 under a searched policy (DAAS Table 5), each number with its source.
+"""Training Shake-Shake 26 on CIFAR-10 or -100 under a searched policy (DAAS Table 5), each number with its source.
 
-The size is given after the file name, ':2x32d' (also without), ':2x96d' or ':2x112d'; ':smoke' tries it out. For
-CIFAR-100: --config.data.name=tfds:cifar100.
+The size is given after the file name, ':2x32d' (also without), ':2x96d' or ':2x112d'; ':2x96d_cifar100' is that of
+Table 5 on the other set, ':smoke' tries it out.
 """
 
 from daas_jax.config import train_config
 
+VARIANTS = ('2x32d', '2x96d', '2x112d', '2x96d_cifar100', 'smoke')
+
 
 def get_config(variant='2x32d'):
   """The training config of one size; variant 'smoke' is the same code path in a handful of steps."""
-  if variant not in ('2x32d', '2x96d', '2x112d', 'smoke'):
-    raise ValueError(f"unknown variant {variant!r}: choose '2x32d', '2x96d', '2x112d' or 'smoke' (FILE.py:2x96d)")
-  size = '2x32d' if variant == 'smoke' else variant
+  if variant not in VARIANTS:
+    raise ValueError(f"unknown variant {variant!r}: choose one of {', '.join(map(repr, VARIANTS))} (FILE.py:2x96d)")
+  size = '2x32d' if variant == 'smoke' else variant.removesuffix('_cifar100')
   config = train_config()
   config.preprocess.cutout = 16  # side of the square in pixels (Fast AutoAugment code)
 
@@ -25,6 +27,9 @@ def get_config(variant='2x32d'):
   config.train.weight_decay = 2e-3 if size == '2x112d' else 1e-3  # L2 (Fast AutoAugment code)
   config.train.auxiliary = 0.0  # a fixed network has no auxiliary head
   config.train.drop_path = 0.0  # a fixed network has no drop-path
+  if variant == '2x96d_cifar100':
+    config.data.name = 'tfds:cifar100'
+    config.train.weight_decay = 2.5e-3  # L2 (DADA code)
   if variant == 'smoke':
     _smoke(config)
   return config

@@ -215,8 +215,8 @@ def test_faster_autoaugment_alone_then_darts_under_its_policy(tmp_path):
   assert not (tmp_path / 'search' / 'genotype.json').exists()
   check_decided(tmp_path / 'search', 'policy')
   assert len(json.loads((tmp_path / 'search' / 'policy.json').read_text())['policies'][0]['ops']) == 2
-  run('search', '--config=configs/darts_cifar10.py:smoke', data, f'--search={tmp_path / "search"}',
-      f'--workdir={tmp_path / "darts"}')
+  run('search', '--config=configs/darts_cifar10.py:smoke', '--config.policy.name=searched', data,
+      f'--search={tmp_path / "search"}', f'--workdir={tmp_path / "darts"}')
   rows = rows_of(tmp_path / 'darts')
   assert len(rows) == 4 and all(row['grad_norm_arch'] > 0 and row['grad_norm_second'] == 0 for row in rows)
   assert 'dominant_eigenvalue' in rows[-1] and (tmp_path / 'darts' / 'genotype.json').exists()

@@ -46,10 +46,25 @@ def make_input(config: Any, data: Any, augment: Callable, standard: bool = True)
     images = preprocess.to_float(images)
     if standard:
       images = standard_preprocessing(images, key_standard, config.preprocess)
-    images = preprocess.normalise(augment(images, policy, key_policy), data.mean, data.std)
-    size = config.preprocess.cutout if standard else 0
-    return preprocess.cutout(images, key_cutout, size) if size else images
+    images = augment(images, policy, key_policy)
+    return finish(images, key_cutout)
+  finish = finished(config, data, standard)
   return train_input
+
+
+def finished(config: Any, data: Any, standard: bool = True) -> Callable:
+  """(images float in [0, 1], key) -> what comes after a policy: normalised, then Cutout.
+
+  Args:
+    config, data: as for `make_input`.
+    standard: whether Cutout is part of it, where the config has it.
+  """
+  size = config.preprocess.cutout if standard else 0
+
+  def finish(images, key):
+    images = preprocess.normalise(images, data.mean, data.std)
+    return preprocess.cutout(images, key, size) if size else images
+  return finish
 
 
 def given_input(config: Any, data: Any, augment: Callable, standard: bool) -> Callable:

@@ -4,7 +4,7 @@ al., ECCV 2020).
 The baseline of joint search. One step, for a batch of D_train in two halves A and B, both cropped
 and flipped:
 
-  1. A' = policy(A); theta <- Adam on
+  1. A' = policy(A), and both normalised and with Cutout where there is one; theta <- Adam on
        E[D(A')] - E[D(B)] + lambda E[(||grad D(x_hat)||_2 - 1)^2] + epsilon CE(B),  x_hat between B
        and A';
   2. A' drawn anew; gamma <- Adam on  -E[D(A')] + epsilon CE(A')  at the new theta, then `project`.
@@ -55,11 +55,11 @@ class CriticProblem(NamedTuple):
   Attributes:
     init_theta: key -> theta.
     init_gamma: key -> gamma.
-    critic: (theta, images as `normalise` gives them, key) -> (values D [B], logits [B, n]).
+    critic: (theta, images as `finish` gives them, key) -> (values D [B], logits [B, n]).
     prepare: (images uint8 [B, H, W, C], key) -> cropped and flipped images, float in [0, 1].
     augment: (gamma, images float in [0, 1], key) -> images float in [0, 1], differentiable in
       gamma.
-    normalise: images float in [0, 1] -> the network's input.
+    finish: (images float in [0, 1], key) -> the network's input: normalised, with Cutout.
     val_input: images uint8 -> the network's input.
     project: gamma -> gamma within its bounds.
   """
@@ -68,7 +68,7 @@ class CriticProblem(NamedTuple):
   critic: Callable
   prepare: Callable
   augment: Callable
-  normalise: Callable
+  finish: Callable
   val_input: Callable
   project: Callable
 
@@ -101,6 +101,11 @@ def critic_loss(problem: CriticProblem, settings: Settings, theta: Any, real: ja
       'train_accuracy': accuracy(logits, labels)}
 
 
+def _augmented(problem, gamma, images, key):
+  """A' as the network sees it."""
+  return problem.finish(problem.augment(gamma, images, key), jax.random.fold_in(key, 1))
+
+
 def policy_loss(problem: CriticProblem, settings: Settings, gamma: Any, theta: Any,
                 images: jax.Array, labels: jax.Array, key_augment: jax.Array,
                 key: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -112,7 +117,7 @@ def policy_loss(problem: CriticProblem, settings: Settings, gamma: Any, theta: A
     images, labels: half A as `prepare` gives it, [B, H, W, C], and its labels [B].
     key_augment, key: PRNG keys of the policy and of the network.
   """
-  augmented = problem.normalise(problem.augment(gamma, images, key_augment))
+  augmented = _augmented(problem, gamma, images, key_augment)
   d, logits = problem.critic(theta, augmented, key)
   classification = _cross_entropy(logits, labels)
   return settings.classification * classification - jnp.mean(d), {
@@ -149,8 +154,8 @@ def make(problem: CriticProblem, settings: Settings) -> Method:
           f'from 2 on, not {2 * half + odd}')
     keys = jax.random.split(jax.random.fold_in(state.key, state.step), 5)
     images, labels = problem.prepare(batch.train_images, keys[0]), batch.train_labels
-    real = problem.normalise(images[half:])
-    fake = problem.normalise(problem.augment(state.gamma, images[:half], keys[1]))
+    real = problem.finish(images[half:], jax.random.fold_in(keys[2], 1))
+    fake = _augmented(problem, state.gamma, images[:half], keys[1])
     eps = jax.random.uniform(keys[2], (half,))
 
     g_theta, found = jax.grad(
@@ -208,8 +213,8 @@ def critic_problem(config: Any, data: Any, split: bool = False,
       prepare=lambda images, key: inputs.standard_preprocessing(preprocess.to_float(images), key,
                                                                 config.preprocess),
       augment=lambda gamma, images, key: relaxed.apply(gamma, space, images, key),
-      normalise=lambda images: preprocess.normalise(images, data.mean, data.std),
-      val_input=inputs.val_input(data), project=relaxed.project)
+      finish=inputs.finished(config, data), val_input=inputs.val_input(data),
+      project=relaxed.project)
 
 
 KEYS = {

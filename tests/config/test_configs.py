@@ -267,6 +267,7 @@ PAPER = {
         'policy.L': (10, 'joint search'),
         'search.epochs': (20, 'joint search'),
         'search.batch': (128, 'Faster AutoAugment code'),
+        'preprocess.cutout': (16, 'joint search: always after the policy; the size is of DARTS'),
         'search.penalty': (10.0, 'WGAN-GP'),
         'search.classification': (0.1, 'Faster AutoAugment code'),
         'theta.lr': (1e-3, 'Faster AutoAugment code'),
@@ -282,7 +283,7 @@ PAPER = {
         'network.primitives': (DARTS_PRIMITIVES, 'DARTS'),
         'network.edges': ('all', 'DARTS'),
         'network.cells': ('shared', 'DARTS'),
-        'policy.name': ('searched', 'joint search: the policy of Faster AutoAugment'),
+        'policy.name': ('standard', 'joint search: in the same manner with the original paper'),
         'search.epochs': (50, 'joint search, Table 1'),
         'search.batch': (64, 'DARTS'),
         'search.eta': (0.0, 'first order'),
@@ -327,6 +328,7 @@ PAPER = {
         'train.epochs': (250, 'DAAS 5'),
         'train.batch': (1024, 'DAAS 5'),
         'train.lr': (0.5, 'DAAS 5.1'),
+        'train.warmup_epochs': (5, 'PC-DARTS: for batches of more than 256'),
         'train.schedule': ('linear', 'PC-DARTS'),
         'train.weight_decay': (3e-5, 'DARTS'),
         'train.drop_path': (0.0, 'DARTS'),
@@ -447,12 +449,25 @@ def test_the_second_space_of_amended_darts():
   assert small['network.layers'] == 3 and small['network.cells'] == 'own'
   assert load('darts_cifar10', 'epochs25')['search.epochs'] == 25
   assert load('darts_cifar10', 'second')['search.second_term'] == 'darts'
+  assert load('darts_cifar10', 'under_policy')['policy.name'] == 'searched'
 
 
 @pytest.mark.parametrize('size, decay', [('2x32d', 1e-3), ('2x96d', 1e-3), ('2x112d', 2e-3)])
 def test_shake_shake_has_a_variant_a_size(size, decay):
   flat = load('train_shake_shake', size)
   assert flat['network.name'] == f'shake_shake_26_{size}' and flat['train.weight_decay'] == decay  # Fast AutoAugment
+
+
+@pytest.mark.parametrize('name, variant, changed', [
+    ('daas_wrn_40_2', 'cifar100', {'theta.weight_decay': 5e-4}),
+    ('train_wrn_40_2', 'cifar100', {'train.weight_decay': 5e-4}), ('train_wrn_28_10', 'cifar100', {}),
+    ('train_shake_shake', '2x96d_cifar100', {'train.weight_decay': 2.5e-3}),
+    ('train_pyramidnet', 'cifar100', {'train.lr': 0.025, 'train.weight_decay': 5e-4})])
+def test_table_5_on_cifar100_follows_dada(name, variant, changed):
+  """Beside the same on CIFAR-10 (DAAS says that it follows DADA; DADA's code)."""
+  cifar10, cifar100 = (load(name, v) for v in (variant.removesuffix('cifar100').removesuffix('_'), variant))
+  assert {key: cifar100[key] for key in cifar100 if cifar100[key] != cifar10[key]} == {
+      'data.name': 'tfds:cifar100', **changed}
 
 
 @pytest.mark.parametrize('name', PAPER)

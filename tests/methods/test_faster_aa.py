@@ -8,8 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from daas_jax import trees
+from daas_jax import config as config_lib, trees
 from daas_jax.augment import preprocess
+from daas_jax.data import sources
 from daas_jax.errors import BadInput
 from daas_jax.estimators import wgan
 from daas_jax.methods import faster_aa
@@ -40,7 +41,7 @@ def _problem(space, shape=SHAPE, **changes):
       critic=_critic,
       prepare=lambda images, key: preprocess.to_float(images) * jax.random.uniform(key, (), minval=0.9),
       augment=lambda gamma, images, key: relaxed.apply(gamma, space, images, key),
-      normalise=lambda images: (images - 0.4) / 0.3,
+      finish=lambda images, key: (images - 0.4) / 0.3 * jax.random.uniform(key, (), minval=0.9),
       val_input=lambda images: (preprocess.to_float(images) - 0.4) / 0.3,
       project=relaxed.project)
   return base._replace(**changes)
@@ -62,8 +63,8 @@ def _written_out(problem, settings, state, batch):
   keys = jax.random.split(jax.random.fold_in(state.key, state.step), 5)
   images = problem.prepare(batch.train_images, keys[0])
   a, a_labels, b_labels = images[:3], batch.train_labels[:3], batch.train_labels[3:]
-  real = problem.normalise(images[3:])
-  fake = problem.normalise(problem.augment(state.gamma, a, keys[1]))
+  real = problem.finish(images[3:], jax.random.fold_in(keys[2], 1))
+  fake = problem.finish(problem.augment(state.gamma, a, keys[1]), jax.random.fold_in(keys[1], 1))
   eps = jax.random.uniform(keys[2], (3,))
   one = lambda theta, x: _critic(theta, x[None], None)[0][0]
   log_likelihood = lambda logits, labels: jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(3), labels])
@@ -81,7 +82,7 @@ def _written_out(problem, settings, state, batch):
   theta = jax.tree.map(jnp.subtract, state.theta, g_theta)
 
   def policy_loss(gamma):
-    d, logits = _critic(theta, problem.normalise(problem.augment(gamma, a, keys[3])), None)
+    d, logits = _critic(theta, problem.finish(problem.augment(gamma, a, keys[3]), jax.random.fold_in(keys[3], 1)), None)
     return -jnp.mean(d) - settings.classification * log_likelihood(logits, a_labels)
 
   return g_theta, jax.grad(policy_loss)(state.gamma)
@@ -101,6 +102,21 @@ def test_a_step_is_the_algorithm():
   assert new.step == 1 and new.arch == {} and new.extra == {}
   assert all(np.shape(value) == () and np.isfinite(value) for value in metrics.values())
   assert {'train_loss', 'train_accuracy', 'val_loss', 'val_accuracy', 'distance', 'penalty'} <= set(metrics)
+
+
+def test_cutout_comes_after_policy_and_normalisation():
+  """The joint search's paper: always applied after the policy, though no policy has it."""
+  data, config = sources.load('embedded'), config_lib.search_config('faster_aa')
+  config.network.name, config.data.name = 'small_cnn', 'embedded'
+  images, key = preprocess.to_float(jnp.asarray(data.train_images[:4])), jax.random.key(3)
+  out = {}
+  for size in (0, 16):
+    config.preprocess.cutout = size
+    out[size] = faster_aa.critic_problem(config, data).finish(images, key)
+  whole = preprocess.normalise(images, data.mean, data.std)
+  np.testing.assert_array_equal(out[0], whole)
+  np.testing.assert_array_equal(out[16], preprocess.cutout(whole, key, 16))
+  assert np.all((out[16] == 0) | (out[16] == whole)) and np.any(out[16] != whole)
 
 
 def test_a_constant_critic_gives_the_policy_no_gradient():
