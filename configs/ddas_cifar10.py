@@ -18,8 +18,13 @@ def get_config(variant=''):
   config.search.epochs = 20  # of D_train (DDAS 4.2)
   config.search.batch = 32  # images of D_train a step (DDAS 4.2)
   config.search.val_batches = 8  # times 32 images of D_val a step: 256 (DDAS 4.2)
-  config.theta.lr_min = 0.0  # at the end, cosine between (Fast AutoAugment code)
-  config.theta.weight_decay = 2e-4  # L2 (Fast AutoAugment code)
+  config.preprocess.cutout = 16  # side of the square in pixels (DDAS code)
+  config.preprocess.policy_first = True  # the policy before crop and flip (DDAS code)
+  config.theta.lr = 0.32  # SGD, at the start (DDAS code: 0.01 on the loss summed over 32 images)
+  config.theta.lr_min = 0.0  # at the end, cosine between (DDAS code)
+  config.theta.momentum = 0.0  # (DDAS code)
+  config.theta.weight_decay = 0.0  # L2 (DDAS code)
+  config.theta.clip = 0.0  # no clipping (DDAS code)
   if variant.startswith('supernet'):
     _supernet(config)
   if variant.endswith('smoke'):
@@ -30,14 +35,18 @@ def get_config(variant=''):
 def _supernet(config):
   """DDAS on the supernet of DAAS: 8 cells of 16 channels, as above, the weights trained as DAAS trains them."""
   config.network.name = 'supernet'  # a path a step, drawn uniformly (choice)
-  config.theta.lr_min = 0.001  # (DARTS code)
-  config.theta.weight_decay = 3e-4  # L2 (DARTS code)
+  config.theta.lr = 0.025  # these: DARTS code
+  config.theta.lr_min = 0.001
+  config.theta.momentum = 0.9
+  config.theta.weight_decay = 3e-4  # L2
+  config.theta.clip = 5.0
 
 
 def _smoke(config):
   """Every phase, sampling and file of the search, on 80 images and a network that compiles in seconds."""
   config.data.n_train = 80  # images
   config.data.n_test = 10  # images
+  config.theta.lr = 0.025  # 0.32 is for a whole network
   if config.network.name == 'supernet':
     config.network.layers = 3  # cells: one normal, two reductions
     config.network.channels = 4

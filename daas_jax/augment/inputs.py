@@ -15,6 +15,8 @@ KEYS = {
     'preprocess.padding': Key(4, at_least(0),
                               'pixels around the image for the padded crop (DARTS code)'),
     'preprocess.flip': Key(True, anything, 'horizontal flip with probability 1/2 (DARTS code)'),
+    'preprocess.policy_first': Key(False, anything,
+                                   'the policy comes before crop and flip, not after (DDAS code)'),
     'preprocess.cutout': Key(0, at_least(0), 'side of the Cutout square in pixels; 0 is none'),
 }
 """Of what comes before and after a policy."""
@@ -38,15 +40,19 @@ def make_input(config: Any, data: Any, augment: Callable, standard: bool = True)
     config: a search or training config.
     data: a `daas_jax.data.dataset.Dataset`, for mean and std.
     augment: (images float, policy, key) -> images float.
-    standard: whether crop and flip come before it, and Cutout (where the config has it) after; all
-      or none of them.
+    standard: whether crop and flip come before it (or after, as `preprocess.policy_first` says),
+      and Cutout (where the config has it) at the end; all or none of them.
   """
   def train_input(images, policy, key):
     key_standard, key_policy, key_cutout = jax.random.split(key, 3)
-    images = preprocess.to_float(images)
+    parts = [lambda images: augment(images, policy, key_policy)]
     if standard:
-      images = standard_preprocessing(images, key_standard, config.preprocess)
-    images = augment(images, policy, key_policy)
+      place = len(parts) if config.preprocess.policy_first else 0
+      parts.insert(place, lambda images: standard_preprocessing(images, key_standard,
+                                                                config.preprocess))
+    images = preprocess.to_float(images)
+    for part in parts:
+      images = part(images)
     return finish(images, key_cutout)
   finish = finished(config, data, standard)
   return train_input

@@ -94,6 +94,7 @@ _NOTHING = {
     'preprocess.crop': 'padded',
     'preprocess.padding': 0,
     'preprocess.cutout': 0,
+    'preprocess.policy_first': False,
     'data.classes': 0,
     'data.class_list': '',
     'data.stream': False,

@@ -78,9 +78,11 @@ def _around(config):
   group = config.preprocess
   crop = ('random resized crop' if group.crop == 'resized' else
           f'random crop after {group.padding} pixels of padding' if group.padding else '')
-  before = ' and '.join(x for x in (crop, 'horizontal flip' if group.flip else '') if x)
-  after = f'normalisation{f", Cutout of {group.cutout} pixels" if group.cutout else ""}'
-  return f'{before or "nothing"} before it, {after} after it'
+  standard = ' and '.join(x for x in (crop, 'horizontal flip' if group.flip else '') if x)
+  after = ['normalisation'] + ([f'Cutout of {group.cutout} pixels'] if group.cutout else [])
+  if group.policy_first:
+    return f'nothing before it, {", ".join([standard] * bool(standard) + after)} after it'
+  return f'{standard or "nothing"} before it, {", ".join(after)} after it'
 
 
 def origin(**searches: str | None) -> dict[str, Any]:

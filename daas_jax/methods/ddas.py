@@ -11,6 +11,11 @@ One step of Alg. 1, for a batch D_0 of D_train and one of D_val:
      (Eq. 9); alpha_o, alpha_tp <- Adam on eta / (Z Z_g) sum_l a_l grad (p_tp P(phi_l)), Z_g = sum_l
      |a_l|       (Eq. 15-17).
 
+eta is theta's learning rate, and so falls with it (the paper; its code leaves eta out of gamma's
+gradient, which Adam hardly sees). Where the gradient of theta is clipped, eta is multiplied by the
+factor of the clipping; the derivative of that factor is left out, and autodiff's gradient is met
+without clipping alone.
+
 With a policy an image (`policy_gradients`) the drawn policies are those of the batch's images, each
 held against its own image without policy.
 
@@ -28,7 +33,7 @@ import jax.numpy as jnp
 import optax
 
 from daas_jax import trees
-from daas_jax.config.key import above, anything, between, Key, MOST
+from daas_jax.config.key import anything, at_least, between, Key, MOST
 from daas_jax.errors import BadInput
 from daas_jax.estimators import ddas, passes, unrolled
 from daas_jax.estimators.unrolled import update
@@ -46,6 +51,7 @@ class Settings(NamedTuple):
       g_val is their mean.
     lr: step -> learning rate of theta, eta of Eq. 6.
     optimizers: {'theta', 'gamma'}: optax transformations; None: `optimizers.defaults` at `lr`.
+    clip: the largest norm of theta's gradient in `optimizers`, 0 where it is not clipped.
     normalise: whether Eq. 15's Z_g divides the gradient.
     unroll: see `passes.run`.
     devices, axis: number of devices that share the policies (a divisor of n_policies), and the name
@@ -64,6 +70,7 @@ class Settings(NamedTuple):
   policy_per: str = 'batch'
   val_moments: str = 'own'
   objective: str = 'step'
+  clip: float = 0.0
 
 
 class Row(NamedTuple):
@@ -178,13 +185,13 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
     dots = jnp.mean(ran.dots[1 + n_policies :], 0)
     # Eq. 9, of all devices' policies
     a = trees.all_gather(ddas.differences(dots), axis).reshape(-1)
-    lr = settings.lr(state.step)
+    g_theta, lr = trees.psum(ran.total, axis), settings.lr(state.step)
     probability = lambda gamma, policy: problem.policies.total_probability(gamma) * phi(
         gamma, policy)
     # Eq. 16-17
-    g_gamma = ddas.gradient(probability, state.gamma, searched, a, lr, Z, settings.normalise)
+    g_gamma = ddas.gradient(probability, state.gamma, searched, a, _eta(settings, lr, g_theta), Z,
+                            settings.normalise)
 
-    g_theta = trees.psum(ran.total, axis)
     theta, opt_theta = update(optimizers['theta'], g_theta, state.opt_theta, state.theta)
     gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
     loss, accuracy = ran.outputs
@@ -211,6 +218,13 @@ def make(problem: Problem, settings: Settings = Settings()) -> Method:
   if settings.policy_per == 'image':
     step = functools.partial(_image_step, problem, settings, optimizers)
   return Method(init, step)
+
+
+def _eta(settings, lr, g_theta):
+  """The learning rate, times what a clipping leaves of the gradient."""
+  if not settings.clip:
+    return lr
+  return lr * settings.clip / jnp.maximum(trees.norm(g_theta), settings.clip)
 
 
 def _image_step(problem, settings, optimizers, state, batch):
@@ -259,7 +273,8 @@ def _image_step(problem, settings, optimizers, state, batch):
   lr = settings.lr(state.step)
   of_policy = lambda gamma, policy: problem.policies.total_probability(gamma) * probability(
       gamma, policy)
-  g_gamma = ddas.gradient(of_policy, state.gamma, policies, a, lr, Z, settings.normalise)
+  g_gamma = ddas.gradient(of_policy, state.gamma, policies, a, _eta(settings, lr, g_theta), Z,
+                          settings.normalise)
   gamma, opt_gamma = update(optimizers['gamma'], g_gamma, state.opt_gamma, state.gamma)
   metrics = {
       'train_loss': jnp.mean(losses[B:]),
@@ -281,7 +296,8 @@ def _image_step(problem, settings, optimizers, state, batch):
 KEYS = {
     **optimizers_lib.THETA_KEYS,
     **optimizers_lib.GAMMA_KEYS,
-    'gamma.lr_total': Key(1e-3, above(0), 'of alpha_tp (DDAS code)'),
+    'gamma.lr_total': Key(1e-3, at_least(0),
+                          'of alpha_tp; 0: p_tp stays as it is (DDAS code; Table 5)'),
     'search.n_policies': Key(3, between(1, MOST), 'policies a step (DDAS 4.2)'),
     'search.val_batches': Key(1, between(1, MOST),
                               'batches of D_val a step, of search.batch images each'),
@@ -311,7 +327,7 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
   unroll = nets.of(config).unroll and jax.default_backend() == 'cpu'
   return make(problem, Settings(search.n_policies, search.val_batches, lr, optimizers,
                                 search.normalise, unroll, devices, axis, search.policy_per,
-                                search.val_moments, search.objective))
+                                search.val_moments, search.objective, config.theta.clip))
 
 
 registry.register('ddas', registry.Row(

@@ -235,7 +235,10 @@ KEYS = {
 
 
 def check(flat: Mapping[str, Any]) -> None:
-  """Refuses a batch that has no halves."""
+  """Refuses a batch that has no halves, and a policy before crop and flip."""
+  if flat['preprocess.policy_first']:
+    raise BadInput("config key 'preprocess.policy_first' must be False with this method: its "
+                   'critic sees images that are cropped and flipped before the policy')
   if flat['search.batch'] % 2:
     raise BadInput(
         f"config key 'search.batch' must be even, not {flat['search.batch']}: a critic compares "

@@ -63,10 +63,10 @@ def make(name: str, lr: float | Schedule, weight_decay: float = 0.0, momentum: f
     weight_decay: L2 in the gradient, or the decay of AdamW and its like, which is beside it.
     momentum, nesterov: of those that have a momentum.
     b1, b2: of Adam and its like.
-    clip: largest norm of the gradient, before all else; None is none.
+    clip: largest norm of the gradient, before all else; None or 0 is none.
   """
   optimizer = OPTIMIZERS[name](lr, weight_decay, momentum=momentum, nesterov=nesterov, b1=b1, b2=b2)
-  return optimizer if clip is None else optax.chain(optax.clip_by_global_norm(clip), optimizer)
+  return optax.chain(optax.clip_by_global_norm(clip), optimizer) if clip else optimizer
 
 
 def defaults(lr: float | Schedule) -> dict[str, optax.GradientTransformation]:
@@ -133,7 +133,7 @@ THETA_KEYS = {
     'theta.b1': Key(0.9, between(0, 1, False, True), 'of Adam and its like'),
     'theta.b2': Key(0.999, between(0, 1, False, True), 'of Adam and its like'),
     'theta.weight_decay': Key(3e-4, at_least(0), "L2, or AdamW's decay (DARTS code)"),
-    'theta.clip': Key(5.0, above(0), 'largest gradient norm (DARTS code)'),
+    'theta.clip': Key(5.0, at_least(0), 'largest gradient norm; 0: no clipping (DARTS code)'),
 }
 ARCH_KEYS = {
     'arch.optimizer': _optimizer_key('adam', 'alpha and beta (DARTS)'),

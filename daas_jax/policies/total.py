@@ -43,6 +43,8 @@ from daas_jax.policies import (
 )
 from daas_jax.policies.candidates import parse, published, Space, values
 
+_CERTAIN = 40.0  # a logit that weight decay and Adam can handle, where infinity makes NaN
+
 
 class Policy(NamedTuple):
   """One policy: phi int32 [K] in [0, N), and whether it is applied, y int32 [] in {0, 1}."""
@@ -52,12 +54,11 @@ class Policy(NamedTuple):
 
 def init(key: jax.Array, space: Space, p_tp: float = 0.35) -> dict[str, jax.Array]:
   """The parameters at the start: {'alpha_o': [N] zeros, 'alpha_tp': []} with sigmoid(alpha_tp) =
-  p_tp (DDAS 4.2)."""
+  p_tp (DDAS 4.2), which may be 1 (Table 5): the largest logit is one whose sigmoid rounds to 1."""
   del key
-  return {
-      'alpha_o': jnp.zeros(len(space.candidates)),
-      'alpha_tp': jnp.float32(math.log(p_tp) - math.log1p(-p_tp))
-  }
+  logit = math.log(p_tp) - math.log1p(-p_tp) if p_tp < 1 else math.inf
+  return {'alpha_o': jnp.zeros(len(space.candidates)),
+          'alpha_tp': jnp.float32(min(logit, _CERTAIN))}
 
 
 def sample(key: jax.Array, space: Space) -> Policy:
@@ -334,7 +335,7 @@ registry.register('total', registry.PolicySpace(
         'policy.K': registry.K_KEY,
         'policy.candidates': Key((), candidates_lib.wrong, "operations with their strengths, "
                                  "('Rotate:0.2', 'Equalize', ...); () is the published list of 52"),
-        'policy.p_tp': Key(0.35, between(0, 1, True, True),
+        'policy.p_tp': Key(0.35, between(0, 1, True, False),
                            'total probability at the start (DDAS 4.2)'),
     },
     space=lambda config: Space(parse(config.policy.candidates) or published(), config.policy.K),

@@ -193,6 +193,13 @@ PAPER = {
         'search.val_batches': (8, 'DDAS 4.2: 256 images'),
         'search.n_policies': (3, 'DDAS 4.2'),
         'search.normalise': (True, 'DDAS Eq. 15'),
+        'preprocess.cutout': (16, 'DDAS code'),
+        'preprocess.policy_first': (True, 'DDAS code'),
+        'theta.lr': (0.32, 'DDAS code: 0.01 on the sum over 32 images'),
+        'theta.lr_min': (0.0, 'DDAS code: cosine to 0'),
+        'theta.momentum': (0.0, 'DDAS code'),
+        'theta.weight_decay': (0.0, 'DDAS code'),
+        'theta.clip': (0.0, 'DDAS code'),
         'gamma.lr': (5e-3, 'DDAS code'),
         'gamma.lr_total': (1e-3, 'DDAS code'),
         'adam.b1': (0.5, 'DDAS code'),
@@ -518,7 +525,7 @@ def test_ddas_has_a_variant_on_the_supernet_of_daas():
   plain, found, small, daas = (load('ddas_cifar10'), load('ddas_cifar10', 'supernet'),
                                load('ddas_cifar10', 'supernet_smoke'), load('daas_cifar10'))
   changed = {key for key in plain if plain[key] != found[key]}
-  assert changed == {'network.name', 'theta.lr_min', 'theta.weight_decay'}
+  assert changed == {'network.name', 'theta.lr', 'theta.lr_min', 'theta.momentum', 'theta.weight_decay', 'theta.clip'}
   rooms = [key for key in found if key.startswith(('network.', 'theta.'))]
   assert {key: found[key] for key in rooms} == {key: daas[key] for key in rooms}
   assert small['network.name'] == 'supernet' and small['network.layers'] == 3 and small['data.n_train'] == 80

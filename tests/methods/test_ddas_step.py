@@ -114,6 +114,41 @@ def test_a_step_is_alg_1_and_its_gradient_that_of_autodiff_through_it(batch, nor
   assert int(new.step) == 1
 
 
+def test_a_clipped_step_weighs_gamma_by_what_it_left_of_the_gradient(batch):
+  """eta times the factor of the clipping: against the same step without, where the new theta is the same."""
+  free = _settings(normalise=False)
+  state = _state(free)
+  norm = float(jax.jit(ddas.make(PROBLEM, free).step)(state, batch)[1]['grad_norm_theta'])
+  lr = float(free.lr(state.step))
+  for share in (0.5, 2.0):
+    sgd = lambda rate: optax.chain(optax.clip_by_global_norm(share * norm), optax.sgd(rate))
+    given = free._replace(clip=share * norm, optimizers=free.optimizers | {'theta': sgd(lr)})
+    factor = min(1.0, share)
+    wanted = free._replace(lr=lambda step: factor * lr, optimizers=free.optimizers | {'theta': optax.sgd(factor * lr)})
+    runs = [s._replace(opt_theta=settings.optimizers['theta'].init(s.theta)) for s, settings in (
+        (state, given), (state, wanted))]
+    new, other = (jax.jit(ddas.make(PROBLEM, settings).step)(s, batch)[0] for s, settings in zip(runs, (given, wanted)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14), new.theta, other.theta)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-14), new.gamma, other.gamma)
+    assert any(np.any(new.gamma[name] != state.gamma[name]) for name in state.gamma)
+
+
+def test_a_total_probability_is_kept_where_its_rate_is_0(batch):
+  """Of Table 5: whatever it is, 1 included."""
+  for p_tp in (0.2, 1.0):
+    gamma = total.init(None, SPACE, p_tp)
+    assert float(total.total_probability(gamma)) == pytest.approx(p_tp, abs=1e-6)
+    optimizer = optax.partition({'alpha_o': optax.adam(0.1), 'alpha_tp': optax.adam(0.0)},
+                                {'alpha_o': 'alpha_o', 'alpha_tp': 'alpha_tp'})
+    settings = _settings(normalise=True)
+    settings = settings._replace(optimizers=settings.optimizers | {'gamma': optimizer})
+    state = _state(settings)
+    state = state._replace(gamma=state.gamma | {'alpha_tp': jnp.asarray(gamma['alpha_tp'], state.gamma['alpha_tp'].dtype)})
+    state = state._replace(opt_gamma=optimizer.init(state.gamma))
+    new = jax.jit(ddas.make(PROBLEM, settings).step)(state, batch)[0]
+    assert new.gamma['alpha_tp'] == state.gamma['alpha_tp'] and np.any(new.gamma['alpha_o'] != state.gamma['alpha_o'])
+
+
 def test_a_fault_in_the_alignment_would_be_seen(batch, monkeypatch):
   """g_val at theta and not at the new theta, the shortcut that the comparison above has to catch."""
   settings = _settings(normalise=False)

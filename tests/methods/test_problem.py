@@ -56,6 +56,23 @@ def test_training_input_without_policy_and_preprocessing_is_the_validation_input
   np.testing.assert_allclose(out, built.val_input(data.train_images), atol=1e-6)
 
 
+def test_a_policy_comes_before_crop_and_flip_where_that_is_asked(data):
+  """A policy that paints the left half black: after the flip it is the left of every image, before it of some the
+  right. The draws of crop and flip are the same."""
+  config, out = _config(), {}
+  config.preprocess.padding = 0
+  paint = lambda images, policy, key: images.at[:, :, :4].set(0)
+  black = -np.array(data.mean) / np.array(data.std)
+  for first in (False, True):
+    config.preprocess.policy_first = first
+    run = inputs.make_input(config, data, paint)
+    out[first] = np.stack([run(jnp.asarray(data.train_images), None, jax.random.key(i)) for i in range(8)])
+  left, right = (lambda x: np.isclose(x[:, :, :, :4], black).all((2, 3, 4)),
+                 lambda x: np.isclose(x[:, :, :, 4:], black).all((2, 3, 4)))
+  assert left(out[False]).all() and not right(out[False]).any()
+  assert (left(out[True]) ^ right(out[True])).all() and 16 < left(out[True]).sum() < 48  # of 64, half of each
+
+
 def test_training_input_applies_the_policy(data):
   config = _config()
   config.preprocess.padding, config.preprocess.flip = 0, False
