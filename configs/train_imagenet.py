@@ -16,7 +16,7 @@ def get_config(variant=''):
   config.data.stream = True  # read and decoded while the run goes on: it is too large for the memory
   config.data.workers = 8  # processes that decode; see the benchmark's case input
   config.data.side = 224  # pixels of the squares that photographs are cut to (DARTS code)
-  config.data.val_fraction = 0.02  # share of the training set that chooses the epoch (choice; DARTS has none)
+  config.data.val_fraction = 0.0  # all images are trained on, the last epoch is tested (DARTS)
   config.preprocess.crop = 'resized'  # random box, resized (DARTS code)
   config.preprocess.padding = 0  # pixels; for crop = 'padded' alone
   config.network.layers = 14  # cells (DAAS 5)
@@ -41,11 +41,10 @@ def _smoke(config):
   config.data.n_train = 16  # images
   config.data.n_test = 4  # images
   config.data.classes = 4  # 4 images each
-  config.data.val_fraction = 0.25  # 4 images
   config.train.lr = 0.01  # 0.5 is for batches of 1,024
   config.network.layers = 3  # cells: one normal, two reductions
   config.network.channels = 4
   config.train.epochs = 2
   config.train.warmup_epochs = 1
-  config.train.batch = 4  # images: 3 steps an epoch
+  config.train.batch = 4  # images: 4 steps an epoch
   config.log.every_steps = 1

@@ -11,6 +11,7 @@ def get_config(variant=''):
   if variant not in ('', 'cifar100', 'smoke'):
     raise ValueError(f"unknown variant {variant!r}: choose 'cifar100' or 'smoke' (FILE.py:cifar100)")
   config = train_config()
+  config.data.val_fraction = 0.0  # all images are trained on, the last epoch is tested (Fast AutoAugment code)
   config.preprocess.cutout = 16  # side of the square in pixels (Fast AutoAugment code)
 
   config.genotype = 'none'  # a fixed network has none
@@ -35,7 +36,6 @@ def _smoke(config):
   """Every phase and file of the training, on 32 images and a network that compiles in seconds."""
   config.data.n_train = 32  # images
   config.data.n_test = 10  # images
-  config.data.val_fraction = 0.25  # 8 images
   config.network.depth = 10  # one block a stage
   config.network.width = 1
   config.train.epochs = 2

@@ -82,9 +82,10 @@ def check_training(folder, genotype='searched'):
   config = json.loads((folder / 'config.json').read_text())
   rows = rows_of(folder)
   assert {row['phase'] for row in rows} == {'train'} and rows[-1]['epoch'] == config['train']['epochs']
-  assert 0 <= rows[-1]['val_accuracy'] <= 1
   results = json.loads((folder / 'results.json').read_text())
   assert 0 <= results['test_accuracy'] <= 1 and math.isfinite(results['test_loss'])
+  assert not {'val_accuracy', 'best_epoch'} & {*results, *rows[-1]}  # all images are trained on, the last epoch is kept
+  assert results['last_epoch'] == {name: results[name] for name in ('test_accuracy', 'test_loss')}
   assert results['genotype'] == genotype and results['policy'] == 'searched' and results['parameters'] > 0
   assert any((folder / 'checkpoints').iterdir())
 

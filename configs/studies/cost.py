@@ -10,6 +10,7 @@ from daas_jax.study.plan import bases
 DRAWS = {'': (1, 2, 4, 8), 'small': (1, 2, 4, 8), 'smoke': (1, 2)}
 DARTS = {'': '../darts_cifar10.py', 'small': '../field_small.py:darts', 'smoke': '../field_small.py:darts_smoke'}
 EMBEDDED = {'data.name': 'embedded'}
+CHOSEN = {'data.val_fraction': 0.1}  # of each training set: what chooses among the random ones
 
 
 def get_config(variant=''):
@@ -18,7 +19,8 @@ def get_config(variant=''):
   ks, most = DRAWS[variant], max(DRAWS[variant])
   changes = EMBEDDED if variant else {}
   epochs = {'': 50, 'small': 4, 'smoke': 2}[variant]  # of a search
-  standard = lambda search: {'genotype': search, 'policy': 'standard'}
+  trained = lambda genotype, policy, **of: {'genotype': genotype, 'policy': policy, **of} | (
+      {} if variant else {'set': CHOSEN})
   return study | {
       'title': 'Error against device-seconds: random search, DARTS, a single path, DAAS',
       'searches': {
@@ -27,9 +29,9 @@ def get_config(variant=''):
           'single_path': {'set': {'search.warmup_epochs': epochs, 'search.n_arch': 1, 'search.n_w': 1}},
           'daas': {},
       },
-      'trainings': {f'random_{i}': {'genotype': 'random', 'draw': i, 'policy': 'standard'} for i in range(most)} | {
-          'darts': standard('darts'), 'single_path': standard('single_path'), 'daas': standard('daas'),
-          'daas_own': {'genotype': 'daas', 'policy': 'daas'}},
+      'trainings': {f'random_{i}': trained('random', 'standard', draw=i) for i in range(most)} | {
+          name: trained(name, 'standard') for name in ('darts', 'single_path', 'daas')} | {
+              'daas_own': trained('daas', 'daas')},
       'rows': {f'random search of {k}': (tuple(f'random_{i}' for i in range(k)),) for k in ks} | {
           'DARTS': ('darts',), 'single path (GDAS)': ('single_path',), 'DAAS, crop and flip': ('daas',),
           'DAAS, its policy': ('daas_own',)},

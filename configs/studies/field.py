@@ -15,6 +15,7 @@ GIVEN = {'none': 'none', 'crop and flip': 'standard', 'RandAugment': 'rand_augme
          'TrivialAugment RA': 'trivial_augment_ra', 'TrivialAugment Wide': 'trivial_augment',
          'AutoAugment (CIFAR-10)': 'auto_augment_cifar10', 'uniform': 'uniform', 'the camera itself': 'camera'}
 FIELD = {'data.name': 'tfds:cifar10:field'}
+CHOSEN = {'data.val_fraction': 0.1}  # of each training set: what chooses the best setting
 CONFIGS = {  # of the searches and of the trainings
     '': {'daas': '../daas_wrn_40_2.py', 'moments': '../daas_wrn_40_2.py', 'ddas': '../ddas_cifar10.py',
        'train': '../train_wrn_40_2.py'},
@@ -38,8 +39,9 @@ def get_config(variant=''):
   configs, policies = CONFIGS[variant], SEARCHED | given
   changes, moments = ({}, {}) if variant else (FIELD, MOMENTS)  # field_small.py:moments has its own
   name = lambda policy: f'under_{policy}'
-  trainings = {name(policy): {'policy': policy, 'set': changes} for policy in policies.values()}
-  trainings['under_ddas_batch'] = {'policy': 'ddas', 'set': changes | {'train.policy_per': 'batch'}}
+  trained = changes if variant else changes | CHOSEN
+  trainings = {name(policy): {'policy': policy, 'set': trained} for policy in policies.values()}
+  trainings['under_ddas_batch'] = {'policy': 'ddas', 'set': trained | {'train.policy_per': 'batch'}}
   rows = {label: (name(policy),) for label, policy in policies.items()} | {BATCH: ('under_ddas_batch',)}
   return study | {
       'title': 'Searched and other policies under a shift: trained in the studio, tested in the field',

@@ -25,7 +25,8 @@ def get_config(variant=''):
   if variant:
     study |= ({'search': 'quickstart:smoke', 'train': '../train_field_small.py:derived_smoke'} if variant == 'smoke' else
               {'search': 'quickstart', 'train': 'train_quickstart'})
-  of_trainings = changes | ({'beside': ''} if variant else {})  # the quickstart's table is of another task
+  # the quickstart's table is of another task; D_val chooses the best of the random ones
+  of_trainings = changes | ({'beside': ''} if variant else {'data.val_fraction': 0.1})
   policies = {'searched policy': 'joint', 'TrivialAugment Wide': 'trivial_augment', 'crop and flip': 'standard'}
   searched = {f'searched_{policy}': {'genotype': 'joint', 'policy': policy} for policy in policies.values()}
   random = {f'random_{i}': {'genotype': 'random', 'like': 'joint', 'draw': i, 'policy': 'joint'} for i in range(DRAWS)}

@@ -58,7 +58,8 @@ def halves(labels, seed, fraction=0.5):
 
 
 def of(dataset, seed, fraction=0.5):
-  """D_train and D_val of a set: its own where it has them, else `halves` of its training images.
+  """D_train and D_val of a set: its own where it has them, else `halves` of its training images;
+  all of these and none for a fraction of 1.
 
   Args:
     dataset: a `daas_jax.data.dataset.Dataset`, or what has train_labels, and maybe `halves` and
@@ -72,6 +73,8 @@ def of(dataset, seed, fraction=0.5):
     BadInput: as `halves`.
   """
   given = getattr(dataset, 'halves', None)
+  if given is None and fraction == 1:
+    return np.arange(len(dataset.train_labels)), np.arange(0)
   return given if given is not None else halves(_classes_of(dataset, 'train'), seed, fraction)
 
 

@@ -28,7 +28,7 @@ class TrainState(NamedTuple):
     opt: the optimizer's state.
     average: moving average of `variables`, {} where `train.ema` is 0.
     best: {'variables', 'accuracy' [], 'epoch' int32 []}: the epoch with the best validation
-      accuracy so far.
+      accuracy so far; {} where nothing chooses one.
   """
   step: jax.Array
   key: jax.Array
@@ -63,16 +63,17 @@ def optimizer(config: Any, total_steps: int) -> tuple[Any, Any]:
                          clip=train.clip), lr
 
 
-def init_state(net: Any, tx: Any, key: jax.Array, image_shape: tuple, ema: float = 0.0) -> Any:
+def init_state(net: Any, tx: Any, key: jax.Array, image_shape: tuple, ema: float = 0.0,
+               validated: bool = True) -> Any:
   """A fresh `TrainState` for images of shape (H, W, C); with an average of the weights where `ema`
-  is not 0."""
+  is not 0, and a best epoch where it is `validated`."""
   key_net, key_run = jax.random.split(key)
   variables = dict(net.init(key_net, jnp.zeros((2, *image_shape)), False))
   best = {
       'variables': jax.tree.map(jnp.copy, variables),
       'accuracy': jnp.float32(WORST),
       'epoch': jnp.int32(0)
-  }
+  } if validated else {}
   average = jax.tree.map(jnp.copy, variables) if ema else {}
   opt = tx.init(variables['params'])
   return trees.strongly_typed(TrainState(jnp.int32(0), key_run, variables, opt, average, best))

@@ -140,6 +140,8 @@ def facts(run):
       ('data', known('data.name')), ('seed', known('seed')), ('epochs', epochs),
       ('architecture', known('genotype')), ('policy', known('policy') if training else None),
       ('test accuracy', _measure(results.get('test_accuracy'))),
+      ('test accuracy of the last epoch',
+       _measure((results.get('last_epoch') or {}).get('test_accuracy'))),
       ('best validation accuracy', _measure(results.get('val_accuracy'))),
       ('best epoch', _measure(results.get('best_epoch'))),
       ('parameters', _measure(results.get('parameters'))),

@@ -80,6 +80,25 @@ def _rows(rows, trainings):
                      f'them, not {names!r}')
 
 
+def chosen_by_validation(rows: dict[str, Any], unvalidated: set[str]) -> None:
+  """Refuses a row that takes the best of some trainings by D_val where one has none.
+
+  Args:
+    rows: of the study, unfolded.
+    unvalidated: names of the trainings without validation images.
+
+  Raises:
+    BadInput: there is one.
+  """
+  for label, names in rows.items():
+    for several in names:
+      several = () if isinstance(several, str) or len(several) < 2 else several
+      if without := unvalidated.intersection(several):
+        raise BadInput(f'row {label!r} takes the training with the highest validation accuracy, '
+                       f'and {min(without)!r} has no validation images: set its data.val_fraction '
+                       'above 0')
+
+
 def _labels(data):
   rows, pairs = data['rows'], data.get('comparisons', ())
   if not isinstance(pairs, (tuple, list)) or not all(

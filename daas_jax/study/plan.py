@@ -233,8 +233,9 @@ def _study(data, folder):
   for i, seed in enumerate(data['seeds']):
     runs += [*_searches(data, folder, seed), *_trainings(data, folder, i)]
   loaded = {}
-  for run in runs:
-    resolved(run, loaded)
+  unvalidated = {run.name for run in runs
+                 if not resolved(run, loaded).data.val_fraction and run.kind == 'train'}
+  check.chosen_by_validation(data['rows'], unvalidated)
   references = {
       label: data.get('references', {}).get(label, data['reference']) for label in data['rows']
   }

@@ -161,8 +161,8 @@ def _notes(study, pairs):
   named = '; '.join(references) if not study.parts else 'of the same part: ' + '; '.join(
       label for label in references if study.parts[label] == next(iter(study.parts.values())))
   lines = [
-      f"{_METRIC}, of the epoch with the best validation accuracy. The difference is of a row "
-      "minus its reference "
+      f"{_METRIC}, of the epoch with the best validation accuracy (without validation images, of "
+      "the last). The difference is of a row minus its reference "
       f"({named}), seed by seed: below 0 the row is better; its interval supposes "
       "normal "
       'differences. p: exact two-sided sign-flip test of these differences, each row by itself.'

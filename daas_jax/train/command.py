@@ -1,7 +1,7 @@
 """`python -m daas_jax.train --config=configs/train_quickstart.py --search=runs/quickstart
 --workdir=runs/trained`: trains a found or a fixed network from scratch under a found policy.
-Validation chooses the epoch, the test set is read once. With --count it only says how large that
-network is."""
+Validation chooses the epoch, or there is none and it is the last (data.val_fraction=0); the test
+set is read at the end. With --count it only says how large that network is."""
 
 from absl import flags
 import jax

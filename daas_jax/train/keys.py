@@ -25,8 +25,9 @@ def keys(method=None):
       'kind': Key('train', one_of('train'), 'which command this config is for'),
       'seed': Key(0, between(0, SEEDS), 'of everything random'),
       **data_keys.KEYS,
-      'data.val_fraction': Key(0.1, between(0, 1, True, True),
-                               'share of the training set that chooses the epoch'),
+      'data.val_fraction': Key(0.1, between(0, 1, False, True),
+                               'share of the training set that chooses the epoch; 0: all of it is '
+                               'trained on, and the last epoch is what is kept (DARTS)'),
       **inputs.KEYS,
       'policy': Key('searched', anything,
                     'searched, ' + ', '.join(baselines.BASELINES) + ', or a policy FILE'),

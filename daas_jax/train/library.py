@@ -30,12 +30,12 @@ def train(images: Any = None, labels: Any = None, *, policy: Any = None, genotyp
   """Trains a network from scratch under a policy, on images of yours.
 
   The epoch with the best validation accuracy (under a loss of yours: the smallest validation loss)
-  is kept. Shows its progress, keeps everything in the workdir, and goes on with a training that was
-  ended there before, as the command does.
+  is kept, with val_fraction=0 the last one. Shows its progress, keeps everything in the workdir,
+  and goes on with a training that was ended there before, as the command does.
 
   Args:
     images, labels, validation, test, class_names, network, loss: as `daas_jax.search` takes them;
-      the test images are read once, at the end.
+      the test images are read at the end.
     policy: what a search found (`Found.policy`, or any policy that has a file's content), the name
       of a baseline ('trivial_augment', 'standard', 'none', ...) or a policy file; None: the
       search's, or the config's.

@@ -77,8 +77,9 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
         f'of {config.train.batch} images')
     with about.session(folder, 'results.json'):
       state, _ = loop.run(job, folder, config, reporter, should_stop)
-    trained.write(folder, config, data, jax.device_get(state.best['variables']))
-    result = _result(config, state, evaluate, data, criterion)
+    kept_variables = (state.best or {'variables': training.chosen_variables(state)})['variables']
+    trained.write(folder, config, data, jax.device_get(kept_variables))
+    result = _result(config, state, kept_variables, evaluate, data, criterion)
     if without is not None:
       result['test_accuracy_of_the_search'] = without
     result |= about.facts(config, data) | about.origin(
@@ -104,7 +105,8 @@ def _job(config, data, genotype, given, criterion):
   val_images, val_labels = streaming.rows_of(data.train_images, val), data.train_labels[val]
 
   def start(key):
-    return training.init_state(net, tx, key, data.train_images.shape[1:], config.train.ema)
+    return training.init_state(net, tx, key, data.train_images.shape[1:], config.train.ema,
+                               len(val) > 0)
 
   def on_epoch(state, epoch):
     loss, accuracy = evaluate(training.chosen_variables(state), val_images, val_labels)
@@ -115,20 +117,27 @@ def _job(config, data, genotype, given, criterion):
   job = loop.Job(init=lambda: jax.jit(start)(jax.random.key(config.seed)),
                  step=programs.jit(step, donate=(0,)), batches=batches, total_steps=total,
                  steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch,
-                 phase=lambda epoch: 'train', on_epoch=on_epoch)
+                 phase=lambda epoch: 'train', on_epoch=on_epoch if len(val) else None)
   return job, evaluate
 
 
-def _result(config, state, evaluate, data, criterion):
-  """What results.json holds; no test figures where there are no test images."""
+def _result(config, state, variables, evaluate, data, criterion):
+  """What results.json holds; no test figures where there are no test images.
+
+  'test_accuracy' is of `variables`, which are kept; 'last_epoch' has that of the last epoch.
+  """
   result = {}
   if len(data.test_labels):
-    loss, accuracy = evaluate(state.best['variables'], data.test_images, data.test_labels)
-    result = {'test_accuracy': accuracy, 'test_loss': loss}
-  chosen = float(state.best['accuracy'])
+    of = lambda variables: dict(zip(('test_loss', 'test_accuracy'), evaluate(
+        variables, data.test_images, data.test_labels)))
+    result = of(variables)
+    last = not state.best or int(state.best['epoch']) == config.train.epochs
+    result['last_epoch'] = dict(result) if last else of(training.chosen_variables(state))
+  if state.best:
+    chosen = float(state.best['accuracy'])
+    result |= {'val_accuracy': chosen} if criterion.classes else {'val_loss': -chosen}
+    result['best_epoch'] = int(state.best['epoch'])
   return result | {
-      **({'val_accuracy': chosen} if criterion.classes else {'val_loss': -chosen}),
-      'best_epoch': int(state.best['epoch']),
       'parameters': count.parameters(state.variables['params']),
       'genotype': config.genotype,
       'policy': config.policy,
@@ -138,15 +147,19 @@ def _result(config, state, evaluate, data, criterion):
 
 def _said(result, without, data, kept):
   """What the end of a training says, in lines."""
-  how, best = (('accuracy', result['val_accuracy']) if 'val_accuracy' in result else
-               ('loss', result['val_loss']))
-  epoch = f"of the epoch with the best validation {how} ({result['best_epoch']}: {best:.4f})"
+  epoch = 'of the last epoch, without validation'
+  for how in ('accuracy', 'loss'):
+    if f'val_{how}' in result:
+      epoch = (f"of the epoch with the best validation {how} ({result['best_epoch']}: "
+               f"{result[f'val_{how}']:.4f})")
   size = f"{result['parameters']:,} parameters"
   if 'test_accuracy' not in result:
     yield f'no test images, {epoch}; {size}'
   else:
-    yield (f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images, read "
-           f'once), {epoch}; {size}')
+    yield (f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images), "
+           f'{epoch}; {size}')
+    if 'best_epoch' in result:
+      yield f"test accuracy of the last epoch {result['last_epoch']['test_accuracy']:.4f}"
   if without is not None and 'test_accuracy' in result:
     yield (f'test accuracy without retraining {without:.4f}, with retraining '
            f"{result['test_accuracy']:.4f}")

@@ -72,6 +72,7 @@ _CIFAR_SEARCH = _SEARCH | {
     'preprocess.padding': (4, 'DARTS'),
 }
 _TRAIN = {
+    'data.val_fraction': (0.0, 'DARTS: all of the training images; the last epoch'),
     'policy': ('searched', 'DAAS 5'),
     'genotype': ('searched', 'DAAS 5'),
     'train.momentum': (0.9, 'DARTS'),
@@ -87,6 +88,7 @@ _TRAIN = {
 }
 # confs/*.yaml of github.com/kakaobrain/fast-autoaugment, which DAAS's peers in Table 5 train with.
 _FIXED_TRAIN = {
+    'data.val_fraction': (0.0, 'Fast AutoAugment: all of the training images; the last epoch'),
     'data.name': ('tfds:cifar10', 'DAAS Table 5'),
     'data.classes': (0, 'all'),
     'policy': ('searched', 'DAAS 5.2'),

@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -153,3 +155,12 @@ def test_take_of_nothing_keeps_the_split_whole_however_uneven():
   part = splits.take(data, 0, 3, 0)
   np.testing.assert_array_equal(part.train_labels, data.train_labels)
   assert len(part.test_labels) == 3
+
+
+def test_all_is_trained_on_where_nothing_is_held_out():
+  rows, none = splits.of(_Labelled(np.array([0, 1, 1, 0, 2])), 3, 1)
+  assert rows.tolist() == [0, 1, 2, 3, 4] and not len(none)
+
+
+class _Labelled(NamedTuple):
+  train_labels: np.ndarray

@@ -158,6 +158,22 @@ def test_a_training_gives_back_a_network_that_answers(model, test_set):
   np.testing.assert_array_equal(p.argmax(-1), model.predict(images))
   np.testing.assert_array_equal(answer.confusion.sum(1), [20, 20])
   assert answer.of_each_class['top'] == answer.confusion[0, 0] / 20
+  assert set(model.results['last_epoch']) == {'test_accuracy', 'test_loss'} and 1 <= model.results['best_epoch'] <= 12
+
+
+def test_without_validation_all_images_are_trained_on_and_the_last_epoch_is_kept(data, test_set, tmp_path):
+  words = {'policy': 'none', 'network': small.Net, 'epochs': 3, 'batch': 8, 'lr': 0.1, 'progress': False}
+  model = dx.train(*data, test=test_set, val_fraction=0, workdir=tmp_path / 'run', **words)
+  rows = [json.loads(line) for line in (tmp_path / 'run' / 'metrics.jsonl').read_text().splitlines()]
+  assert rows[-1]['step'] == 3 * 6  # of 48 images
+  assert not {'val_accuracy', 'val_loss', 'best_epoch'} & {*model.results, *rows[-1]}
+  answer = model.evaluate(*test_set)
+  assert model.results['test_accuracy'] == model.results['last_epoch']['test_accuracy'] == pytest.approx(answer.accuracy)
+  assert model.results['test_loss'] == pytest.approx(answer.loss, rel=1e-4, abs=1e-6)
+  chosen = dx.train(*data, test=test_set, val_fraction=0.25, workdir=tmp_path / 'chosen', **words)
+  assert chosen.results['test_accuracy'] == pytest.approx(chosen.evaluate(*test_set).accuracy)
+  last = chosen.results['best_epoch'] == 3
+  assert (chosen.results['last_epoch']['test_loss'] == chosen.results['test_loss']) == last
   as_floats = model.outputs(images.astype(np.float32) / 255)
   np.testing.assert_allclose(as_floats, model.outputs(images), atol=1e-4)
   assert model.outputs(images[:0]).shape == (0, 2) and model.predict(images[:1]).shape == (1,)

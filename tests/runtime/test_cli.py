@@ -416,7 +416,8 @@ FIXED_WORDS = ['--config.network.name=wrn_40_2', '--config.genotype=none', '--co
     (['--policy=other.json'], "'Rotat'"), (['--genotype=other.json'], 'daas_jax.genotype'),
     (['--config.search.batch=3'], "'train.batch'"), (['--config=search.py'], 'twice'),
     (['--config.train.batch=37'], 'larger than the 36'),
-    (['--config.data.val_fraction=0.999'], 'empty'), (['--config.train.drop_path=1.0'], '[0, 1)'),
+    (['--config.data.val_fraction=0.999'], 'empty'), (['--config.data.val_fraction=1'], '[0, 1)'),
+    (['--config.data.val_fraction=-0.1'], '[0, 1)'), (['--config.train.drop_path=1.0'], '[0, 1)'),
     (['--config.network.name=wrn_40'], 'nearest: wrn_40_2'), (['--config.train.ema=1.0'], '[0, 1)'),
     (['--config.network.name=wrn_40_2'], 'set --config.genotype=none --config.train.auxiliary=0.0 '
      '--config.train.drop_path=0.0'),

@@ -53,6 +53,20 @@ def test_what_is_wrong_is_said(changes, says):
   assert says in str(info.value) and '\n' not in str(info.value)
 
 
+def test_the_best_by_validation_needs_validation_images(tmp_path):
+  """In one line, which names the row and the training; a row of one alone needs none."""
+  text = ("def get_config(variant=''):\n  return {'title': 't', 'seeds': (0,), 'search': 'daas_small:smoke', 'train': "
+          "'train_field_small:smoke', 'trainings': {'a': {'policy': 'none'}, 'b': {'policy': 'standard', 'set': "
+          "{'data.val_fraction': 0.0}}}, 'rows': {'A': ('a',), 'B': ('b',)%s}, 'reference': 'A'}\n")
+  for rows, good in (('', True), (", 'either': (('a', 'b'),)", False), (", 'one': (('b',),)", True)):
+    (tmp_path / 'study.py').write_text(text % rows)
+    if good:
+      assert plan.load(str(tmp_path / 'study.py')).seeds == (0,)
+    else:
+      with pytest.raises(BadInput, match="row 'either' takes the training .* 'b' has no validation images"):
+        plan.load(str(tmp_path / 'study.py'))
+
+
 def test_random_architectures_of_a_seed_differ():
   study = plan.load(f'{COST}:small')
   drawn = [run.genotype for run in study.runs if run.name.startswith('random_')]
