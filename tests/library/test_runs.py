@@ -159,6 +159,9 @@ def test_a_training_gives_back_a_network_that_answers(model, test_set):
   np.testing.assert_array_equal(answer.confusion.sum(1), [20, 20])
   assert answer.of_each_class['top'] == answer.confusion[0, 0] / 20
   assert set(model.results['last_epoch']) == {'test_accuracy', 'test_loss'} and 1 <= model.results['best_epoch'] <= 12
+  as_floats = model.outputs(images.astype(np.float32) / 255)
+  np.testing.assert_allclose(as_floats, model.outputs(images), atol=1e-4)
+  assert model.outputs(images[:0]).shape == (0, 2) and model.predict(images[:1]).shape == (1,)
 
 
 def test_without_validation_all_images_are_trained_on_and_the_last_epoch_is_kept(data, test_set, tmp_path):
@@ -174,9 +177,6 @@ def test_without_validation_all_images_are_trained_on_and_the_last_epoch_is_kept
   assert chosen.results['test_accuracy'] == pytest.approx(chosen.evaluate(*test_set).accuracy)
   last = chosen.results['best_epoch'] == 3
   assert (chosen.results['last_epoch']['test_loss'] == chosen.results['test_loss']) == last
-  as_floats = model.outputs(images.astype(np.float32) / 255)
-  np.testing.assert_allclose(as_floats, model.outputs(images), atol=1e-4)
-  assert model.outputs(images[:0]).shape == (0, 2) and model.predict(images[:1]).shape == (1,)
 
 
 def test_a_trained_network_is_loaded_again(model, test_set):
