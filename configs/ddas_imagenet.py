@@ -2,9 +2,8 @@
 
 TFDS's imagenet2012, prepared as array_record (`python -m daas_jax.prepare imagenet2012` says how, and then notes the
 classes), is decoded while the search goes on. ':smoke' after the file name tries it out. DDAS 4.3 validates on "1200
-images (20 images for each class)" of 120 classes; 1,200 are 10 for each class. The paper then trains ResNet-50 and
-ResNet-200, which are not here; configs/train_imagenet.py with --search=WORKDIR and a --genotype trains a network of the
-DARTS space under the policy.
+images (20 images for each class)" of 120 classes; 1,200 are 10 for each class. Under the policy the paper then trains
+ResNet-50 and ResNet-200: configs/train_resnet_50.py with --search=WORKDIR.
 """
 
 from daas_jax.config import search_config

@@ -141,6 +141,11 @@ def test_ddas_on_imagenet_and_on_the_supernet(shape, config, tmp_path):
   policy = json.loads((found / 'policy.json').read_text())
   assert len(policy['candidates']) == 52 and len(policy['epochs']) == 2
   assert not (found / 'genotype.json').exists()
+  if 'imagenet' in config:
+    trained = tmp_path / 'train'
+    run('train', '--config=configs/train_resnet_50.py:smoke', f'--config.data.name=arrays:{tmp_path / "data.npz"}',
+        f'--search={found}', f'--workdir={trained}')
+    check_training(trained, 'none')
 
 
 def test_joint_search_of_darts_and_faster_autoaugment(tmp_path):

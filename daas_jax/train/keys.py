@@ -50,7 +50,7 @@ def keys(method=None):
       'train.momentum': Key(0.9, between(0, 1, False, True), 'of SGD (DARTS)'),
       'train.nesterov': Key(False, anything, "Nesterov's momentum"),
       'train.weight_decay': Key(3e-4, at_least(0), "L2, or AdamW's decay (DARTS)"),
-      'train.clip': Key(5.0, above(0), 'largest gradient norm (DARTS)'),
+      'train.clip': Key(5.0, at_least(0), 'largest gradient norm; 0: no clipping (DARTS)'),
       'train.auxiliary': Key(0.4, at_least(0), 'weight of the auxiliary head; 0 is none (DARTS)'),
       'train.drop_path': Key(0.2, between(0, 1, False, True),
                              'drop-path probability at the end, from 0 (DARTS)'),

@@ -22,7 +22,7 @@ SEARCHES = ('daas_cifar10', 'daas_cifar100', 'daas_imagenet', 'daas_wrn_40_2', '
             'ddas_coco', 'joint_faa_cifar10', 'faster_aa_cifar10', 'darts_cifar10', 'amended_cifar10',
             'diffautoml_imagenet', 'diffautoml_cifar10')
 TRAININGS = ('train_cifar10', 'train_cifar100', 'train_imagenet', 'train_wrn_40_2', 'train_wrn_28_10',
-             'train_shake_shake', 'train_pyramidnet')
+             'train_shake_shake', 'train_pyramidnet', 'train_resnet_50')
 QUICKSTARTS = ('quickstart', 'train_quickstart', 'gradcheck_quickstart', 'daas_small', 'train_small',
                'ddas_quickstart', 'ddas_rotate90', 'ddas_detection', 'train_ddas_quickstart',
                'joint_faa_quickstart', 'joint_faa_rotate90', 'amended_quickstart', 'amended_small', 'diffautoml_quickstart',
@@ -327,6 +327,21 @@ PAPER = {
     'train_wrn_28_10': _fixed_train('wrn_28_10', 200, 128, 0.1, 5e-4),
     'train_shake_shake': _fixed_train('shake_shake_26_2x32d', 1800, 128, 0.01, 1e-3),
     'train_pyramidnet': _fixed_train('pyramidnet_272', 1800, 64, 0.05, 5e-5),
+    'train_resnet_50': {
+        'data.name': ('tfds:imagenet2012', 'DDAS 4.3'),
+        'data.val_fraction': (0.0, 'AutoAugment: all of the training images'),
+        'preprocess.crop': ('resized', 'AutoAugment'),
+        'preprocess.cutout': (0, 'AutoAugment'),
+        'policy': ('searched', 'DDAS 4.3'),
+        'network.name': ('resnet_50', 'DDAS 4.3'),
+        'network.depth': (0, 'the name'),
+        'network.width': (0, 'the name'),
+        'train.epochs': (270, 'DDAS 4.3'),
+        'train.batch': (4096, 'AutoAugment'),
+        'train.lr': (1.6, 'AutoAugment'),
+        'train.weight_decay': (1e-4, 'AutoAugment'),
+        'train.clip': (0.0, 'AutoAugment'),
+    },
     'train_cifar10': _CIFAR_TRAIN | {'data.name': ('tfds:cifar10', 'DAAS 5')},
     'train_cifar100': _CIFAR_TRAIN | {'data.name': ('tfds:cifar100', 'DAAS 5')},
     'train_imagenet': _TRAIN | {
@@ -421,7 +436,7 @@ def test_smoke_is_small_and_leaves_out_nothing(name):
   assert 0 < flat['data.n_train'] <= 100
   assert flat['network.name'] == paper['network.name']
   if name in FIXED + DETECTION:
-    assert 0 < flat['network.depth'] <= 11
+    assert 0 < flat['network.depth'] <= 14
   elif flat['network.name'] == 'shuffle':
     assert flat['network.size'] == 'nano' and flat['policy.ops'] == paper['policy.ops']
   else:

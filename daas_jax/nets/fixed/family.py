@@ -29,6 +29,7 @@ class Fixed(NamedTuple):
     depth, width: as published.
     base, step: a depth is `base` + `step` * n, n >= 1.
     even: whether a width has to be even.
+    depths: those that there are, where not every n is one.
   """
   module: Any
   depth: int
@@ -36,6 +37,7 @@ class Fixed(NamedTuple):
   base: int
   step: int
   even: bool = False
+  depths: tuple[int, ...] = ()
 
 
 FIXED: dict[str, Fixed] = {}
@@ -57,6 +59,9 @@ def make(name: str, num_classes: int, depth: int = 0, width: int = 0, kernels: s
   registry.networks()  # each has registered itself
   row = FIXED[name]
   depth, width = depth or row.depth, width or row.width
+  if row.depths and depth not in row.depths:
+    raise BadInput(f"config key 'network.depth' must be one of {', '.join(map(str, row.depths))} "
+                   f'for {name}, or 0 for {row.depth}, not {depth}')
   if depth <= row.base or (depth - row.base) % row.step:
     raise BadInput(
         f"config key 'network.depth' must be {row.base} + {row.step} n for {name}, such as "

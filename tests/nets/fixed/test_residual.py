@@ -24,7 +24,7 @@ registry.networks()  # fills FIXED
 
 TINY = {  # depth, width
     'wrn_40_2': (16, 2), 'shake_shake_26_2x32d': (14, 4), 'pyramidnet_272': (20, 9), 'resnet_18': (18, 2),
-    'resnet_18_imagenet': (18, 2)}
+    'resnet_18_imagenet': (18, 2), 'resnet_50': (26, 2)}
 
 jit = functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0}
                         if jax.default_backend() == 'cpu' else None)
@@ -124,6 +124,17 @@ def _resnet(n, width, stem=3):
   return total + 10 * c + 10
 
 
+def _bottlenecks(stages, width=64, classes=10):
+  """pytorch/vision: models/resnet.py, Bottleneck."""
+  total, c = _conv(3, width, size=7) + _norm(width), width
+  for i, n in enumerate(stages):
+    w, out = width * 2**i, 4 * width * 2**i
+    block = lambda c: _conv(c, w, size=1) + _conv(w, w) + _conv(w, out, size=1) + _norm(w, w, out)
+    total += block(c) + _conv(c, out, size=1) + _norm(out) + (n - 1) * block(out)
+    c = out
+  return total + classes * c + classes
+
+
 # CIFAR-10. Wide-ResNet and PyramidNet were counted (torch's numel) on the public code that the closed form names, the
 # others are the closed forms of theirs. osmr/imgclsmob's table has 36,479,194, 2,923,162 and 26,210,842 as well.
 # Fast AutoAugment's Shake-Shake has more, 2,989,002 and so on: `equal_io and None or Shortcut()` makes a shortcut, never
@@ -136,7 +147,9 @@ PARAMETERS = {
     'shake_shake_26_2x112d': (35_640_442, _shake_shake(4, 112)),
     'pyramidnet_272': (26_210_842, _pyramidnet(30, 200)),
     'resnet_18': (11_173_962, _resnet(2, 64)),
-    'resnet_18_imagenet': (11_689_512 - 990 * 513, _resnet(2, 64, 7)),  # published for 1,000 classes
+    'resnet_18_imagenet': (11_689_512 - 990 * 513, _resnet(2, 64, 7)),  # these two: published for 1,000 classes
+    'resnet_50': (25_557_032 - 990 * 2049, _bottlenecks((3, 4, 6, 3))),
+    'resnet_200': (64_673_832 - 990 * 2049, _bottlenecks((3, 24, 36, 3))),  # timm: resnet200
 }
 
 
@@ -159,7 +172,7 @@ def test_shapes_of_any_size(name, size, channels):
 
 @pytest.mark.parametrize('name, depth, width, says', [
     ('wrn_40_2', 41, 0, '4 \\+ 6 n'), ('wrn_40_2', 4, 0, '4 \\+ 6 n'), ('pyramidnet_272', 12, 0, '2 \\+ 9 n'),
-    ('shake_shake_26_2x32d', 0, 33, 'even')])
+    ('shake_shake_26_2x32d', 0, 33, 'even'), ('resnet_50', 53, 0, 'one of 14, 26, 50, 101, 152, 200 for resnet_50')])
 def test_sizes_that_cannot_be(name, depth, width, says):
   with pytest.raises(BadInput, match=says):
     family.make(name, 10, depth, width)
@@ -190,6 +203,18 @@ def test_multiply_adds_of_resnet_18():
       side**2 * (_conv(c, 2 * c) + 3 * _conv(2 * c, 2 * c) + _conv(c, 2 * c, size=1))
       for side, c in ((28, 64), (14, 128), (7, 256)))
   assert count.multiply_adds(net, (224, 224, 3)) == 112**2 * _conv(3, 64, size=7) + stages + 512_000 == 1_814_073_344
+
+
+def test_multiply_adds_of_resnet_50():
+  """4.1 billion: torchvision's "GFLOPS" of ResNet50_Weights.IMAGENET1K_V1 is 4.09 (a multiply-add counts as one)."""
+  found = count.multiply_adds(family.make('resnet_50', 1000), (224, 224, 3))
+  total, c = 112**2 * _conv(3, 64, size=7), 64
+  for side, w, n in ((56, 64, 3), (28, 128, 4), (14, 256, 6), (7, 512, 3)):
+    before = side * (2 if w > 64 else 1)
+    total += before**2 * c * w + side**2 * (_conv(w, w) + 4 * w * w + c * 4 * w)
+    total += (n - 1) * side**2 * (4 * w * w + _conv(w, w) + 4 * w * w)
+    c = 4 * w
+  assert found == total + 2048 * 1000 and round(found / 1e9, 2) == 4.09
 
 
 def test_multiply_adds_of_darts():
@@ -257,6 +282,18 @@ class Reference:
     x = jax.nn.relu(self.norm('bn', self.conv('conv', x, 2)))
     around = (0, 0), (1, 1), (1, 1), (0, 0)
     return self.stages(lax.reduce_window(x, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), around))
+
+  def resnet_50(self, x):
+    self.block('stem')
+    x = jax.nn.relu(self.norm('bn', self.conv('conv', x, 2)))
+    around = (0, 0), (1, 1), (1, 1), (0, 0)
+    x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), around)
+    for stride in self.blocks(4, 2):
+      y = jax.nn.relu(self.norm('bn1', self.conv('conv1', x)))
+      y = self.norm('bn3', self.conv('conv3', jax.nn.relu(self.norm('bn2', self.conv('conv2', y, stride)))))
+      s = self.norm('shortcut_bn', self.conv('shortcut', x, stride)) if 'shortcut' in self.w else x
+      x = jax.nn.relu(y + s)
+    return self.classify(x)
 
   def resnet_18(self, x):
     self.block('stem')
@@ -340,7 +377,7 @@ def test_running_averages_change_in_training_alone(name):
   for old, leaf in zip(jax.tree.leaves(v['batch_stats']), jax.tree.leaves(new)):
     assert leaf.shape == old.shape and np.all(np.isfinite(leaf)) and np.all(np.any(leaf != old, -1))
   if 'bn_mean' in new['stem']:
-    stem = reference_conv(x, v['params']['stem']['conv'], 2 if name == 'resnet_18_imagenet' else 1)
+    stem = reference_conv(x, v['params']['stem']['conv'], 2 if name in ('resnet_18_imagenet', 'resnet_50') else 1)
     np.testing.assert_allclose(new['stem']['bn_mean'],
                                0.9 * v['batch_stats']['stem']['bn_mean'] + 0.1 * stem.mean((0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(new['stem']['bn_variance'],
