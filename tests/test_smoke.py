@@ -78,14 +78,17 @@ def check_search(folder, searched=True):
   assert any((folder / 'checkpoints').iterdir())
 
 
-def check_training(folder, genotype='searched'):
+def check_training(folder, genotype='searched', validated=False):
   config = json.loads((folder / 'config.json').read_text())
   rows = rows_of(folder)
   assert {row['phase'] for row in rows} == {'train'} and rows[-1]['epoch'] == config['train']['epochs']
   results = json.loads((folder / 'results.json').read_text())
   assert 0 <= results['test_accuracy'] <= 1 and math.isfinite(results['test_loss'])
-  assert not {'val_accuracy', 'best_epoch'} & {*results, *rows[-1]}  # all images are trained on, the last epoch is kept
-  assert results['last_epoch'] == {name: results[name] for name in ('test_accuracy', 'test_loss')}
+  if validated:
+    assert 0 <= rows[-1]['val_accuracy'] <= 1 and 1 <= results['best_epoch'] <= config['train']['epochs']
+  else:  # all images are trained on, the last epoch is kept
+    assert not {'val_accuracy', 'best_epoch'} & {*results, *rows[-1]}
+    assert results['last_epoch'] == {name: results[name] for name in ('test_accuracy', 'test_loss')}
   assert results['genotype'] == genotype and results['policy'] == 'searched' and results['parameters'] > 0
   assert any((folder / 'checkpoints').iterdir())
 
@@ -189,7 +192,7 @@ def test_diffautoml_ends_with_a_network_ready_to_use(name, tmp_path):
     trained = tmp_path / 'train'
     run('train', '--config=configs/train_diffautoml_quickstart.py', data, f'--search={found}', f'--workdir={trained}',
         '--config.train.epochs=2', '--config.train.batch=30', '--config.log.every_steps=1')
-    check_training(trained)
+    check_training(trained, validated=True)
     after = json.loads((trained / 'results.json').read_text())
     assert after['test_accuracy_of_the_search'] == results['test_accuracy']
     assert after['parameters'] == results['parameters']

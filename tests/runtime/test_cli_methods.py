@@ -32,7 +32,7 @@ NEW = tuple(NETWORKS)
 _OPTIMIZER = ('adm', 'nearest: adam')
 _SGD = {'theta.optimizer': _OPTIMIZER, 'theta.b1': ('1', '[0, 1)'), 'theta.b2': ('-0.1', '[0, 1)'),
         'theta.lr': ('0', 'above 0'), 'theta.lr_min': ('1', 'at most theta.lr'), 'theta.momentum': ('1', '[0, 1)'),
-        'theta.weight_decay': ('-1', 'at least 0'), 'theta.clip': ('0', 'above 0')}
+        'theta.weight_decay': ('-1', 'at least 0'), 'theta.clip': ('-1', 'at least 0')}
 _ARCH = {'arch.optimizer': _OPTIMIZER, 'arch.lr': ('-0.1', 'above 0'), 'arch.momentum': ('1', '[0, 1)'),
          'arch.weight_decay': ('nan', 'finite'),
          'arch.eigenvalue_every': ('-1', 'at least 0'), 'arch.stop_skip': ('1.1', '[0, 1]'),
@@ -46,10 +46,10 @@ WRONG = {
     'ddas': _SGD | _POLICY | {
         'data.objects': ('-1', '[0, 10000]'),
         'policy.candidates': ("('Rotat:0.5',)", "'Rotat:0.5' names no known operation"),
-        'policy.p_tp': ('1', '(0, 1)'), 'search.n_policies': ('0', '[1, 10000]'),
+        'policy.p_tp': ('1.5', '(0, 1]'), 'search.n_policies': ('0', '[1, 10000]'),
         'search.val_batches': ('0', '[1, 10000]'), 'search.normalise': ('2', 'True or False'),
         'search.policy_per': ('pixel', 'batch'), 'search.val_moments': ('all', 'own'), 'search.objective': ('loss', 'step'),
-        'gamma.lr_total': ('0', 'above 0')},
+        'gamma.lr_total': ('-1', 'at least 0')},
     'joint_faa': _SGD | _ARCH | _RELAXED | {
         'network.name': ('shuffle', 'must be one of supernet, '),
         'network.primitives': ("('none',)", "other than 'none'")},
