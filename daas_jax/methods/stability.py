@@ -2,8 +2,9 @@
 that stop on it.
 
 Zela et al., Understanding and Robustifying Differentiable Architecture Search (RobustDARTS): the
-eigenvalue grows before a DARTS search ends in skip_connects. Amended-DARTS is a search that need
-not be stopped.
+eigenvalue grows before a DARTS search ends in skip_connects. Amended-DARTS is meant as a search
+that need not be stopped; why its paper expects that, does not hold in general
+(`daas_jax.estimators.curvature`).
 """
 
 from collections.abc import Callable

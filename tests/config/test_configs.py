@@ -469,6 +469,11 @@ def test_the_second_space_of_amended_darts():
   flat = load('amended_cifar10', 's2')
   assert flat['network.layers'] == 20 and flat['network.cells'] == 'own'
   assert flat['network.primitives'] == ('skip_connect', 'sep_conv_3x3')
+  of = load('amended_cifar10', 'coefficient')  # 4.1.1
+  assert of['network.primitives'] == DARTS_PRIMITIVES and of['network.edges'] == 'all' and of['network.layers'] == 8
+  assert (of['network.channels'], of['search.batch'], of['search.epochs'], of['search.eta']) == (16, 96, 500, 0.1)
+  assert of['preprocess.cutout'] == of['search.auxiliary'] == of['search.drop_path'] == 0
+  assert load('amended_cifar10', 'coefficient_smoke')['search.epochs'] == 2
   small = load('amended_cifar10', 's2_smoke')
   assert small['network.layers'] == 3 and small['network.cells'] == 'own'
   assert load('darts_cifar10', 'epochs25')['search.epochs'] == 25
