@@ -7,6 +7,7 @@ their logarithms.
 """
 
 from collections.abc import Callable, Mapping
+import math
 from typing import Any
 
 import jax
@@ -23,6 +24,24 @@ def init(values: Mapping[str, float]) -> dict[str, jax.Array]:
 def values(eta: dict[str, jax.Array]) -> dict[str, jax.Array]:
   """{name: value > 0} of eta."""
   return jax.tree.map(jnp.exp, eta)
+
+
+def within(eta: dict[str, jax.Array],
+           bounds: Mapping[str, tuple[float, float]]) -> dict[str, jax.Array]:
+  """eta whose values are kept within bounds.
+
+  Args:
+    eta: {name: logarithm of the value []}.
+    bounds: {name: (least, most) value, above 0}; what is not named has none.
+  """
+  return {name: jnp.clip(x, *map(math.log, bounds[name])) if name in bounds else x
+          for name, x in eta.items()}
+
+
+def at_bound(eta: Mapping[str, Any], bounds: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+  """{name: the bound} of what `within` holds at one of them; arguments as there, of numbers."""
+  return {name: bound for name, both in bounds.items() for bound in both
+          if abs(float(eta[name]) - math.log(bound)) < 1e-5}
 
 
 def step(make: Callable, eta: dict[str, jax.Array], gradient: Any, opt_state: Any,

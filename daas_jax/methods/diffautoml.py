@@ -17,6 +17,9 @@ gradient -n L / 2 * grad sum p^2, which makes what is likely likelier, until one
 left. Steps of tau have to be as small as the paper's, or the gradient the other one, 'score': the
 unbiased one of -E[L_k].
 
+Eq. 7 looks one step ahead and has nothing that ends it: over a long search eta may drift far one
+way. So it is kept within bounds, and a search says in the end which of them it has reached.
+
 Two gradient passes. tau and alpha are at one level: their gradients come out of the pass that
 trains theta. In the tuning phase the path is fixed and alpha with it; theta goes on, so that what
 ends the search is ready to be used.
@@ -50,6 +53,7 @@ class Settings(NamedTuple):
     schedule: step -> factor [] of the learning rate, which eta scales.
     hyper: {name: value at the start} of 'lr' and 'weight_decay'.
     searched: names of those of them that are searched; the others stay.
+    bounds: {name: (least, most)} of values that they are kept within; none of one that is not here.
     theta: {name: value} -> optax transformation.
     optimizers: {'arch', 'gamma', 'hyper'}: optax transformations of alpha, tau and eta.
     tau_gradient: 'eq2', or 'score' (`hardness`).
@@ -67,6 +71,7 @@ class Settings(NamedTuple):
   freeze_margin: float = 0.0
   penalty: Any = None
   path: Any = None
+  bounds: Mapping[str, tuple[float, float]] = {}
 
 
 def hardness(tau: jax.Array, drawn: transformations.Drawn, losses: jax.Array,
@@ -173,6 +178,7 @@ def make(problem: Problem, settings: Settings) -> Method:
         theta, z, problem.val_input(batch.val_images), batch.val_labels, key_val)
     g_eta = pullback(g_val)  # Eq. 7
     new_eta, opt_eta = update(optimizers['hyper'], g_eta, state.extra['opt_eta'], eta)
+    new_eta = hyper.within(new_eta, settings.bounds)
 
     values = settings.hyper | hyper.values(eta)
     metrics = {
@@ -209,8 +215,11 @@ def make(problem: Problem, settings: Settings) -> Method:
 # --- as a method of the table ---------------------------------------------------------------------
 
 
+BOUNDED = ('lr', 'weight_decay')
+
+
 def _some_hyper(v):
-  wrong = [x for x in v if x not in ('lr', 'weight_decay')]
+  wrong = [x for x in v if x not in BOUNDED]
   if wrong or len(v) != len(set(v)):
     return "must name 'lr' or 'weight_decay', each once at most"
   return None
@@ -247,17 +256,41 @@ KEYS = {
     'hyper.searched': Key(('weight_decay',), _some_hyper,
                           "which of 'lr' and 'weight_decay' are searched (4.1)"),
     'hyper.lr': Key(1e-3, above(0), 'Adam, of the logarithms of the hyper-parameters (Appendix A)'),
+    'hyper.lr_least': Key(1e-4, above(0), 'of what theta.lr becomes (choice)'),
+    'hyper.lr_most': Key(10.0, above(0), 'of what theta.lr becomes (choice)'),
+    'hyper.weight_decay_least': Key(1e-7, above(0), 'of what theta.weight_decay becomes (choice)'),
+    'hyper.weight_decay_most': Key(0.1, above(0), 'of what theta.weight_decay becomes (choice)'),
     'adam.b1': Key(0.9, between(0, 1, False, True), 'of all Adams (choice)'),
 }
 
 
 def check(flat: Mapping[str, Any]) -> None:
-  """Refuses a tuning phase that leaves no search."""
+  """Refuses a tuning phase that leaves no search, and bounds that do not hold the start."""
   searched = nets.networks()[flat['network.name']].searched == BLOCKS
   if flat['search.tuning_epochs'] > flat['search.epochs'] - searched:
     raise BadInput(
         f"config key 'search.tuning_epochs' ({flat['search.tuning_epochs']}) must be below "
         f"search.epochs ({flat['search.epochs']}): the path is searched in the epochs before it")
+  for name in flat['hyper.searched']:
+    least, most = flat[f'hyper.{name}_least'], flat[f'hyper.{name}_most']
+    if not least <= flat[f'theta.{name}'] <= most:
+      raise BadInput(
+          f"config key 'theta.{name}' ({flat[f'theta.{name}']:g}), where the search of it begins, "
+          f'must be from hyper.{name}_least ({least:g}) to hyper.{name}_most ({most:g})')
+
+
+def _bounds(config):
+  return {name: (config.hyper[f'{name}_least'], config.hyper[f'{name}_most'])
+          for name in config.hyper.searched}
+
+
+def _finish(folder, state, config, data, batches):
+  """What is left, and which hyper-parameters have ended at a bound."""
+  said = export.write(folder, state, config, data, batches)
+  reached = hyper.at_bound(jax.device_get(state.extra['eta']), _bounds(config))
+  return said + ''.join(
+      f'\nwarning: {name} ended at its bound {value:g} (hyper.{name}_least, hyper.{name}_most)'
+      for name, value in reached.items())
 
 
 def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: int,
@@ -283,7 +316,7 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
                   'gamma': optimizers_lib.searched(config, 'gamma'),
                   'hyper': optax.adam(config.hyper.lr, config.adam.b1, config.adam.b2)},
       tau_gradient=config.gamma.gradient, freeze_margin=config.arch.freeze_margin,
-      penalty=penalty, path=path))
+      penalty=penalty, path=path, bounds=_bounds(config)))
 
 
 def _phase(config, epoch):
@@ -292,5 +325,5 @@ def _phase(config, epoch):
 
 registry.register('diffautoml', registry.Row(
     from_config, registry.about(__doc__), KEYS, policy='transformations',
-    searches=(BLOCKS, NOTHING), check=check, phase=_phase, finish=export.write, exports=True,
+    searches=(BLOCKS, NOTHING), check=check, phase=_phase, finish=_finish, exports=True,
     last='results.json'))

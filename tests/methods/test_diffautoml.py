@@ -9,7 +9,7 @@ import pytest
 from daas_jax import config as config_lib
 from daas_jax.data.dataset import Dataset
 from daas_jax.errors import BadInput
-from daas_jax.estimators import dsnas
+from daas_jax.estimators import dsnas, hyper
 from daas_jax.methods import diffautoml
 from daas_jax.methods import problem as problem_lib, registry
 from daas_jax.nets.shuffle import space as shuffle_space
@@ -113,6 +113,21 @@ def test_a_step_is_algorithm_1(batch):
     np.testing.assert_allclose(metrics[f'grad_log_{name}'], g_eta[name], rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(new.extra['eta'][name], state.extra['eta'][name] - g_eta[name], rtol=1e-4)
   np.testing.assert_allclose([metrics['lr'], metrics['lr_scale'], metrics['weight_decay']], [0.1, 0.2, 0.03], rtol=1e-6)
+
+
+def test_what_is_searched_stays_within_its_bounds(batch):
+  """A step that would leave them ends at the bound, which is said; a step that would not is the same as without."""
+  free = _settings()
+  state = _start(free)
+  after = jax.jit(diffautoml.make(PROBLEM, free).step)(state, batch)[0].extra['eta']
+  moved = {name: float(after[name] - state.extra['eta'][name]) for name in after}
+  half = lambda name: float(np.exp(state.extra['eta'][name] + moved[name] / 2))
+  for name, other in (('lr', 'weight_decay'), ('weight_decay', 'lr')):
+    bounds = {name: (half(name), 10.0) if moved[name] < 0 else (1e-6, half(name))}
+    new = jax.jit(diffautoml.make(PROBLEM, _settings(bounds=bounds)).step)(state, batch)[0].extra['eta']
+    assert abs(moved[name]) > 1e-4 and float(new[name]) == pytest.approx(np.log(half(name)), abs=1e-6)
+    assert new[other] == after[other]
+    assert hyper.at_bound(new, bounds) == {name: pytest.approx(half(name))} and not hyper.at_bound(after, bounds)
 
 
 def test_the_harder_transformation_becomes_likelier(batch):
@@ -247,6 +262,8 @@ def test_a_budget_below_the_cheapest_path_is_refused():
 @pytest.mark.parametrize('room, key, value, word', [
     ('arch', 'constraint', 'rejection', 'belong together'), ('arch', 'max_multiply_adds', 5, 'belong together'),
     ('search', 'tuning_epochs', 50, 'below search.epochs'), ('hyper', 'searched', ('lr', 'momentum'), "'lr' or"),
+    ('hyper', 'weight_decay_least', 0.5, 'from hyper.weight_decay_least .0.5. to hyper.weight_decay_most .0.1.'),
+    ('hyper', 'weight_decay_most', 1e-6, "'theta.weight_decay' .*, where the search of it begins, must be from"),
     ('network', 'size', 'smal', 'nearest: small'), ('policy', 'ops', ('Shear',), 'nearest'),
     ('network', 'name', 'supernet', 'must be one of')])
 def test_a_wrong_config_is_one_line(room, key, value, word):

@@ -77,6 +77,8 @@ WRONG = {
         'arch.max_multiply_adds': ('1000', 'belong together'), 'arch.penalty': ('-1', 'at least 0'),
         'gamma.gradient': ('eq3', 'eq2, score'), 'gamma.optimizer': _OPTIMIZER, 'gamma.lr': ('0', 'above 0'),
         'gamma.momentum': ('1', '[0, 1)'), 'gamma.weight_decay': ('-1', 'at least 0'), 'hyper.searched': ("('momentum',)", "'lr' or 'weight_decay'"),
+        'hyper.lr_least': ('0', 'above 0'), 'hyper.lr_most': ('0', 'above 0'), 'hyper.weight_decay_least': ('-1', 'above 0'),
+        'hyper.weight_decay_most': ('0', 'above 0'),
         'hyper.lr': ('0', 'above 0'), 'adam.b1': ('1', '[0, 1)')},
 }
 """{method: {key: (a wrong value, what is said of it)}}, every key that the method has of its own."""
