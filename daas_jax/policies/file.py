@@ -64,6 +64,36 @@ def newest(content: Mapping[str, Any]) -> Mapping[str, Any]:
   return {**content, 'version': version, 'policies': [of_row(r) for r in content['policies']]}
 
 
+FIXED = ('', 'p_tp', 'p_o', 'all')
+"""Words for what a policy of every epoch may be held at, see `fixed`."""
+
+
+def fixed(content: Mapping[str, Any], what: str, where: str = '') -> Mapping[str, Any]:
+  """A policy of every epoch of which something stays as the last epoch has it (DDAS Table 6).
+
+  Args:
+    content: well formed.
+    what: of `FIXED`; '' changes nothing, 'p_tp' and 'p_o' one of DDAS's two, 'all' leaves the last
+      epoch's policy.
+    where: what messages begin with.
+
+  Raises:
+    BadInput: another word, or the policy has not that of every epoch.
+  """
+  if what not in FIXED:
+    raise BadInput(f'{where}fixed must be one of {", ".join(map(repr, FIXED))}, not '
+                   f'{reprlib.repr(what)}')
+  if not what:
+    return content
+  epochs = content.get('epochs')
+  if not epochs or what != 'all' and not isinstance(epochs[-1], Mapping):
+    raise BadInput(f'{where}this policy has no {"epochs" if what == "all" else what} of every '
+                   f'epoch: leave out train.policy_fixed={what}')
+  last = epochs[-1]
+  held = last if what == 'all' else {what: last[what]}
+  return {**content, 'epochs': [held if what == 'all' else {**row, **held} for row in epochs]}
+
+
 def get(content: Mapping[str, Any], key: str, where: str) -> Any:
   """A value of an object in a file.
 

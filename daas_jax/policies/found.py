@@ -29,7 +29,7 @@ def load_table(path: str) -> policy_table.PolicyTable:
   return row.table(found)
 
 
-def load_policy(path: str, smoothing: int = 1, per: str = '') -> Policy:
+def load_policy(path: str, smoothing: int = 1, per: str = '', fixed: str = '') -> Policy:
   """A policy.json as a `Policy`: a function (key, images, progress=1.0) -> images for any training
   loop, and what runs without JAX.
 
@@ -39,9 +39,13 @@ def load_policy(path: str, smoothing: int = 1, per: str = '') -> Policy:
       odd; 1 is none.
     per: which images of a call share a drawn policy: 'image', 'batch' or 'chunk:N'; '' is what the
       method's authors do in their trainings.
+    fixed: what of a policy of every epoch stays as the last one has it, see `file.fixed`.
 
   Raises:
-    BadInput: the file is missing or malformed, or `smoothing` or `per` is something else.
+    BadInput: the file is missing or malformed, or `smoothing`, `per` or `fixed` is something else.
   """
   contract.check_smoothing(smoothing)  # whatever the file holds, or where there is none
-  return Policy(file.read(path), smoothing, str(path), per)
+  policy = Policy(file.read(path), smoothing, str(path), per)
+  if not fixed:
+    return policy
+  return Policy(file.fixed(policy.content, fixed, f'{path}: '), smoothing, str(path), per)

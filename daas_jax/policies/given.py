@@ -21,23 +21,27 @@ class Given(NamedTuple):
   standard: bool
 
 
-def find(asked: str, search: str | None, smoothing: int = 1, per: str = '') -> Given:
+def find(asked: str, search: str | None, smoothing: int = 1, per: str = '',
+         fixed: str = '') -> Given:
   """The policy that --policy or policy.name names.
 
   Args:
     asked: the name of a baseline, 'searched', or a policy file.
     search: workdir of a search, or None.
     smoothing: see `found.load_policy`.
-    per: see `found.load_policy`; of a baseline every image has its own.
+    per, fixed: see `found.load_policy`; of a baseline every image has its own, and no epoch.
 
   Raises:
-    BadInput: there is none, or `per` asks a baseline for something else.
+    BadInput: there is none, or `per` or `fixed` asks a baseline for something else.
   """
   if asked not in baselines.BASELINES:
-    return Given(found.load_policy(_path(asked, search), smoothing, per), True)
+    return Given(found.load_policy(_path(asked, search), smoothing, per, fixed), True)
   if per not in ('', 'image'):
     raise BadInput(f'of the policy {asked} every image draws its own: leave out '
                    f'train.policy_per={per}, which is of policies that a search has found')
+  if fixed:
+    raise BadInput(f'the policy {asked} is the same in all epochs: leave out '
+                   f'train.policy_fixed={fixed}')
   row = baselines.BASELINES[asked]
   return Given(row.make(), row.standard_preprocessing)
 

@@ -8,7 +8,7 @@ from daas_jax.errors import BadInput
 from daas_jax.methods import optimizers
 from daas_jax.methods.keys import SEEDS
 from daas_jax.nets import registry as nets
-from daas_jax.policies import baselines, contract
+from daas_jax.policies import baselines, contract, file
 from daas_jax.runtime import loop
 
 
@@ -59,6 +59,9 @@ def keys(method=None):
       'train.policy_per': Key(
           '', _per, "which images share a drawn policy: 'image' (each its own), 'chunk:N' (N in a "
           "row), 'batch'; empty: as its authors train (DAAS a batch, DDAS an image)"),
+      'train.policy_fixed': Key(
+          '', one_of(*file.FIXED), "what of a policy of every epoch stays as the search's last one "
+          'has it: p_tp, p_o, or all; empty: nothing (DDAS Table 6)'),
       'train.label_smoothing': Key(0.0, between(0, 1, False, True), 'of the training targets'),
       'train.ema': Key(
           0.0, between(0, 1, False, True),

@@ -60,7 +60,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
   kept = beside.read(config.beside)
   genotype = architecture(config, search)
   given = given_lib.find(config.policy, policy_search, config.train.policy_smoothing,
-                         config.train.policy_per)
+                         config.train.policy_per, config.train.policy_fixed)
   data = select.from_config(config, network.smallest(config), data)
   program = networks.check(config, data, criterion)
   job, evaluate = _job(config, data, genotype, given, criterion)

@@ -11,7 +11,7 @@ import pytest
 
 import daas_jax
 from daas_jax.errors import BadInput
-from daas_jax.policies import contract, found, total
+from daas_jax.policies import contract, found, given, portable, total
 from daas_jax.policies.candidates import Candidate, Space
 from daas_jax.policies.total import Schedule
 import policy_forms as forms
@@ -100,6 +100,31 @@ def test_a_file_of_an_earlier_version_means_what_it_meant():
   for a, b in zip(earlier.space.candidates, today.space.candidates, strict=True):
     assert a.op == b.op and a.strength == pytest.approx(b.strength, abs=1e-12)
   np.testing.assert_array_equal(earlier.p_o, today.p_o)
+
+
+@pytest.mark.parametrize('what, p_tp, p_o', [('', [0, 1, 2], [0, 1, 2]), ('p_tp', [2, 2, 2], [0, 1, 2]),
+                                            ('p_o', [0, 1, 2], [2, 2, 2]), ('all', [2, 2, 2], [2, 2, 2])])
+def test_what_is_fixed_is_that_of_the_last_epoch(tmp_path, what, p_tp, p_o):
+  """DDAS Table 6; without JAX too."""
+  total.save(tmp_path / 'p.json', _schedule())
+  policy = found.load_policy(tmp_path / 'p.json', fixed=what)
+  held = total.from_json(policy.content, 'p')
+  np.testing.assert_array_equal(held.p_tp, _schedule().p_tp[p_tp])
+  np.testing.assert_array_equal(held.p_o, _schedule().p_o[p_o])
+  once = portable.Sampler(policy.content)._form
+  np.testing.assert_array_equal(once.p_tp, _schedule().p_tp[p_tp])
+
+
+def test_what_cannot_be_fixed(tmp_path):
+  (tmp_path / 'table.json').write_text(json.dumps(forms.TABLE))
+  (tmp_path / 'epochs.json').write_text(json.dumps(forms.TRANSFORMATIONS))
+  for name, what, says in (('table', 'all', 'no epochs of every epoch'), ('table', 'p_tp', 'no p_tp of every epoch'),
+                           ('epochs', 'p_o', 'no p_o of every epoch'), ('epochs', 'tp', "fixed must be one of '', 'p_tp'")):
+    with pytest.raises(BadInput, match=says):
+      found.load_policy(tmp_path / f'{name}.json', fixed=what)
+  assert found.load_policy(tmp_path / 'epochs.json', fixed='all').content['epochs'][0] == forms.TRANSFORMATIONS['epochs'][1]
+  with pytest.raises(BadInput, match='the policy standard is the same in all epochs: leave out train.policy_fixed=all'):
+    given.find('standard', None, fixed='all')
 
 
 def _broken(change):

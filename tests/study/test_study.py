@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -41,7 +42,7 @@ def load(name, variant='smoke'):
     *itertools.product(STUDIES, ['', 'small', 'smoke']), ('in_distribution', 'fashion_mnist')])
 def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant, tmp_path):
   study = load(name, variant)
-  assert 'DAAS Table' in study.title or name in (
+  assert re.search(r'\b(DAAS|DDAS) Table \d', study.title) or name in (
       'vs_random', 'amended', 'field', 'field_lengths', 'in_distribution', 'cost', 'joint_quick')
   folders = [run.folder for run in study.runs]
   assert len(set(folders)) == len(folders)
@@ -54,6 +55,24 @@ def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant,
     options = cli.parse(run.kind, words[3:], DEFINE[run.kind])
     assert options.config.to_dict() == plan.resolved(run, {}).to_dict()
     assert options.config.seed == run.seed and options.workdir == str(tmp_path / run.folder)
+
+
+def test_ddas_s_tables_hold_what_they_are_about_fixed():
+  of = {}
+  for name in ('ddas_dynamic', 'ddas_p_tp'):
+    study = load(name, '')
+    of[name] = {run.folder: plan.resolved(run, {}) for run in study.runs if run.seed == 0}
+    assert len(study.seeds) == 3  # "We run every experiment for three times"
+    assert {c.data.name for c in of[name].values()} == {'tfds:cifar100'}  # its ablations' set and network
+    assert {c.network.name for c in of[name].values()} == {'wrn_40_2', 'wrn_28_10'}
+  fixed = {name: c.train.policy_fixed for name, c in of['ddas_dynamic'].items() if 'train' in c}
+  assert fixed == {f'trainings/{name}-0': word for name, word in (
+      ('dynamic', ''), ('fixed_p_tp', 'p_tp'), ('fixed_p_o', 'p_o'), ('fixed_all', 'all'))}
+  study = load('ddas_p_tp', '')
+  searches = {run.name: plan.resolved(run, {}) for run in study.runs if run.kind == 'search' and run.seed == 0}
+  held = {name: c.policy.p_tp for name, c in searches.items() if not c.gamma.lr_total}
+  assert held == {'p_tp_2': 0.2, 'p_tp_4': 0.4, 'p_tp_6': 0.6, 'p_tp_8': 0.8, 'p_tp_10': 1.0}
+  assert searches['searched'].policy.p_tp == 0.35 and searches['searched'].gamma.lr_total > 0
 
 
 @pytest.mark.parametrize('name, seeds', [('default_vs_searched', 4), ('joint_vs_independent', 4), ('mix', 3),
