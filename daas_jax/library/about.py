@@ -22,6 +22,7 @@ import daas_jax
 from daas_jax.augment.ops import OPS
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
+from daas_jax.policies import registry
 from daas_jax.policies.policy import Policy
 
 TEMPORARY = 'daas_jax-inputs-'
@@ -60,14 +61,18 @@ def describe_policy(path: str, config: Any, data: Any) -> None:
     config, data: of the search.
   """
   text = storage.read_text(path)
-  per = Policy(json.loads(text)).per
+  content = json.loads(text)
+  # a space of a program may leave a file of a form that nobody has registered
+  known = isinstance(content, dict) and content.get('format') in registry.formats()
+  per = Policy(content).per if known else ''
   used = sorted({name for name in OPS if f'"{name}"' in text}, key=list(OPS).index)
   about = facts(config, data) | {
       'units': {name: OPS[name].unit for name in used if OPS[name].graded},
       'random_sign': [name for name in used if OPS[name].signed],
-      'drawn': _DRAWN.get(per, f'a policy for every {per.removeprefix("chunk:")} images in a row')
-               + _DRAWN_ANYWAY,
       'around': _around(config)}
+  if per:
+    chunk = f'a policy for every {per.removeprefix("chunk:")} images in a row'
+    about['drawn'] = _DRAWN.get(per, chunk) + _DRAWN_ANYWAY
   # the first entry, in a line of its own: the rest of the file stays as its space has laid it out
   head, _, rest = text.partition('{')
   atomic.write(path, f'{head}{{"about": {json.dumps(about)},\n {rest}')

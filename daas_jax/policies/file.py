@@ -42,7 +42,7 @@ def newest(content: Mapping[str, Any]) -> Mapping[str, Any]:
   Args:
     content: well formed.
   """
-  if content['version'] not in EARLIER.get(content['format'], ()):
+  if content.get('version') not in EARLIER.get(str(content.get('format')), ()):
     return content
   signed = lambda op: portable.OPS[op].signed
   version = content['version'] + len(EARLIER[content['format']])
@@ -50,18 +50,20 @@ def newest(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**content, 'version': version, 'candidates': [
         {**c, 'strength': abs(2 * c['strength'] - 1)} if signed(c['op']) else c
         for c in content['candidates']]}
-  most = content['levels'] - 1
-  place = lambda op, m: abs(2 * m - most) if signed(op) else m
+  most, levels = content['levels'] - 1, max(content['levels'], 2)
+  # of one level alone an operation with a sign was at -high, which is the other one of two
+  place = lambda op, m: m if not signed(op) else abs(2 * m - most) if most else 1
 
   def of_row(row):
     new = {**row, 'level': [place(op, m) for op, m in zip(row['ops'], row['level'])]}
     if 'level_probability' in row:
       new['level_probability'] = [
-          np.bincount([place(op, m) for m in range(most + 1)], w, most + 1).tolist()
+          np.bincount([place(op, m) for m in range(most + 1)], w, levels).tolist()
           for op, w in zip(row['ops'], row['level_probability'])]
     return new
 
-  return {**content, 'version': version, 'policies': [of_row(r) for r in content['policies']]}
+  return {**content, 'version': version, 'levels': levels,
+          'policies': [of_row(row) for row in content['policies']]}
 
 
 FIXED = ('', 'p_tp', 'p_o', 'all')

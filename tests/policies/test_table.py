@@ -137,6 +137,17 @@ def test_a_file_of_an_earlier_version_means_what_it_meant(form):
     np.testing.assert_array_equal(a, b)
 
 
+def test_an_earlier_file_of_one_level_is_at_its_end():
+  """There strength 0 was -high; of today's it would be the identity."""
+  for version, extra in ((1, {}), (2, {'level_probability': [[1.0], [1.0]]})):
+    content = {'format': 'daas_jax.policy', 'version': version, 'ops': ['Rotate', 'Cutout'], 'K': 2, 'levels': 1,
+               'policies': [{'ops': ['Rotate', 'Cutout'], 'probability': 1, 'p': [1, 1], 'level': [0, 0], **extra}]}
+    table = policy_table.from_json(content, 'p')
+    assert table.strength.tolist() == [[1.0, 0.0]] and table.levels == 2
+    if extra:
+      assert table.level_probability.tolist() == [[[0.0, 1.0], [1.0, 0.0]]]
+
+
 def test_a_file_of_another_space(tmp_path):
   path = _write(tmp_path, GOOD)
   assert policy_table.load(path, ops=tuple(OPS)) is not None
