@@ -11,7 +11,7 @@ import pytest
 from daas_jax.augment.apply import apply_policy
 from daas_jax.augment.ops import magnitude, OPS
 from daas_jax.errors import BadInput
-from daas_jax.policies import relaxed
+from daas_jax.policies import found, relaxed
 from daas_jax.policies import table as policy_table
 
 # Kashima et al., Experiments: the names as the paper prints them.
@@ -265,3 +265,10 @@ def test_a_wrong_space_is_refused_in_one_line(space, word):
   with pytest.raises(BadInput, match=word) as caught:
     relaxed.init(jax.random.key(0), space)
   assert '\n' not in str(caught.value)
+
+
+def test_a_training_draws_for_eight_images(tmp_path):
+  """16 chunks of a batch of 128, as Faster AutoAugment's code does."""
+  space = relaxed.Space(('Invert', 'Brightness'), 1, 2)
+  relaxed._write(str(tmp_path / 'policy.json'), relaxed.init(jax.random.key(0), space), space, [])
+  assert found.load_policy(tmp_path / 'policy.json').per == 'chunk:8'
