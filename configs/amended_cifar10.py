@@ -41,9 +41,8 @@ def _coefficient(config):
   """"We search and re-train similarly as DARTS" (Amended 4.1.1), to convergence."""
   config.preprocess.cutout = 0
   config.network.channels = 16  # (Amended 4.1.1)
-  config.network.primitives = (  # DARTS's eight, "the standard DARTS space" (Amended, Fig. 2)
-      'none', 'max_pool_3x3', 'avg_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'sep_conv_5x5', 'dil_conv_3x3',
-      'dil_conv_5x5')
+  # the keys' own, DARTS's eight: "the standard DARTS space" (Amended, Fig. 2)
+  config.network.primitives = search_config('amended_darts').network.primitives
   config.network.edges = 'all'  # 14, of which 8 are derived (DARTS)
   config.search.epochs = 500  # "to arrive at convergence" (Amended 4.1.1)
   config.search.auxiliary = config.search.drop_path = 0.0

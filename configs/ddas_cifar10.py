@@ -35,11 +35,7 @@ def get_config(variant=''):
 def _supernet(config):
   """DDAS on the supernet of DAAS: 8 cells of 16 channels, as above, the weights trained as DAAS trains them."""
   config.network.name = 'supernet'  # a path a step, drawn uniformly (choice)
-  config.theta.lr = 0.025  # these: DARTS code
-  config.theta.lr_min = 0.001
-  config.theta.momentum = 0.9
-  config.theta.weight_decay = 3e-4  # L2
-  config.theta.clip = 5.0
+  config.theta = search_config('ddas').theta  # the keys' own (DARTS code)
 
 
 def _smoke(config):

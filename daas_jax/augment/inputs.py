@@ -45,14 +45,13 @@ def make_input(config: Any, data: Any, augment: Callable, standard: bool = True)
   """
   def train_input(images, policy, key):
     key_standard, key_policy, key_cutout = jax.random.split(key, 3)
-    parts = [lambda images: augment(images, policy, key_policy)]
-    if standard:
-      place = len(parts) if config.preprocess.policy_first else 0
-      parts.insert(place, lambda images: standard_preprocessing(images, key_standard,
-                                                                config.preprocess))
+    cropped = lambda images: (standard_preprocessing(images, key_standard, config.preprocess)
+                              if standard else images)
     images = preprocess.to_float(images)
-    for part in parts:
-      images = part(images)
+    if config.preprocess.policy_first:
+      images = cropped(augment(images, policy, key_policy))
+    else:
+      images = augment(cropped(images), policy, key_policy)
     return finish(images, key_cutout)
   finish = finished(config, data, standard)
   return train_input

@@ -103,6 +103,11 @@ def chosen_variables(state: Any) -> Any:
   return state.average or state.variables
 
 
+def kept_variables(state: Any) -> Any:
+  """What a training ends with: those of the best epoch, of the last where nothing chooses one."""
+  return state.best['variables'] if state.best else chosen_variables(state)
+
+
 def make_step(config: Any, net: Any, tx: Any, lr: Callable, train_input: Callable,
               total_steps: int, criterion: Criterion = CROSS_ENTROPY) -> Callable:
   """The training step (TrainState, (images, labels)) -> (TrainState, metrics), one pure function.

@@ -85,8 +85,8 @@ def drawn(per: str, of_batch: Callable, of_image: Callable, scheduled: bool = Fa
 
 
 def not_per(value: Any) -> str | None:
-  """Why a value does not say which images share a drawn policy; None where it does."""
-  good = isinstance(value, str) and re.fullmatch(r'batch|image|chunk:[1-9][0-9]{0,5}', value)
+  """Why a value does not say which images share a drawn policy; None where it does, or is ''."""
+  good = isinstance(value, str) and re.fullmatch(r'|batch|image|chunk:[1-9][0-9]{0,5}', value)
   return None if good else f"must be 'image', 'batch' or 'chunk:N', not {reprlib.repr(value)}"
 
 

@@ -92,8 +92,8 @@ def fixed(content: Mapping[str, Any], what: str, where: str = '') -> Mapping[str
     raise BadInput(f'{where}this policy has no {"epochs" if what == "all" else what} of every '
                    f'epoch: leave out train.policy_fixed={what}')
   last = epochs[-1]
-  held = last if what == 'all' else {what: last[what]}
-  return {**content, 'epochs': [held if what == 'all' else {**row, **held} for row in epochs]}
+  held = [last if what == 'all' else {**row, what: last[what]} for row in epochs]
+  return {**content, 'epochs': held}
 
 
 def get(content: Mapping[str, Any], key: str, where: str) -> Any:

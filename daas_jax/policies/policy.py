@@ -45,7 +45,7 @@ class Policy:
 
   def __init__(self, content: Any, smoothing: int = 1, path: str = 'policy', per: str = ''):
     contract.check_smoothing(smoothing)  # whatever the content is
-    if per and (wrong := contract.not_per(per)):
+    if wrong := contract.not_per(per):
       raise BadInput(f'per {wrong}')
     row = form_of(content)
     self._found = row.read(content, path)

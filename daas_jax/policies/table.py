@@ -167,7 +167,7 @@ def from_json(content: Any, path: str, ops: Iterable[str] | None = None) -> Poli
     raise BadInput(f'{where}"policies" must be a list of at least one policy')
   each = content['version'] % 2 == 0  # as every second one
   per = content.get('per', '')
-  if per != '' and (wrong := contract.not_per(per)):
+  if wrong := contract.not_per(per):
     raise BadInput(f'{where}"per" {wrong}')
   rows = [_check_row(row, f'{where}policies[{i}]: ', space, each) for i, row in enumerate(rows)]
   if space.K > _MOST_K:

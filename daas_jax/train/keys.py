@@ -12,11 +12,6 @@ from daas_jax.policies import baselines, contract, file
 from daas_jax.runtime import loop
 
 
-def _per(value):
-  """Of `train.policy_per`."""
-  return None if value == '' else contract.not_per(value)
-
-
 def keys(method=None):
   """{'group.key': `Key`} of a training."""
   del method
@@ -57,8 +52,9 @@ def keys(method=None):
       'train.policy_smoothing': Key(
           1, odd, 'epochs over which a policy of every epoch has its p_tp averaged; 1 is none'),
       'train.policy_per': Key(
-          '', _per, "which images share a drawn policy: 'image' (each its own), 'chunk:N' (N in a "
-          "row), 'batch'; empty: as its authors train (DAAS a batch, DDAS an image)"),
+          '', contract.not_per, "which images share a drawn policy: 'image' (each its own), "
+          "'chunk:N' (N in a row), 'batch'; empty: as its authors train (DAAS a batch, DDAS an "
+          "image)"),
       'train.policy_fixed': Key(
           '', one_of(*file.FIXED), "what of a policy of every epoch stays as the search's last one "
           'has it: p_tp, p_o, or all; empty: nothing (DDAS Table 6)'),

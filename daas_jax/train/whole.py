@@ -77,9 +77,8 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
         f'of {config.train.batch} images')
     with about.session(folder, 'results.json'):
       state, _ = loop.run(job, folder, config, reporter, should_stop)
-    kept_variables = (state.best or {'variables': training.chosen_variables(state)})['variables']
-    trained.write(folder, config, data, jax.device_get(kept_variables))
-    result = _result(config, state, kept_variables, evaluate, data, criterion)
+    trained.write(folder, config, data, jax.device_get(training.kept_variables(state)))
+    result = _result(config, state, evaluate, data, criterion)
     if without is not None:
       result['test_accuracy_of_the_search'] = without
     result |= about.facts(config, data) | about.origin(
@@ -121,16 +120,16 @@ def _job(config, data, genotype, given, criterion):
   return job, evaluate
 
 
-def _result(config, state, variables, evaluate, data, criterion):
+def _result(config, state, evaluate, data, criterion):
   """What results.json holds; no test figures where there are no test images.
 
-  'test_accuracy' is of `variables`, which are kept; 'last_epoch' has that of the last epoch.
+  'test_accuracy' is of the variables that are kept; 'last_epoch' has that of the last epoch.
   """
   result = {}
   if len(data.test_labels):
     of = lambda variables: dict(zip(('test_loss', 'test_accuracy'), evaluate(
         variables, data.test_images, data.test_labels)))
-    result = of(variables)
+    result = of(training.kept_variables(state))
     last = not state.best or int(state.best['epoch']) == config.train.epochs
     result['last_epoch'] = dict(result) if last else of(training.chosen_variables(state))
   if state.best:
