@@ -75,9 +75,15 @@ class Point(NamedTuple):
 
 
 def in_parallel(f, xs):
-  """[f(x) for x in xs] on a thread a core, 8 at most: much of a pass runs on one core only."""
+  """[f(x) for x in xs] on a thread a core, 8 at most: much of a pass runs on one core only.
+
+  The first one is by itself: what it traces is traced once, and on one thread. A function with a
+  rule of its own for its derivative that two threads trace at once fails in JAX now and then.
+  """
+  xs = list(xs)
+  first = [f(x) for x in xs[:1]]
   with futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-    return list(pool.map(f, xs))
+    return first + list(pool.map(f, xs[1:]))
 
 
 def _programs(config, data, key, unravel):
@@ -177,16 +183,17 @@ def build_point(config, data, reporter):
       jax.random.fold_in(jax.random.key(config.seed), 3), 3)
   sample_z = lambda arch: jax.tree.map(jnp.round, problem.arch.sample(key_z, arch, 1.0))
 
-  # The network is compiled on one core while the search walks on the other.
+  # The network is compiled on one core while the search walks on the other. Only compiled: both
+  # trace the rules of the same cells, which no two threads may do at once (`in_parallel`).
   programs = _programs(config, data, key_network, unravel)
   batch = batches(config.lab.step)
   example = problem.val_input(batch.val_images), batch.val_labels
+  z = sample_z(state.arch)
+  examples = (z, theta, *example), (z, theta, *example), (z, theta, theta, *example)
+  for program, arguments in zip(programs, examples):
+    program.trace(*arguments)
   with futures.ThreadPoolExecutor(1) as pool:
-    z = sample_z(state.arch)
-    compiling = pool.submit(lambda: [
-        programs[0](z, theta, *example), programs[1](z, theta, *example), programs[2]
-        (z, theta, theta, *example)
-    ])
+    compiling = pool.submit(lambda: [f(*arguments) for f, arguments in zip(programs, examples)])
     state = _walk(state, method, batches, config, reporter)
     compiling.result()
   z, theta = sample_z(state.arch), ravel_pytree(state.theta)[0]

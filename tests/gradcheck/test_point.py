@@ -1,5 +1,7 @@
 """A point of a search and the draws at it: what is looked up is what a pass would have given."""
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,6 +36,31 @@ def config():
 @pytest.fixture(scope='module')
 def point(config):
   return point_lib.build_point(config, select.from_config(config), progress.Reporter())
+
+
+def test_networks_are_traced_on_one_thread(config, monkeypatch):
+  # A rule of one's own for a derivative, traced on two threads at once, is a StoreException in JAX now and then.
+  tracing, network = [], point_lib.problem_lib.network
+  def spied(*args):
+    tracing.append(threading.current_thread())
+    return network(*args)
+  monkeypatch.setattr(point_lib.problem_lib, 'network', spied)
+  point_lib.build_point(config, select.from_config(config), progress.Reporter())
+  assert len(tracing) >= 3 and set(tracing) == {threading.main_thread()}
+
+
+def test_the_first_of_a_parallel_map_is_by_itself():
+  began, traced = [], []
+  @jax.jit
+  def f(x):
+    traced.append(threading.current_thread())
+    return x + 1
+  def call(x):
+    began.append(x)
+    return float(f(x))
+  assert point_lib.in_parallel(call, np.arange(9.0)) == list(range(1, 10))
+  assert began[0] == 0 and traced == [threading.main_thread()]
+  assert point_lib.in_parallel(call, []) == []
 
 
 def _loss(point, theta, i):
