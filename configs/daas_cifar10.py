@@ -15,15 +15,15 @@ def get_config(variant=''):
 
 
 def _smoke(config):
-  """Every phase, sampling and file of the search, on 100 images."""
-  config.data.n_train = 100  # images
+  """Every phase, sampling and file of the search, on 64 images."""
+  config.data.n_train = 64  # images
   config.data.n_test = 10  # images
   config.network.layers = 3  # cells: one normal, two reductions
   config.network.channels = 4
   config.network.primitives = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3')  # fewer to compile
   config.search.epochs = 2
   config.search.warmup_epochs = 1
-  config.search.batch = 16  # images: 3 steps an epoch
+  config.search.batch = 16  # images: 2 steps an epoch
   config.search.n_arch = 2
   config.search.n_aug = 2
   config.search.n_w = 2

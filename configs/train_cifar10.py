@@ -17,11 +17,11 @@ def get_config(variant=''):
 
 
 def _smoke(config):
-  """Every phase and file of the training, on 100 images."""
-  config.data.n_train = 100  # images
+  """Every phase and file of the training, on 40 images."""
+  config.data.n_train = 40  # images
   config.data.n_test = 10  # images
   config.network.layers = 3  # cells: one normal, two reductions
   config.network.channels = 4
   config.train.epochs = 2
-  config.train.batch = 16  # images: 6 steps an epoch
+  config.train.batch = 16  # images: 2 steps an epoch
   config.log.every_steps = 1
