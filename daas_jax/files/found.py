@@ -24,7 +24,8 @@ def of_search(folder: str | None, name: str) -> str:
         f'the searched {name} is asked for, but no search is given: add --search=WORKDIR')
   path = os.path.join(folder, f'{name}.json')
   if not storage.is_file(path):
-    raise BadInput(f'{folder} holds no {name}.json: give the workdir of a finished search')
+    raise BadInput(f'{folder} holds no {name}.json: give the workdir of a finished search '
+                   'that found one')
   return path
 
 

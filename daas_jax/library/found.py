@@ -66,7 +66,7 @@ class Found:
     Raises:
       BadInput: it is not over and has no checkpoint yet, or a file is damaged.
     """
-    if not policies.spaces()[registry.of(self.config).policy].space(self.config):
+    if not problem_lib.tuned_policy_space(self.config):
       return None
     return found_policies.load_policy(self._file('policy.json'))
 
@@ -155,7 +155,8 @@ def _write_so_far(workdir, config):
     raise BadInput(f'{workdir} holds a search that is not finished and has no checkpoint yet: '
                    'start it again with the same command or call')
   folder = tempfile.TemporaryDirectory(prefix='daas_jax-so-far-')
-  space, policy = problem_lib.policy_space(config), policies.spaces()[registry.of(config).policy]
+  space = problem_lib.tuned_policy_space(config)
+  policy = policies.spaces()[registry.of(config).policy]
   architectures = nets.of(config).space
   if architectures and state.get('arch'):
     architectures.write(folder.name, state['arch'], config)

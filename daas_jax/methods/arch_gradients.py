@@ -113,20 +113,24 @@ def check(flat: Mapping[str, Any]) -> None:
   if flat['search.loss_images'] > flat['search.batch']:
     raise BadInput(f"config key 'search.loss_images' ({flat['search.loss_images']}) must be at "
                    f"most search.batch ({flat['search.batch']})")
-  fixed = not nets.networks()[flat['network.name']].space or bool(flat.get('network.genotype'))
-  _check_warmup(flat, fixed)
+  _check_warmup(flat)
   which = flat['search.arch_gradient']
-  if which != 'straight_through' and fixed:
+  if which != 'straight_through' and fixed(flat):
     raise BadInput(_REFUSED.format(which))
 
 
-def _check_warmup(flat, fixed):
+def fixed(flat: Mapping[str, Any]) -> bool:
+  """Whether a search has no architecture to look for: a fixed network, or one that is given."""
+  return not nets.networks()[flat['network.name']].space or bool(flat.get('network.genotype'))
+
+
+def _check_warmup(flat):
   """Refuses a warm-up of alpha and beta that nothing follows, or that something else would end."""
   epochs = flat['search.arch_warmup_epochs']
   begins = f"config key 'search.arch_warmup_epochs' ({epochs}) "
   if not epochs:
     return
-  if fixed:
+  if fixed(flat):
     raise BadInput(begins + 'needs cells that are searched: set it to 0')
   if epochs >= flat['search.epochs']:
     raise BadInput(begins + f"must be below search.epochs ({flat['search.epochs']})")

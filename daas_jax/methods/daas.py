@@ -287,11 +287,19 @@ KEYS = {
 }
 
 
+def _tunes_policy(flat):
+  return flat['search.warmup_epochs'] < flat['search.epochs']
+
+
 def check(flat: Mapping[str, Any]) -> None:
   """Refuses settings that do not go together."""
   if flat['search.warmup_epochs'] > flat['search.epochs']:
     raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be at "
                    f"most search.epochs ({flat['search.epochs']})")
+  if arch_gradients.fixed(flat) and not _tunes_policy(flat):
+    raise BadInput(f"config key 'search.warmup_epochs' ({flat['search.warmup_epochs']}) must be "
+                   f"below search.epochs ({flat['search.epochs']}) where the architecture is fixed:"
+                   ' nothing would be searched')
   of_10 = flat['search.policy_per'] == 'image' and not flat['search.warmup_epochs']
   if not (flat['search.n_w'] or of_10):
     raise BadInput("config key 'search.n_w' = 0 needs search.policy_per = 'image' and no warm-up")
@@ -320,5 +328,6 @@ def from_config(config: Any, problem: Problem, steps_per_epoch: int, devices: in
 
 registry.register('daas', registry.Row(
     from_config, registry.about(__doc__), KEYS, policy='categorical', check=check, default=True,
+    tunes_policy=_tunes_policy,
     phase=lambda config, epoch: 'warm-up' if epoch < max(
         config.search.warmup_epochs, config.search.arch_warmup_epochs) else 'joint'))

@@ -47,7 +47,7 @@ def of(state: Any, config: Any) -> dict[str, Any]:
 
 def _parts(state, config):
   """{'policy', 'architecture'}, each where it is searched: their numbers, and the `Choice`s."""
-  space, row = problem_lib.policy_space(config), policies.spaces()[registry.of(config).policy]
+  space, row = problem_lib.tuned_policy_space(config), policies.spaces()[registry.of(config).policy]
   architectures, parts = nets.of(config).space, {}
   if space and row.effective:
     kept, sums = _evidence(state.opt_gamma)

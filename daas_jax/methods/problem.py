@@ -11,6 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from daas_jax.augment import inputs
+from daas_jax.config import schema
 from daas_jax.errors import BadInput
 from daas_jax.methods import registry
 from daas_jax.nets import devices, kernels as kernel_sets, registry as nets
@@ -39,6 +40,11 @@ def takes_key(config: Any) -> bool:
 def policy_space(config: Any) -> Any:
   """The space of policies of a search config, as its module has it; None where none is searched."""
   return policies.spaces()[registry.of(config).policy].space(config)
+
+
+def tuned_policy_space(config: Any) -> Any:
+  """As `policy_space`; None also where the search never updates its policy."""
+  return policy_space(config) if registry.tunes_policy(schema.flatten(config)) else None
 
 
 def forward(config: Any, num_classes: int, split: bool = False, saw: Callable | None = None,

@@ -39,6 +39,7 @@ class Row(NamedTuple):
     exports: whether `finish` keeps the network, ready to be used: it takes those alone that can be
       (`Network.export`).
     last: the file that a finished search writes last.
+    tunes_policy: {'group.key': value} of a config -> whether its search updates its policy at all.
     default: whether it is the method of a config that names none.
   """
   from_config: Callable
@@ -54,6 +55,7 @@ class Row(NamedTuple):
   finish: Callable = lambda workdir, state, config, data, batches: ''
   exports: bool = False
   last: str = 'policy.json'
+  tunes_policy: Callable = lambda flat: True
   default: bool = False
 
 
@@ -109,7 +111,20 @@ def last_file(config: Mapping[str, Any]) -> str:
   if config.get('kind') == 'train':
     return 'results.json'
   row = METHODS.rows().get(str(config.get('method')))
-  return row.last if row else 'genotype.json' if 'policy.name' in config else 'policy.json'
+  if row and row.last != 'policy.json':
+    return row.last
+  return 'policy.json' if tunes_policy(config) else 'genotype.json'
+
+
+def tunes_policy(config: Mapping[str, Any]) -> bool:
+  """Whether a search finds a policy.
+
+  Args:
+    config: {'group.key': value} of its config.json, of which a method may be unknown here; the key
+      policy.name is of methods that are given one.
+  """
+  row = METHODS.rows().get(str(config.get('method')))
+  return 'policy.name' not in config and (not row or row.tunes_policy(config))
 
 
 def images_of(flat: Mapping[str, Any]) -> Any:

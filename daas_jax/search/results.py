@@ -13,8 +13,8 @@ from daas_jax.policies import registry as policies
 
 def _parts(config):
   """(the space of policies and its row, the space of architectures or None)."""
-  return problem_lib.policy_space(config), policies.spaces()[registry.of(config).policy], nets.of(
-      config).space
+  return (problem_lib.tuned_policy_space(config),
+          policies.spaces()[registry.of(config).policy], nets.of(config).space)
 
 
 def measures(state: Any, config: Any) -> dict[str, float]:

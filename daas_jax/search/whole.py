@@ -87,7 +87,7 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
         f'{job.images_per_step - config.search.batch} images; compiling the step takes up to a '
         'minute'
     )
-    with about.session(folder, registry.of(config).last):
+    with about.session(folder, registry.last_file(config_lib.flatten(config))):
       state, _ = loop.run(job, folder, config, reporter, should_stop)
     summary = _finish(folder, state, config, data)
     found = ''.join(f'{file}, ' for file in FOUND if os.path.exists(os.path.join(folder, file)))

@@ -7,10 +7,11 @@ from daas_jax.errors import BadInput
 from daas_jax.policies import baselines
 
 RANDOM = 'random'
+_FIXED_POLICIES = {('policy', name) for name in baselines.BASELINES}
 _NAME = re.compile(r'[a-z0-9_]+')
 _MAY_MISS = {'searches', 'references', 'settings', 'comparisons'}
 _KEYS = _MAY_MISS | {'title', 'seeds', 'search', 'train', 'trainings', 'rows', 'reference'}
-_OF_SEARCH = {'set', 'config', 'genotype'}
+_OF_SEARCH = {'set', 'config', 'genotype', 'policy'}
 _OF_TRAINING = {'set', 'config', 'genotype', 'draw', 'like', 'epoch', 'policy', 'shift'}
 
 
@@ -80,6 +81,21 @@ def _rows(rows, trainings):
                      f'them, not {names!r}')
 
 
+def policies_found(runs: dict[str, Any], without: set[str]) -> None:
+  """Refuses a run whose policy is that of a search that finds none.
+
+  Args:
+    runs: {"searches['x']": the dict of a search or training of the study}.
+    without: names of the searches that update no policy.
+
+  Raises:
+    BadInput: there is one.
+  """
+  for name, run in runs.items():
+    if run.get('policy') in without:
+      raise BadInput(f"{name}['policy'] is {run['policy']!r}, a search that finds no policy")
+
+
 def chosen_by_validation(rows: dict[str, Any], unvalidated: set[str]) -> None:
   """Refuses a row that takes the best of some trainings by D_val where one has none.
 
@@ -115,8 +131,13 @@ def _labels(data):
 def _links(searches, trainings, seeds):
   earlier: list[str] = []
   for name, run in searches.items():
-    if run.get('genotype'):
-      _search_name(f"searches[{name!r}]['genotype']", run['genotype'], earlier)
+    for part in ('genotype', 'policy'):
+      if run.get(part) and (part, run[part]) not in _FIXED_POLICIES:
+        _search_name(f'searches[{name!r}][{part!r}]', run[part], earlier)
+    sources = {run[part] for part in ('genotype', 'policy') if run.get(part) in earlier}
+    if len(sources) > 1:
+      raise BadInput(f"searches[{name!r}] has its 'genotype' and its 'policy' from two searches, "
+                     f'{" and ".join(sorted(sources))}: both must be of one')
     earlier.append(name)
   for name, run in trainings.items():
     if run.get('genotype', RANDOM) != RANDOM:

@@ -10,8 +10,10 @@ A study file defines get_config(variant), which returns a dict of
   train      the same for the trainings
   searches   {name: {'set': {key: value},       what differs from the config file, if anything
                      'config': FILE,            instead of `search`, if it is another
-                     'genotype': NAME}}         the search whose architecture is held fixed, if
-                     there is one
+                     'genotype': NAME,          the search whose architecture is held fixed, if
+                                                there is one
+                     'policy': NAME}}           for a method that is given a policy: the search
+                     whose policy it is (the same where both are given), or a fixed one
   trainings  {name: {'set', 'config': as above,
                      'genotype': NAME,          the search whose architecture is trained, or
                                                 'random': one drawn by the seed; left out where the
@@ -49,6 +51,7 @@ import ml_collections
 
 from daas_jax.config import file as config_file, installed, schema as config_lib
 from daas_jax.errors import BadInput
+from daas_jax.methods import registry
 from daas_jax.policies import baselines
 from daas_jax.study import check, settings as settings_lib
 
@@ -202,10 +205,15 @@ def resolved(run, loaded):
 def _searches(data, folder, seed):
   for name, given in data.get('searches', {}).items():
     changes = dict(given.get('set', {})) | {'seed': seed}
-    if given.get('genotype'):
+    genotype, policy = given.get('genotype'), given.get('policy')
+    if genotype:
       changes['network.genotype'] = 'searched'
+    if policy:
+      changes['policy.name'] = policy if policy in baselines.BASELINES else 'searched'
+    of = lambda name: f'searches/{name}-{seed}' if name and (
+        name not in baselines.BASELINES) else None
     yield Run('search', name, seed, _config_path(given.get('config', data['search']), folder),
-              changes, f"searches/{given['genotype']}-{seed}" if given.get('genotype') else None)
+              changes, of(genotype), of(policy))
 
 
 def _trainings(data, folder, i):
@@ -236,6 +244,11 @@ def _study(data, folder):
   unvalidated = {run.name for run in runs
                  if not resolved(run, loaded).data.val_fraction and run.kind == 'train'}
   check.chosen_by_validation(data['rows'], unvalidated)
+  check.policies_found(
+      {f'{kind}[{name!r}]': run for kind in ('searches', 'trainings')
+       for name, run in data.get(kind, {}).items()},
+      {run.name for run in runs if run.kind == 'search'
+       and not registry.tunes_policy(config_lib.flatten(resolved(run, loaded)))})
   references = {
       label: data.get('references', {}).get(label, data['reference']) for label in data['rows']
   }

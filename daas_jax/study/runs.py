@@ -43,7 +43,7 @@ def command(run, root, compilation_cache):
   words += [f'--config.{key}={value}' for key, value in run.set.items()]
   at = lambda folder: os.path.join(root, folder)
   if run.kind == 'search':
-    return words + ([f'--search={at(run.genotype)}'] if run.genotype else [])
+    return words + [f'--search={at(earlier)}' for earlier in run.needs]
   # A random architecture is one of the candidates of `--search`, and weighs what its one does.
   other = 'policy_search' if run.genotype in run.needs or run.like else 'search'
   words += [f'--search={at(run.like)}'] if run.like else []
@@ -97,8 +97,7 @@ def result(run, root):
 
 
 def _search_result(folder, config):
-  # A method may be unknown here; this key is of those that are given a policy.
-  if 'policy.name' not in config:
+  if registry.tunes_policy(config):  # of a method that may be unknown here
     found.load(os.path.join(folder, 'policy.json'))
   networks, row = nets.networks(), registry.methods().get(config.get('method'))
   name = config.get('network.name')

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import daas_jax
 from daas_jax import config as config_lib
 from daas_jax.errors import BadInput
+from daas_jax.methods import registry
 from daas_jax.nets.cells import genotype as genotype_lib, space as cell_space
 from daas_jax.nets.cells.primitives import DAAS_PRIMITIVES
-from daas_jax.policies import categorical
+from daas_jax.policies import categorical, given
 from daas_jax.search import results
 from daas_jax.types import SearchState
 
@@ -58,6 +60,21 @@ def test_write_leaves_files_that_load_and_says_the_same(config, tmp_path):
 def test_a_fixed_network_leaves_a_policy_alone(config, tmp_path):
   results.write(tmp_path, _state({}), config)
   assert sorted(p.name for p in tmp_path.iterdir()) == ['decided.json', 'policy.json']
+
+
+def test_a_search_without_an_epoch_for_its_policy_says_nothing_of_one(config, tmp_path):
+  config.search.warmup_epochs = config.search.epochs
+  summary = results.write(tmp_path, _state(_arch()), config)
+  assert sorted(p.name for p in tmp_path.iterdir()) == ['decided.json', 'genotype.json']
+  says = json.loads((tmp_path / 'decided.json').read_text())['sentence']
+  assert says.startswith('architecture: ') and 'policy' not in summary and 'pi_0' not in summary
+  assert results.record(_state(_arch()), config)['policy'] == {}
+  (tmp_path / 'config.json').write_text(config_lib.to_json(config))
+  assert registry.last_file(config_lib.flatten(config)) == 'genotype.json'
+  found = daas_jax.Found(str(tmp_path))
+  assert found.policy is None and found.genotype is not None
+  with pytest.raises(BadInput, match='holds no policy.json: give the workdir of a finished search that found one'):
+    given.find('searched', str(tmp_path))
 
 
 @pytest.mark.parametrize('share', categorical.SHARES)

@@ -43,7 +43,7 @@ def load(name, variant='smoke'):
 def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant, tmp_path):
   study = load(name, variant)
   assert re.search(r'\b(DAAS|DDAS) Table \d', study.title) or name in (
-      'vs_random', 'amended', 'field', 'field_lengths', 'in_distribution', 'cost', 'joint_quick')
+      'vs_random', 'amended', 'field', 'field_lengths', 'in_distribution', 'cost', 'joint_quick', 'joint_faa')
   folders = [run.folder for run in study.runs]
   assert len(set(folders)) == len(folders)
   for i, run in enumerate(study.runs):
@@ -55,6 +55,39 @@ def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant,
     options = cli.parse(run.kind, words[3:], DEFINE[run.kind])
     assert options.config.to_dict() == plan.resolved(run, {}).to_dict()
     assert options.config.seed == run.seed and options.workdir == str(tmp_path / run.folder)
+
+
+def test_the_joint_search_is_beside_two_that_are_apart():
+  study = load('joint_faa', '')
+  configs = {run.name: plan.resolved(run, {}) for run in study.runs if run.seed == 0 and run.kind == 'search'}
+  assert len(study.seeds) == 3 and len(configs) == 15  # "We repeated experiments three times"
+  assert {c.data.name for c in configs.values()} == {'tfds:cifar10', 'tfds:cifar100', 'tfds:svhn_cropped'}
+  assert {c.network.name for c in configs.values() if c.method == 'faster_aa'} == {'wrn_40_2'}
+  assert not [c for c in configs.values() if c.method != 'faster_aa' and c.search.epochs not in (25, 50)]
+  apart = {run.folder: run for run in study.runs}['trainings/svhn_cropped_baseline_25-1']
+  assert (apart.genotype, apart.policy) == ('searches/svhn_cropped_darts_25-1', 'searches/svhn_cropped_faster_aa-1')
+  assert plan.resolved(apart, {}).data.name == 'tfds:svhn_cropped'
+  assert set(study.references.values()) == {label for label in study.rows if label.endswith('apart')}
+
+
+def test_a_search_is_given_the_policy_of_another(tmp_path):
+  configs = [ROOT / 'configs' / f'{name}.py:smoke' for name in ('daas_small', 'darts_cifar10', 'train_small')]
+  path = tmp_path / 'study.py'
+  path.write_text(textwrap.dedent(f'''
+    def get_config(variant=''):
+      return {{'title': 'x', 'seeds': (3,), 'search': '{configs[0]}', 'train': '{configs[2]}',
+               'searches': {{'a': {{}}, 'b': {{'config': '{configs[1]}', 'policy': 'a'}},
+                            'c': {{'config': '{configs[1]}', 'policy': 'trivial_augment'}}}},
+               'trainings': {{'t': {{'genotype': 'b', 'policy': 'a'}}}}, 'rows': {{'r': ('t',)}}, 'reference': 'r'}}
+  '''))
+  runs = {run.name: run for run in plan.load(str(path)).runs}
+  assert runs['b'].needs == ('searches/a-3',) and not runs['c'].needs
+  words = {name: runs_lib.command(run, tmp_path, 'off') for name, run in runs.items()}
+  assert f"--search={tmp_path / 'searches/a-3'}" in words['b']
+  assert not [word for word in words['c'] if word.startswith('--search=')]
+  options = {name: cli.parse('search', words[name][3:], search.define_flags) for name in 'bc'}
+  assert [options[name].config.policy.name for name in 'bc'] == ['searched', 'trivial_augment']
+  assert options['b'].search == str(tmp_path / 'searches/a-3')
 
 
 def test_ddas_s_tables_hold_what_they_are_about_fixed():
@@ -478,6 +511,10 @@ STUDY = '''
     ("'searches': {'a': {}}", "'searches': {'a/b': {}}", "'a/b'"),
     ("'searches': {'a': {}}", "'searches': {'a': {'genotype': 'a'}}", 'no search of this study'),
     ("'searches': {'a': {}}", "'searches': {'a': {'seed': 3}}", "unknown key 'seed'"),
+    ("'searches': {'a': {}}", "'searches': {'a': {'policy': 'a'}}", 'no search of this study'),
+    ("'searches': {'a': {}}", "'searches': {'a': {'policy': 'standard'}}", "'policy.name'"),
+    ("'searches': {'a': {}}", "'searches': {'b': {}, 'c': {}, 'a': {'genotype': 'b', 'policy': 'c'}}", 'both must be of'),
+    ("'searches': {'a': {}}", "'searches': {'a': {'set': {'search.warmup_epochs': 2}}}", 'finds no policy'),
     ("'policy': 'a'", "'policy': 'standrad'", "'standrad'"),
     ("'policy': 'a'", "'policy': 'a', 'shift': 2", 'shift'),
     ("'rows': {'r': ('t',)}", "'rows': {'r': ('u',)}", "row 'r'"),
