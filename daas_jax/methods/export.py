@@ -127,16 +127,15 @@ def write(folder: str, state: SearchState, config: Any, data: Any, batches: Call
   tested = {}
   if len(data.test_labels):
     evaluate = evaluation.of(net, data, CROSS_ENTROPY)
-    loss, accuracy = evaluate(variables, data.test_images, data.test_labels)
-    tested = {'test_accuracy': accuracy, 'test_loss': loss}
+    tested = evaluate(variables, data.test_images, data.test_labels).named('test')
   result = tested | {
       'parameters': count.parameters(params),
       'multiply_adds': count.multiply_adds(net, data.train_images.shape[1:]),
       'seed': config.seed
   }
   atomic.write(os.path.join(folder, 'results.json'), json.dumps(result, indent=2) + '\n')
-  said = (f'test accuracy without retraining {accuracy:.4f} ({len(data.test_labels)} images, read '
-          'once)' if tested else 'no test images')
+  said = (f"test accuracy without retraining {tested['test_accuracy']:.4f} "
+          f'({len(data.test_labels)} images, read once)' if tested else 'no test images')
   return f"{said}; {result['parameters']:,} parameters, {result['multiply_adds']:,} multiply-adds"
 
 

@@ -7,10 +7,12 @@ from daas_jax.errors import BadInput
 from daas_jax.policies import baselines
 
 RANDOM = 'random'
+OF_SEARCH = 'searches/'
+"""Before the name of a search that is a row: of the network that it ends with."""
 _FIXED_POLICIES = {('policy', name) for name in baselines.BASELINES}
 _NAME = re.compile(r'[a-z0-9_]+')
-_MAY_MISS = {'searches', 'references', 'settings', 'comparisons'}
-_KEYS = _MAY_MISS | {'title', 'seeds', 'search', 'train', 'trainings', 'rows', 'reference'}
+_MAY_MISS = {'searches', 'train', 'trainings', 'references', 'settings', 'comparisons'}
+_KEYS = _MAY_MISS | {'title', 'seeds', 'search', 'rows', 'reference'}
 _OF_SEARCH = {'set', 'config', 'genotype', 'policy'}
 _OF_TRAINING = {'set', 'config', 'genotype', 'draw', 'like', 'epoch', 'policy', 'shift'}
 
@@ -29,20 +31,22 @@ def shape(data: Any) -> None:
   if not (isinstance(seeds, (tuple, list)) and all(type(s) is int and s >= 0 for s in seeds)
           and len(set(seeds)) == len(seeds)):
     raise BadInput(f"'seeds' must be different whole numbers from 0 on, not {seeds!r}")
-  searches, trainings, settings = (data.get('searches', {}), data['trainings'],
-                                   data.get('settings', {}))
+  searches, trainings, settings = (data.get(key, {})
+                                   for key in ('searches', 'trainings', 'settings'))
   for what, runs, known, reserved in (('searches', searches, _OF_SEARCH,
                                        (RANDOM, *baselines.BASELINES)),
                                       ('trainings', trainings, _OF_TRAINING, ())):
     _names(f'{what!r}', runs, reserved)
     for name, run in runs.items():
       _keys(f'{what}[{name!r}]', run, known)
+  if not data.get('train') and any('config' not in run for run in trainings.values()):
+    raise BadInput("'train' is missing")
   _names("'settings'", settings, ())
   for name, given in settings.items():
     if not isinstance(given, dict):
       raise BadInput(f"settings[{name!r}] must be a dict of config keys, not {given!r}")
   _links(searches, trainings, len(seeds))
-  _rows(data['rows'], trainings)
+  _rows(data['rows'], trainings, searches)
   _labels(data)
 
 
@@ -71,14 +75,34 @@ def _search_name(what, name, searches):
     )
 
 
-def _rows(rows, trainings):
+def _rows(rows, trainings, searches):
   _keys("'rows'", rows, rows)
-  known = lambda name: isinstance(name, str) and name in trainings
+  names = {*trainings, *(OF_SEARCH + name for name in searches)}
+  known = lambda name: isinstance(name, str) and name in names
   good = lambda x: known(x) or isinstance(x, (tuple, list)) and x and all(map(known, x))
+  for label, of in rows.items():
+    if not isinstance(of, (tuple, list)) or not of or not all(map(good, of)):
+      raise BadInput(f'row {label!r} must be a tuple of trainings of this study (or of '
+                     f"'{OF_SEARCH}NAME', a search's own network), or of tuples of them, not "
+                     f'{of!r}')
+
+
+def ready(rows: dict[str, Any], without: set[str]) -> None:
+  """Refuses a row of a search that ends with no network ready to use.
+
+  Args:
+    rows: of the study, unfolded.
+    without: names of the searches that do not.
+
+  Raises:
+    BadInput: there is one.
+  """
   for label, names in rows.items():
-    if not isinstance(names, (tuple, list)) or not names or not all(map(good, names)):
-      raise BadInput(f'row {label!r} must be a tuple of trainings of this study, or of tuples of '
-                     f'them, not {names!r}')
+    for several in names:
+      for name in (several,) if isinstance(several, str) else several:
+        if name.startswith(OF_SEARCH) and name.removeprefix(OF_SEARCH) in without:
+          raise BadInput(f'row {label!r} names {name!r}, a search that ends with no network ready '
+                         'to use')
 
 
 def policies_found(runs: dict[str, Any], without: set[str]) -> None:

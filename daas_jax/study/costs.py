@@ -1,9 +1,11 @@
 """What the rows of a study are worth and cost at a seed: errors, and device-seconds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from daas_jax.study import check
 
 
 class Cell(NamedTuple):
@@ -14,11 +16,15 @@ class Cell(NamedTuple):
     parameters: of the network.
     search, train: device-seconds of the searches that it comes from, and of trainings; None where
       nothing tells.
+    top_5: the top-5 error in percent; None where it is not measured.
+    multiply_adds: of the network, for one image; None where nothing tells.
   """
   error: float
   parameters: float
   search: float | None
   train: float | None
+  top_5: float | None = None
+  multiply_adds: float | None = None
 
 
 class Cells:
@@ -31,7 +37,8 @@ class Cells:
 
   def __init__(self, study: Any, results: Mapping[str, Mapping[str, Any]]):
     self._results = results
-    self._by_name = {(run.name, run.seed): run for run in study.runs if run.kind == 'train'}
+    of = lambda run: run.name if run.kind == 'train' else check.OF_SEARCH + run.name
+    self._by_name = {(of(run), run.seed): run for run in study.runs}
     self._by_folder = {run.folder: run for run in study.runs}
 
   def of(self, row: tuple, seed: int) -> Cell | None:
@@ -54,28 +61,36 @@ class Cells:
     """A training; of a tuple that with the highest validation accuracy, and the cost of all."""
     runs = [self._by_name[name, seed] for name in _tuple(names)]
     found = [self._results.get(run.folder) for run in runs]
-    if None in found:
+    if None in found or any('error' not in x for x in found):
       return None
     validation = [x.get('validation') for x in found]
     if len(found) > 1 and None in validation:
       return None
     best = found[int(np.argmax(validation)) if len(found) > 1 else 0]
     searches = set().union(*map(self._searches, runs))  # each once, however many need it
+    searches |= {run.folder for run in runs if run.kind == 'search'}
     return Cell(best['error'], best['parameters'],
-                _sum([self._results.get(folder, {}).get('seconds') for folder in searches]),
-                _sum([x.get('seconds') for x in found]))
+                total([self._results.get(folder, {}).get('seconds') for folder in searches]),
+                total([x.get('seconds') for x, run in zip(found, runs) if run.kind == 'train']),
+                best.get('top_5'), best.get('multiply_adds'))
 
   def _searches(self, run):
     """Folders of the searches that a run comes from, and those that they come from."""
     return set(run.needs).union(*(self._searches(self._by_folder[x]) for x in run.needs))
 
 
-def _sum(xs):
-  return None if None in xs else float(sum(xs))
+def total(seconds: Sequence[float | None]) -> float | None:
+  """Their sum; None where one is not known."""
+  return None if None in seconds else float(sum(x for x in seconds if x is not None))
 
 
 def _tuple(x):
   return (x,) if isinstance(x, str) else tuple(x)
+
+
+def elements(study: Any) -> list[str]:
+  """What the rows are the means of: names of trainings, and 'searches/NAME'."""
+  return [name for row in study.rows.values() for names in row for name in _tuple(names)]
 
 
 def cheapest_first(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], bool]]:

@@ -32,7 +32,9 @@ A study file defines get_config(variant), which returns a dict of
   rows       {label: (training, ...)}           a row's value at a seed is the mean over these
                                                 trainings; a tuple of trainings in the place of one
                                                 is that with the highest validation accuracy of
-                                                them, at the cost of all
+                                                them, at the cost of all; 'searches/NAME' is the
+                                                network that a search ends with, where its method
+                                                leaves one ready to use
   reference  label of the row that the others are held against, seed by seed
 
 and, where it is of use,
@@ -219,7 +221,7 @@ def _searches(data, folder, seed):
 def _trainings(data, folder, i):
   seeds = data['seeds']
   seed = seeds[i]
-  for name, given in data['trainings'].items():
+  for name, given in data.get('trainings', {}).items():
     genotype, policy = given.get('genotype'), given['policy']
     like = f"searches/{given['like']}-{seed}" if given.get('like') else None
     if genotype == check.RANDOM:
@@ -229,7 +231,7 @@ def _trainings(data, folder, i):
       genotype = f'searches/{genotype}-{seed}'
     if policy not in baselines.BASELINES:
       policy = f"searches/{policy}-{seeds[(i + given.get('shift', 0)) % len(seeds)]}"
-    yield Run('train', name, seed, _config_path(given.get('config', data['train']), folder),
+    yield Run('train', name, seed, _config_path(given.get('config') or data['train'], folder),
               dict(given.get('set', {})) | {'seed': seed}, genotype, policy, given.get('epoch'),
               like)
 
@@ -241,14 +243,7 @@ def _study(data, folder):
   for i, seed in enumerate(data['seeds']):
     runs += [*_searches(data, folder, seed), *_trainings(data, folder, i)]
   loaded = {}
-  unvalidated = {run.name for run in runs
-                 if not resolved(run, loaded).data.val_fraction and run.kind == 'train'}
-  check.chosen_by_validation(data['rows'], unvalidated)
-  check.policies_found(
-      {f'{kind}[{name!r}]': run for kind in ('searches', 'trainings')
-       for name, run in data.get(kind, {}).items()},
-      {run.name for run in runs if run.kind == 'search'
-       and not registry.tunes_policy(config_lib.flatten(resolved(run, loaded)))})
+  _check_configs(data, [(run, resolved(run, loaded)) for run in runs])
   references = {
       label: data.get('references', {}).get(label, data['reference']) for label in data['rows']
   }
@@ -257,6 +252,22 @@ def _study(data, folder):
   return Study(data['title'], tuple(data['seeds']), tuple(runs), rows, references,
                _text(given, folder, runs, loaded), parts,
                tuple(tuple(pair) for pair in data.get('comparisons', ())))
+
+
+def _check_configs(data, runs):
+  """What the links of a study ask of the configs; runs: [(`Run`, its config)]."""
+  trainings, searches = ([pair for pair in runs if pair[0].kind == kind]
+                         for kind in ('train', 'search'))
+  check.chosen_by_validation(data['rows'], {
+      *(run.name for run, config in trainings if not config.data.val_fraction),
+      *(check.OF_SEARCH + run.name for run, _ in searches)})
+  check.ready(data['rows'], {
+      run.name for run, config in searches if not registry.of(config).exports})
+  check.policies_found(
+      {f'{kind}[{name!r}]': run for kind in ('searches', 'trainings')
+       for name, run in data.get(kind, {}).items()},
+      {run.name for run, config in searches
+       if not registry.tunes_policy(config_lib.flatten(config))})
 
 
 def _text(data, folder, runs, loaded):

@@ -75,9 +75,10 @@ def result(run, root):
     root: the study's folder.
 
   Returns:
-    {'seconds'} of a search; of a training {'error': test error in percent, 'parameters': int,
-    'validation': accuracy of D_val, 'seconds'}. 'seconds' are those of all devices together, or
-    None where nothing tells; 'validation' may be None too.
+    Of a training, and of a search that ends with a network ready to use, {'error': test error in
+    percent, 'top_5': the top-5 error, 'parameters': int, 'multiply_adds': int, 'validation':
+    accuracy of D_val, 'seconds'}; {'seconds'} of other searches. 'seconds' are those of all devices
+    together. All but error and parameters are None where nothing tells.
 
   Raises:
     BadInput: there is a result and it is damaged, or of something else; the line names the file.
@@ -88,7 +89,9 @@ def result(run, root):
   if not os.path.lexists(path):
     return None
   try:
-    found = _search_result(folder, config) if run.kind == 'search' else _training_result(path, run)
+    if run.kind == 'search':
+      _check_search(folder, config)
+    found = _network_result(path, run) if os.path.basename(path) == 'results.json' else {}
     return found | {'seconds': _seconds(folder)}
   except BadInput as error:
     raise BadInput(
@@ -96,7 +99,8 @@ def result(run, root):
     ) from error
 
 
-def _search_result(folder, config):
+def _check_search(folder, config):
+  """Raises BadInput where a file of what a search found is damaged."""
   if registry.tunes_policy(config):  # of a method that may be unknown here
     found.load(os.path.join(folder, 'policy.json'))
   networks, row = nets.networks(), registry.methods().get(config.get('method'))
@@ -104,19 +108,20 @@ def _search_result(folder, config):
   space = networks[name].space if name in networks else None
   if space and not (row and row.sampling == 'uniform'):
     space.load(os.path.join(folder, space.file))
-  return {}
 
 
-def _training_result(path, run):
+def _network_result(path, run):
   found = _read(path)
   if found is None or not _number(found.get('test_accuracy'), 0, 1) or not _number(
       found.get('parameters'), 0, 1e15):
-    raise BadInput(f'{path} is not the results.json of a training')
+    raise BadInput(f'{path} is not the results.json of a trained network')
   if found.get('seed') != run.seed:
     raise BadInput(f'{path} is of seed {reprlib.repr(found.get("seed"))}, not of {run.seed}')
-  validation = found.get('val_accuracy')
+  known = lambda key, high: found[key] if _number(found.get(key), 0, high) else None
+  top_5 = known('test_top5_accuracy', 1)
   return {'error': 100 * (1 - found['test_accuracy']), 'parameters': found['parameters'],
-          'validation': validation if _number(validation, 0, 1) else None}
+          'top_5': None if top_5 is None else 100 * (1 - top_5),
+          'multiply_adds': known('multiply_adds', 1e18), 'validation': known('val_accuracy', 1)}
 
 
 def _seconds(folder):

@@ -14,6 +14,7 @@ Each is held against the row of its kind.
 from typing import Any
 
 from daas_jax.errors import BadInput
+from daas_jax.study import check
 
 MEAN, BEST = 'Mean over the settings', 'Best setting of each seed, by validation accuracy'
 
@@ -44,7 +45,7 @@ def unfold(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
       raise BadInput(f"'settings' make two of {name!r}: choose other names")
     table[name] = value
 
-  for name, run in data['trainings'].items():
+  for name, run in data.get('trainings', {}).items():
     for setting, changes in settings.items():
       add(trainings, _training(name, setting), run | {'set': run.get('set', {}) | changes})
   best = lambda label: f'{label}, best setting'
@@ -73,7 +74,8 @@ def _training(name, setting):
 
 
 def _element(x, setting):
-  return _training(x, setting) if isinstance(x, str) else tuple(_training(n, setting) for n in x)
+  of = lambda name: name if name.startswith(check.OF_SEARCH) else _training(name, setting)
+  return of(x) if isinstance(x, str) else tuple(map(of, x))
 
 
 def _tuple(x):

@@ -5,11 +5,16 @@ import json
 import os
 
 from daas_jax.files import atomic
-from daas_jax.study import costs, statistics
+from daas_jax.study import check, costs, statistics
 
 _METRIC = 'test error, %'
 _HEAD = ('', 'weights', 'seeds', 'mean', 'std', 'best', 'difference', '95 % interval', 'p')
-_COSTS = ('search s', 'train s')
+_WHERE_KNOWN = {  # {key of a row: (title of its column, its form)}
+    'top_5': ('top-5 error', '.2f'),
+    'multiply_adds': ('multiply-adds', ',.0f'),
+    'search': ('search s', ',.0f'),
+    'train': ('train s', ',.0f'),
+}
 
 
 def rows(study, results, failures):
@@ -23,10 +28,11 @@ def rows(study, results, failures):
   Returns:
     A list of dicts: 'row', 'values' {seed: test error in percent, mean over the row's trainings;
     only seeds at which all of them are over}, 'seeds' their number, 'mean', 'std' (n - 1), 'best'
-    (lowest), 'parameters' (mean), 'search' and 'train' (device-seconds of the searches and the
-    trainings of a seed, mean; None where nothing tells) and 'cost', their sum, 'part' (of the
-    table), 'reference' and 'difference' (`statistics.paired`, this row minus the reference, so
-    below 0 this row is better) or None, and 'failed' {folder: what it said}, of its trainings.
+    (lowest), 'parameters' (mean), 'top_5' (error), 'multiply_adds', 'search' and 'train'
+    (device-seconds of the searches and the trainings of a seed), means too, None where nothing
+    tells, 'cost', the sum of the last two, 'part' (of the table), 'reference' and 'difference'
+    (`statistics.paired`, this row minus the reference, so below 0 this row is better) or None, and
+    'failed' {folder: what it said}, of its trainings.
   """
   cells, values, out = costs.Cells(study, results), {}, []
   for label, names in study.rows.items():
@@ -34,8 +40,7 @@ def rows(study, results, failures):
     found = {s: cell for s, cell in found.items() if cell is not None}
     values[label] = {s: cell.error for s, cell in found.items()}
     mean, deviation = statistics.mean_and_deviation(list(values[label].values()))
-    search, train = (_mean([getattr(cell, key) for cell in found.values()])
-                     for key in ('search', 'train'))
+    known = {key: _mean([getattr(cell, key) for cell in found.values()]) for key in _WHERE_KNOWN}
     out.append({
         'row': label,
         'part': study.parts.get(label, ''),
@@ -45,9 +50,8 @@ def rows(study, results, failures):
         'std': deviation,
         'best': min(values[label].values(), default=None),
         'parameters': _mean([cell.parameters for cell in found.values()]),
-        'search': search,
-        'train': train,
-        'cost': None if search is None or train is None else search + train,
+        **known,
+        'cost': costs.total([known['search'], known['train']]),
         'failed': {f: failures[f] for s in study.seeds for f in cells.folders(names, s)
                    if f in failures}
     })
@@ -97,10 +101,10 @@ def _difference(d):
   return f"{d['mean']:+.2f}", interval, f"{d['p']:.3g}"
 
 
-def _cells(row, total, costed):
+def _cells(row, total, columns):
   return (row['row'], _shown(row['parameters'], ',.0f'), f"{row['seeds']} of {total}",
           *(_shown(row[key]) for key in ('mean', 'std', 'best')), *_difference(row['difference']),
-          *(_shown(row[key], ',.0f') for key in ('search', 'train') if costed))
+          *(_shown(row[key], _WHERE_KNOWN[key][1]) for key in columns))
 
 
 def _markdown(lines):
@@ -111,11 +115,12 @@ def _markdown(lines):
 
 def _parts(study, table):
   """The rows: a table of all, or one for each part under its title."""
-  costed = any(row['cost'] is not None for row in table)
+  columns = [key for key in _WHERE_KNOWN if any(row[key] is not None for row in table)]
   for part in dict.fromkeys(row['part'] for row in table):
     yield from [f'## {part}'] if part else []
-    yield _markdown([_HEAD + _COSTS * costed, *(_cells(row, len(study.seeds), costed)
-                                                for row in table if row['part'] == part)])
+    yield _markdown([_HEAD + tuple(_WHERE_KNOWN[key][0] for key in columns),
+                     *(_cells(row, len(study.seeds), columns)
+                       for row in table if row['part'] == part)])
 
 
 def _compared(pairs):
@@ -144,13 +149,14 @@ def _curve(table):
 def _by_seed(study, results, failures):
   """Every training by itself: names down, seeds across."""
   lines = [('', *(f'seed {s}' for s in study.seeds))]
-  names = list(dict.fromkeys(run.name for run in study.runs if run.kind == 'train'))
+  names = dict.fromkeys(f'trainings/{run.name}' for run in study.runs if run.kind == 'train')
+  names |= dict.fromkeys(name for name in costs.elements(study) if name.startswith(check.OF_SEARCH))
   for name in names:
     cells = []
-    for folder in (f'trainings/{name}-{s}' for s in study.seeds):
-      cells.append(
-          _shown(results[folder]['error']) if folder in results else 'failed' if folder in
-          failures else '-')
+    for folder in (f'{name}-{s}' for s in study.seeds):
+      error = results.get(folder, {}).get('error')
+      cells.append('failed' if error is None and folder in failures else _shown(error))
+    name = name.removeprefix('trainings/')
     lines.append((name, *cells))
   return _markdown(lines)
 
@@ -175,9 +181,11 @@ def _notes(study, pairs):
 
 def markdown(study, table, results, failures):
   """table.md as text: the rows, every training by itself, and what failed."""
-  done = sum(run.folder in results for run in study.runs if run.kind == 'train')
-  total = sum(run.kind == 'train' for run in study.runs)
-  parts = [f'# {study.title}', f'{done} of {total} trainings are over.', *_parts(study, table),
+  kind, what = (('train', 'trainings') if any(run.kind == 'train' for run in study.runs) else
+                ('search', 'searches'))
+  over = [run.folder in results for run in study.runs if run.kind == kind]
+  parts = [f'# {study.title}', f'{sum(over)} of {len(over)} {what} are over.',
+           *_parts(study, table),
            _notes(study, [row['difference']['seeds'] for row in table if row['difference']]),
            *_compared(comparisons(study, table)), *_curve(table),
            f'Each training, {_METRIC}:', _by_seed(study, results, failures)]

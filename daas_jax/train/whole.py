@@ -63,7 +63,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
                          config.train.policy_per, config.train.policy_fixed)
   data = select.from_config(config, network.smallest(config), data)
   program = networks.check(config, data, criterion)
-  job, evaluate = _job(config, data, genotype, given, criterion)
+  job, net, evaluate = _job(config, data, genotype, given, criterion)
   without = _without_training(search) if network.space and network.export else None
   with workdir.opened(path, config_lib.to_json(config)) as folder, progress.Reporter(
       stream) as reporter:
@@ -78,7 +78,13 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
     with about.session(folder, 'results.json'):
       state, _ = loop.run(job, folder, config, reporter, should_stop)
     trained.write(folder, config, data, jax.device_get(training.kept_variables(state)))
-    result = _result(config, state, evaluate, data, criterion)
+    result = _measured(config, state, evaluate, data, criterion) | {
+        'parameters': count.parameters(state.variables['params']),
+        'multiply_adds': count.multiply_adds(net, data.train_images.shape[1:]),
+        'genotype': config.genotype,
+        'policy': config.policy,
+        'seed': config.seed
+    }
     if without is not None:
       result['test_accuracy_of_the_search'] = without
     result |= about.facts(config, data) | about.origin(
@@ -91,7 +97,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
 
 
 def _job(config, data, genotype, given, criterion):
-  """(the `loop.Job` of a training, what evaluates its network)."""
+  """(the `loop.Job` of a training, its network, what evaluates it)."""
   train, val = splits.of(data, config.seed, 1 - config.data.val_fraction)
   batches = streaming.train_batches(data.train_images, data.train_labels, train, config.seed,
                                     config.train.batch)
@@ -108,27 +114,25 @@ def _job(config, data, genotype, given, criterion):
                                len(val) > 0)
 
   def on_epoch(state, epoch):
-    loss, accuracy = evaluate(training.chosen_variables(state), val_images, val_labels)
-    chosen_by = accuracy if criterion.classes else -loss
-    return training.keep_best(state, chosen_by, epoch), {
-        'val_loss': loss, 'val_accuracy': accuracy}
+    found = evaluate(training.chosen_variables(state), val_images, val_labels)
+    chosen_by = found.accuracy if criterion.classes else -found.loss
+    return training.keep_best(state, chosen_by, epoch), found.named('val')
 
   job = loop.Job(init=lambda: jax.jit(start)(jax.random.key(config.seed)),
                  step=programs.jit(step, donate=(0,)), batches=batches, total_steps=total,
                  steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch,
                  phase=lambda epoch: 'train', on_epoch=on_epoch if len(val) else None)
-  return job, evaluate
+  return job, net, evaluate
 
 
-def _result(config, state, evaluate, data, criterion):
-  """What results.json holds; no test figures where there are no test images.
+def _measured(config, state, evaluate, data, criterion):
+  """What results.json holds of accuracy; no test figures where there are no test images.
 
   'test_accuracy' is of the variables that are kept; 'last_epoch' has that of the last epoch.
   """
   result = {}
   if len(data.test_labels):
-    of = lambda variables: dict(zip(('test_loss', 'test_accuracy'), evaluate(
-        variables, data.test_images, data.test_labels)))
+    of = lambda variables: evaluate(variables, data.test_images, data.test_labels).named('test')
     result = of(training.kept_variables(state))
     last = not state.best or int(state.best['epoch']) == config.train.epochs
     result['last_epoch'] = dict(result) if last else of(training.chosen_variables(state))
@@ -136,12 +140,7 @@ def _result(config, state, evaluate, data, criterion):
     chosen = float(state.best['accuracy'])
     result |= {'val_accuracy': chosen} if criterion.classes else {'val_loss': -chosen}
     result['best_epoch'] = int(state.best['epoch'])
-  return result | {
-      'parameters': count.parameters(state.variables['params']),
-      'genotype': config.genotype,
-      'policy': config.policy,
-      'seed': config.seed
-  }
+  return result
 
 
 def _said(result, without, data, kept):
@@ -155,7 +154,9 @@ def _said(result, without, data, kept):
   if 'test_accuracy' not in result:
     yield f'no test images, {epoch}; {size}'
   else:
-    yield (f"test accuracy {result['test_accuracy']:.4f} ({len(data.test_labels)} images), "
+    top_5 = (f", top-5 {result['test_top5_accuracy']:.4f}" if 'test_top5_accuracy' in result
+             else '')
+    yield (f"test accuracy {result['test_accuracy']:.4f}{top_5} ({len(data.test_labels)} images), "
            f'{epoch}; {size}')
     if 'best_epoch' in result:
       yield f"test accuracy of the last epoch {result['last_epoch']['test_accuracy']:.4f}"

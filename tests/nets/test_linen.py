@@ -102,8 +102,8 @@ def test_a_training_moves_its_statistics_and_an_evaluation_uses_them(data):
   new, _ = step(state, (data.train_images[:8], data.train_labels[:8]))
   before, after = (jax.tree.leaves(s.variables['batch_stats']) for s in (state, new))
   assert all(np.any(a != b) for a, b in zip(before, after))
-  loss, accuracy = evaluation.of(net, data, CROSS_ENTROPY)(new.variables, data.test_images, data.test_labels)
-  again, _ = evaluation.of(net, data, CROSS_ENTROPY)(new.variables, data.test_images, data.test_labels)
+  loss, accuracy, _ = evaluation.of(net, data, CROSS_ENTROPY)(new.variables, data.test_images, data.test_labels)
+  again, *_ = evaluation.of(net, data, CROSS_ENTROPY)(new.variables, data.test_images, data.test_labels)
   assert np.isfinite(loss) and 0 <= accuracy <= 1 and loss == again  # no dropout, running averages
 
 

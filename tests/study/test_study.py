@@ -42,7 +42,7 @@ def load(name, variant='smoke'):
     *itertools.product(STUDIES, ['', 'small', 'smoke']), ('in_distribution', 'fashion_mnist')])
 def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant, tmp_path):
   study = load(name, variant)
-  assert re.search(r'\b(DAAS|DDAS) Table \d', study.title) or name in (
+  assert re.search(r'\b(DAAS|DDAS|DiffAutoML) Table \d', study.title) or name in (
       'vs_random', 'amended', 'field', 'field_lengths', 'in_distribution', 'cost', 'joint_quick', 'joint_faa')
   folders = [run.folder for run in study.runs]
   assert len(set(folders)) == len(folders)
@@ -519,6 +519,9 @@ STUDY = '''
     ("'policy': 'a'", "'policy': 'a', 'shift': 2", 'shift'),
     ("'rows': {'r': ('t',)}", "'rows': {'r': ('u',)}", "row 'r'"),
     ("'rows': {'r': ('t',)}", "'rows': {'r': 't'}", "row 'r'"),
+    ("'rows': {'r': ('t',)}", "'rows': {'r': ('searches/a',)}", "'searches/a', a search that ends with no network"),
+    ("'rows': {'r': ('t',)}", "'rows': {'r': ('searches/t',)}", "row 'r'"),
+    ("'reference': 'r'", "'reference': 'r', 'train': None", "'train' is missing"),
     ("'reference': 'r'", "'reference': 'q'", "'q'"),
     ("'reference': 'r'", "'reference': 'r', 'extra': 1", "'extra'"),
     ("'reference': 'r'", "'reference': 'r', 'seeds': (0, 0)", 'different whole numbers'),

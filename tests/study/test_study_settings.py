@@ -96,16 +96,30 @@ RESULTS = {'searches/first-0': {'seconds': 100.0}, 'searches/second-0': {'second
     ((('a', 'b', 'c'),), (30, 5, 110, 7)),  # chosen by validation, and paid for whole
     ((('a', 'c'), 'b'), (25, 5, 105, 3.5))])
 def test_cells_by_hand(row, cell):
-  assert costs.Cells(study_of({}), RESULTS).of(row, 0) == cell
+  assert costs.Cells(study_of({}), RESULTS).of(row, 0)[:4] == cell
 
 
 def test_cells_of_what_is_not_known():
   cells = lambda changes: costs.Cells(study_of({}), RESULTS | changes)
   assert costs.Cells(study_of({}), {}).of(('a',), 0) is None
   without = {'trainings/a-0': RESULTS['trainings/a-0'] | {'seconds': None, 'validation': None}}
-  assert cells(without).of(('a',), 0) == (20, 5, 110, None)
+  assert cells(without).of(('a',), 0)[:4] == (20, 5, 110, None)
   assert cells(without).of((('a', 'b'),), 0) is None
-  assert cells({'searches/first-0': {'seconds': None}}).of(('b',), 0) == (30, 5, None, 2)
+  assert cells({'searches/first-0': {'seconds': None}}).of(('b',), 0)[:4] == (30, 5, None, 2)
+
+
+def test_a_row_may_be_the_network_that_a_search_ends_with(tmp_path):
+  ready = {'error': 15.0, 'top_5': 4.0, 'parameters': 9, 'multiply_adds': 2e6, 'validation': None, 'seconds': 10.0}
+  results = RESULTS | {'searches/second-0': ready}
+  cell = costs.Cells(study_of({}), results).of(('searches/second',), 0)
+  assert cell == (15, 9, 110, 0, 4, 2e6)  # with the search that it is given something by, and no training
+  assert costs.Cells(study_of({}), results).of(('searches/first',), 0) is None  # which ends with none
+  study = study_of({'ready': ('searches/second',), 'A': ('a',)}, references={'ready': 'A'})
+  text = table.write(tmp_path, study, results, {})
+  assert '| p | top-5 error | multiply-adds | search s | train s |' in text
+  assert '| ready | 9 | 1 of 1 | 15.00 | - | 15.00 | -5.00 | - | 1 | 4.00 | 2,000,000 | 110 | 0 |' in text
+  assert '| A | 5 | 1 of 1 | 20.00 | - | 20.00 | - | - | - | - | - | 110 | 1 |' in text
+  assert '| searches/second | 15.00 |' in text and '| c | 10.00 |' in text
 
 
 def test_the_table_names_costs_parts_and_comparisons(tmp_path):
