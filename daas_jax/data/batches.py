@@ -63,15 +63,16 @@ class Turned:
 
 class TrainBatches:
   """Batches (images uint8 [B, H, W, C], labels [B]) of rows of a training set, shuffled every
-  epoch."""
+  epoch; `share` as for `SearchBatches`."""
 
-  def __init__(self, images, labels, seed, batch):
+  def __init__(self, images, labels, seed, batch, share=(0, 1)):
     self._order = order.TrainOrder(len(labels), seed, batch)
+    self._share = slice(share[0], None, share[1])
     self.steps_per_epoch = self._order.steps_per_epoch
     self._images, self._labels = jnp.asarray(images), jnp.asarray(labels)
 
   def __call__(self, step):
-    return _take(self._images, self._labels, *self._order(step))
+    return _take(self._images, self._labels, *(rows[self._share] for rows in self._order(step)))
 
 
 def evaluation_batches(images, labels, batch):

@@ -221,11 +221,12 @@ def search_batches(dataset, *arguments, turns=0, **options):
   return batches_lib.Turned(batches, turns) if turns else batches
 
 
-def train_batches(images, labels, rows, seed, batch):
-  """The batches of `rows` of a training set, streamed or in memory."""
+def train_batches(images, labels, rows, seed, batch, share=(0, 1)):
+  """The batches of `rows` of a training set, streamed or in memory; `share` as for
+  `SearchStream`."""
   if isinstance(images, images_lib.Streamed):
-    return TrainStream(images.select(rows), labels[rows], seed, batch)
-  return batches_lib.TrainBatches(images[rows], labels[rows], seed, batch)
+    return TrainStream(images.select(rows), labels[rows], seed, batch, share)
+  return batches_lib.TrainBatches(images[rows], labels[rows], seed, batch, share)
 
 
 def rows_of(images, rows):

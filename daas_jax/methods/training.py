@@ -11,7 +11,7 @@ from daas_jax import trees
 from daas_jax.arrays import foreign
 from daas_jax.estimators.unrolled import update
 from daas_jax.methods import optimizers
-from daas_jax.nets import kernels, registry as nets
+from daas_jax.nets import devices, kernels, registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY, cross_entropy
 
 WORST = -1e30
@@ -38,12 +38,23 @@ class TrainState(NamedTuple):
   best: Any
 
 
-def network(config: Any, genotype: Any, num_classes: int) -> Any:
-  """The linen module that a training config names; `genotype` is the architecture that was found,
-  or None."""
+def network(config: Any, genotype: Any, num_classes: int, split: bool = False) -> Any:
+  """The linen module that a training config names.
+
+  Args:
+    config: a training config.
+    genotype: the architecture that was found, or None.
+    num_classes: number of outputs.
+    split: whether it is used inside of a pmapped function, on each device's rows of a batch
+      (`daas_jax.nets.devices`).
+
+  Raises:
+    BadInput: it cannot be split.
+  """
   train = nets.of(config).train
   assert train is not None, config.network.name  # network.name has been checked
-  return train(config, genotype, num_classes, kernels.choose(config.network.kernels))
+  return train(config, genotype, num_classes,
+               kernels.choose(config.network.kernels) + (kernels.SHARED if split else ''))
 
 
 def optimizer(config: Any, total_steps: int) -> tuple[Any, Any]:
@@ -108,15 +119,75 @@ def kept_variables(state: Any) -> Any:
   return state.best['variables'] if state.best else chosen_variables(state)
 
 
+def _outputs(net, split, saw):
+  """(params, kept, images, drop_path, key) -> ((logits, those of an auxiliary head or None), what
+  became of `kept`) of the whole batch; with `split` every device computes its own rows."""
+  def own(params, kept, images, drop_path, key):
+    params = devices.watched(params, saw) if saw else params
+    return net.apply({'params': params} | kept, images, True, drop_path, mutable=list(kept),
+                     rngs={'drop_path': key})
+
+  def of_all(params, kept, images, *rest):
+    found, kept = own(devices.shared(params), kept, devices.rows(images), *rest)
+    return devices.whole(found), kept
+
+  return of_all if split else own
+
+
+def _accumulated(gradient_of, parts, in_loop):
+  """`gradient_of` as of a batch that is taken in `parts`, one after the other.
+
+  Args:
+    gradient_of: (params, kept, images, labels, drop_path, key) -> ((loss, (accuracy, kept)),
+      gradient), means over the images.
+    parts: their number, which divides the batch; 1 is `gradient_of` itself.
+    in_loop: whether one program serves all parts, or each has its own.
+
+  Returns:
+    The same function: means over the parts; `kept` goes from one part to the next.
+  """
+  if parts == 1:
+    return gradient_of
+
+  def whole(params, kept, images, labels, drop_path, key):
+    def one(carry, part):
+      kept, total = carry
+      (loss, (accuracy, kept)), gradient = gradient_of(params, kept, *part[:2], drop_path, part[2])
+      return (kept, jax.tree.map(jnp.add, total, gradient)), (loss, accuracy)
+
+    split = lambda x: x.reshape(parts, -1, *x.shape[1:])
+    (kept, total), each = jax.lax.scan(
+        one, (kept, jax.tree.map(jnp.zeros_like, params)),
+        (split(images), split(labels), jax.random.split(key, parts)),
+        unroll=1 if in_loop else parts)
+    loss, accuracy = (jnp.mean(x) for x in each)
+    return (loss, (accuracy, kept)), jax.tree.map(lambda g: g / parts, total)
+
+  return whole
+
+
 def make_step(config: Any, net: Any, tx: Any, lr: Callable, train_input: Callable,
-              total_steps: int, criterion: Criterion = CROSS_ENTROPY) -> Callable:
+              total_steps: int, criterion: Criterion = CROSS_ENTROPY, split: bool = False,
+              saw: Callable | None = None) -> Callable:
   """The training step (TrainState, (images, labels)) -> (TrainState, metrics), one pure function.
 
   Loss: cross-entropy plus `train.auxiliary` times that of the auxiliary head; drop-path grows
-  linearly from 0 to `train.drop_path` over the training (DARTS). Another `criterion` than the
-  cross-entropy stands in its place, with nothing smoothed.
+  linearly from 0 to `train.drop_path` over the training (DARTS). With `train.accumulate` = n the
+  batch goes through the network in n parts, each normalised by its own moments and seen by the
+  running averages, and the step is by the mean of their gradients.
+
+  Args:
+    config: a training config.
+    net: the linen module; of `network` with `split`, where the step is.
+    tx, lr: see `optimizer`.
+    train_input: (images uint8, progress, key) -> the network's input.
+    total_steps: of the whole training.
+    criterion: another than the cross-entropy stands in its place, with nothing smoothed.
+    split: whether it is used inside of a pmapped function whose devices split every batch.
+    saw: there: called with the number of a device whose own gradient is not finite.
   """
-  train = config.train
+  train, outputs = config.train, _outputs(net, split, saw)
+  in_loop = not (nets.of(config).unroll and jax.default_backend() == 'cpu')
 
   def loss_with(logits, labels):
     if criterion.classes:
@@ -124,20 +195,21 @@ def make_step(config: Any, net: Any, tx: Any, lr: Callable, train_input: Callabl
     return criterion.mean(logits, labels)
 
   def loss_of(params, kept, images, labels, drop_path, key):
-    (logits, auxiliary), changed = net.apply({'params': params} | kept, images, True,
-                                             drop_path if train.drop_path else 0.0,
-                                             mutable=list(kept), rngs={'drop_path': key})
+    (logits, auxiliary), changed = outputs(params, kept, images,
+                                           drop_path if train.drop_path else 0.0, key)
     loss = loss_with(logits, labels)
     if auxiliary is not None:
       loss += train.auxiliary * loss_with(auxiliary, labels)
     return loss, (jnp.mean(criterion.score(logits, labels)), dict(changed))
+
+  gradient_of = _accumulated(jax.value_and_grad(loss_of, has_aux=True), train.accumulate, in_loop)
 
   def step(state, batch):
     images, labels = batch
     key_input, key_drop = jax.random.split(jax.random.fold_in(state.key, state.step))
     progress = state.step / total_steps
     kept = {name: x for name, x in state.variables.items() if name != 'params'}  # running averages
-    (loss, (accuracy, kept)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
+    (loss, (accuracy, kept)), gradient = gradient_of(
         state.variables['params'], kept, train_input(images, progress, key_input), labels,
         train.drop_path * progress, key_drop)
     params, opt = update(tx, gradient, state.opt, state.variables['params'])

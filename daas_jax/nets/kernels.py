@@ -31,6 +31,7 @@ from daas_jax.nets.normalisation import (
   batch_norm_first,
   batch_norm_first_plain,
   batch_norm_plain,
+  moments,
 )
 
 # Pooling, 3 x 3, padding 1, as in DARTS (average: the padding is not counted).
@@ -255,8 +256,8 @@ def _draw_split(sampler, key, shape, axis=0):
 
 class Kernels(NamedTuple):
   """One set of kernels: `depthwise(x, w, stride, dilation)`, `max_pool(x, stride)`, `avg_pool(x,
-  stride)`, `batch_norm(x)`, `conv(x, w, stride)`, `pointwise(x, w)`; and `draw(sampler, key, shape,
-  axis)`."""
+  stride)`, `batch_norm(x)`, `conv(x, w, stride)`, `pointwise(x, w)`; `draw(sampler, key, shape,
+  axis)`; and `moments(x)`, those that `batch_norm` normalises by."""
   depthwise: Callable
   max_pool: Callable
   avg_pool: Callable
@@ -264,6 +265,7 @@ class Kernels(NamedTuple):
   conv: Callable
   pointwise: Callable
   draw: Callable = _draw
+  moments: Callable = moments
 
 
 KERNELS = {
@@ -281,8 +283,10 @@ meet them (and JAX refuses)."""
 SHARED = '_shared'
 """What is appended to a set's name where the batch is split over devices."""
 KERNELS |= {
-    name + SHARED: kernels._replace(batch_norm=functools.partial(kernels.batch_norm, split=True),
-                                    draw=_draw_split) for name, kernels in KERNELS.items()
+    name + SHARED: kernels._replace(
+        batch_norm=functools.partial(kernels.batch_norm, split=True), draw=_draw_split,
+        moments=functools.partial(moments, split=True))
+    for name, kernels in KERNELS.items()
 }
 FIRST = '_first'
 """What is appended where a batch is normalised by the moments of its first half

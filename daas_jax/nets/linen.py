@@ -120,16 +120,23 @@ def register_network(name: str, make: Callable, about: str = '',
     made = make(num_classes=num_classes, **_settings(config, own))
     return FromNnx(made) if isinstance(made, nnx.Module) else made
 
+  def refuse_split(kernels, other=''):
+    if kernels.endswith(k.SHARED):
+      raise BadInput(f'network {name!r} normalises by the rows of one device: set {other}'
+                     'parallel.devices=1')
+
   def in_search(config, num_classes, kernels, sampling):
     del sampling
-    if kernels.endswith(k.SHARED):
-      raise BadInput(
-          f'network {name!r} normalises by the rows of one device: set parallel.over=samples, or '
-          'parallel.devices=1')
+    refuse_split(kernels, 'parallel.over=samples, or ')
     return InSearch(module(config, num_classes))
+
+  def in_training(config, genotype, num_classes, kernels):
+    del genotype
+    refuse_split(kernels)
+    return InTraining(module(config, num_classes))
 
   registry.register(name, registry.Network(
       about or f'registered by {getattr(make, "__module__", "a program")}', make=in_search,
-      train=lambda config, genotype, num_classes, kernels: InTraining(module(config, num_classes)),
+      train=in_training,
       keys=k.KEYS | own, check=registry.no_cells, noise=lambda config: True,
       smallest=lambda config: smallest, unroll=True, own=True), users=True)

@@ -33,11 +33,19 @@ def batch_norm(x: jax.Array, split: bool = False) -> jax.Array:
   return batch_norm_plain(x, split)
 
 
-def _batch_norm_fwd(x, split):
+def moments(x: jax.Array, split: bool = False) -> tuple[jax.Array, jax.Array]:
+  """(mean, variance), each [C], that `batch_norm` normalises x [B, H, W, C] by: at least float32.
+
+  What a network keeps as running averages: the same sums, which XLA computes once.
+  """
   wide = _wide(x)
   mean = jnp.mean(wide, (0, 1, 2))
   variance = jnp.mean(jnp.square(wide - beside(mean, x)), (0, 1, 2))
-  return _normalised(x, *(_moments_of_all(mean, variance) if split else (mean, variance)))
+  return _moments_of_all(mean, variance) if split else (mean, variance)
+
+
+def _batch_norm_fwd(x, split):
+  return _normalised(x, *moments(x, split))
 
 
 def _moments_of_all(mean, variance):

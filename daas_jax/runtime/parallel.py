@@ -60,13 +60,14 @@ class Placement(NamedTuple):
   blame: Callable
 
 
-def place(devices, over='samples', batch=None):
+def place(devices, over='samples', batch=None, named='search.batch'):
   """A `Placement` on `devices` local devices of every process (0 for all of them).
 
   Args:
     devices: number of devices of each process.
     over: a word of `OVER`.
-    batch: images of a step, which have to divide where they are split; None is not checked.
+    batch: images that are split at once, which have to divide; None is not checked.
+    named: what a config calls them.
 
   Raises:
     BadInput: if there are fewer, or the batch does not divide.
@@ -86,7 +87,7 @@ def place(devices, over='samples', batch=None):
   split = over == 'data'
   if split and batch is not None and batch % total:
     raise BadInput(
-        f'search.batch={batch} must be a multiple of the {total} devices that split it '
+        f'{named}={batch} must be a multiple of the {total} devices that split it '
         '(parallel.over=data)'
     )
   used = [device for process in range(processes)

@@ -12,7 +12,7 @@ from daas_jax.data import select, sources
 from daas_jax.methods import training
 from daas_jax.nets import count, registry as nets
 from daas_jax.policies import baselines
-from daas_jax.runtime import signals
+from daas_jax.runtime import processes, signals
 from daas_jax.train import whole
 
 
@@ -28,6 +28,7 @@ def define_flags(values):
                       'searched, searched:EPOCH, random:SEED, random_like:SEED, a genotype file, '
                       'or a published one such as darts_v2.',
                       flag_values=values)
+  processes.define_flags(values)
   flags.DEFINE_bool(
       'count', False,
       'Prints parameters and multiply-adds of the network and trains nothing; needs no '
@@ -66,4 +67,6 @@ def main(options, should_stop=signals.never):
   if options.count:
     print(size_text(config, whole.architecture(config, options.search)))
     return None
-  return whole.run(config, options.workdir, options.search, options.policy_search, should_stop)
+  processes.join(options)
+  return whole.run(config, options.workdir, options.search, options.policy_search,
+                   processes.should_stop(should_stop))

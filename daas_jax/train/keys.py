@@ -9,7 +9,7 @@ from daas_jax.methods import optimizers
 from daas_jax.methods.keys import SEEDS
 from daas_jax.nets import registry as nets
 from daas_jax.policies import baselines, contract, file
-from daas_jax.runtime import loop
+from daas_jax.runtime import loop, parallel
 
 
 def keys(method=None):
@@ -36,6 +36,9 @@ def keys(method=None):
       **nets.keys_of(networks),
       'train.epochs': Key(600, between(1, MOST), 'epochs (DAAS 5)'),
       'train.batch': Key(96, at_least(2), 'images a step (DAAS 5)'),
+      'train.accumulate': Key(
+          1, between(1, MOST), 'parts that a batch is taken in, one after the other: less memory; '
+          'each is normalised by its own moments'),
       'train.optimizer': Key('sgd', one_of(*optimizers.OPTIMIZERS), 'optimizer (DARTS)'),
       'train.lr': Key(0.025, above(0), 'learning rate at the start (DARTS)'),
       'train.schedule': Key('cosine', one_of('cosine', 'linear'),
@@ -66,6 +69,7 @@ def keys(method=None):
       'beside': Key(
           '', anything, "table.json of a study, whose rows' accuracies are printed beside this "
           'one, or the name of one that comes with the package; empty: nothing'),
+      'parallel.devices': parallel.KEYS['parallel.devices'],
       **loop.KEYS,
   }
 
@@ -78,6 +82,9 @@ def check(flat):
   """
   nets.check(flat, keys())
   data_keys.check(flat, nets.having('data.side'))
+  if flat['train.batch'] % flat['train.accumulate']:
+    raise BadInput(f"config key 'train.accumulate' ({flat['train.accumulate']}) must divide "
+                   f"train.batch ({flat['train.batch']})")
   if flat['train.warmup_epochs'] >= flat['train.epochs']:
     raise BadInput(
         f"config key 'train.warmup_epochs' ({flat['train.warmup_epochs']}) must be below "

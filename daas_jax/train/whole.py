@@ -1,5 +1,6 @@
 """A whole training, start to end: what the command and the library run."""
 
+from collections.abc import Callable
 import json
 import os
 from typing import Any
@@ -16,7 +17,7 @@ from daas_jax.methods import training
 from daas_jax.nets import count, registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
 from daas_jax.policies import given as given_lib
-from daas_jax.runtime import loop, programs, progress, signals, workdir
+from daas_jax.runtime import loop, parallel, processes, progress, signals, workdir
 from daas_jax.train import beside
 
 
@@ -36,7 +37,7 @@ def architecture(config: Any, search: str | None) -> Any:
 
 def run(config: Any, path: str, search: str | None = None, policy_search: str | None = None,
         should_stop: Any = signals.never, data: Any = None, criterion: Criterion = CROSS_ENTROPY,
-        stream: Any = None) -> dict[str, Any]:
+        stream: Any = None) -> dict[str, Any] | None:
   """Trains from scratch, or goes on with a training.
 
   Args:
@@ -50,7 +51,7 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
     stream: where progress is shown; None: on stdout.
 
   Returns:
-    What results.json holds.
+    What results.json holds; None in a process that follows the first one of several.
 
   Raises:
     BadInput: config, data and what the workdirs hold do not fit each other.
@@ -63,8 +64,13 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
                          config.train.policy_per, config.train.policy_fixed)
   data = select.from_config(config, network.smallest(config), data)
   program = networks.check(config, data, criterion)
-  job, net, evaluate = _job(config, data, genotype, given, criterion)
+  made, net, evaluate = job(config, data, genotype, given, criterion)
   without = _without_training(search) if network.space and network.export else None
+  if not processes.first():
+    with progress.silent() as reporter:
+      loop.run(made, None, config, reporter, should_stop)
+    processes.finished()
+    return None
   with workdir.opened(path, config_lib.to_json(config)) as folder, progress.Reporter(
       stream) as reporter:
     if genotype is not None and network.space:
@@ -73,10 +79,10 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
     workdir.keep_input(folder, networks.KEPT, program)
     workdir.keep_input(folder, 'policy.json', policy)
     reporter.note(
-        f'{network.title(config)} on {data.name}, policy {config.policy}: {job.total_steps} steps '
+        f'{network.title(config)} on {data.name}, policy {config.policy}: {made.total_steps} steps '
         f'of {config.train.batch} images')
     with about.session(folder, 'results.json'):
-      state, _ = loop.run(job, folder, config, reporter, should_stop)
+      state, _ = loop.run(made, folder, config, reporter, should_stop)
     trained.write(folder, config, data, jax.device_get(training.kept_variables(state)))
     result = _measured(config, state, evaluate, data, criterion) | {
         'parameters': count.parameters(state.variables['params']),
@@ -93,19 +99,46 @@ def run(config: Any, path: str, search: str | None = None, policy_search: str | 
     reporter.note('\n'.join(_said(result, without, data, kept)) + '\nwritten: results.json, '
                   f'{trained.FILES[0]}, {trained.FILES[1]}, metrics.jsonl, checkpoints/ in '
                   f'{workdir.shown(path)}')
+  processes.finished()
   return result
 
 
-def _job(config, data, genotype, given, criterion):
-  """(the `loop.Job` of a training, its network, what evaluates it)."""
+def job(config: Any, data: Any, genotype: Any, given: Any,
+        criterion: Criterion = CROSS_ENTROPY) -> tuple[loop.Job, Any, Callable]:
+  """A training as a job of the loop.
+
+  Args:
+    config: a checked training config.
+    data: a `daas_jax.data.dataset.Dataset`.
+    genotype: the architecture, or None.
+    given: the policy, as `daas_jax.policies.given.find` gives it.
+    criterion: what the network's outputs are held against labels by.
+
+  Returns:
+    (the `loop.Job`, the network as a linen module, (variables, images, labels) -> what it is like
+    on them: `daas_jax.data.evaluation.of`).
+
+  Raises:
+    BadInput: where config, data and devices do not fit each other.
+  """
+  parts = config.train.accumulate
+  placement = parallel.place(
+      config.parallel.devices, 'data', config.train.batch // parts,
+      'train.batch' if parts == 1 else f'train.batch / train.accumulate={config.train.batch}/'
+      f'{parts}')
   train, val = splits.of(data, config.seed, 1 - config.data.val_fraction)
   batches = streaming.train_batches(data.train_images, data.train_labels, train, config.seed,
-                                    config.train.batch)
+                                    config.train.batch, placement.share)
   total = config.train.epochs * batches.steps_per_epoch
-  net = training.network(config, genotype, len(data.class_names))
+  network = lambda split: training.network(config, genotype, len(data.class_names), split)
+  net, of_rows = network(False), network(placement.split)
   tx, lr = training.optimizer(config, total)
-  step = training.make_step(config, net, tx, lr, inputs.given_input(config, data, *given), total,
-                            criterion)
+  augmented = inputs.given_input(config, data, *given)
+
+  def step(saw=None):
+    return training.make_step(config, of_rows, tx, lr, augmented, total, criterion,
+                              placement.split, saw)
+
   evaluate = evaluation.of(net, data, criterion)
   val_images, val_labels = streaming.rows_of(data.train_images, val), data.train_labels[val]
 
@@ -118,11 +151,22 @@ def _job(config, data, genotype, given, criterion):
     chosen_by = found.accuracy if criterion.classes else -found.loss
     return training.keep_best(state, chosen_by, epoch), found.named('val')
 
-  job = loop.Job(init=lambda: jax.jit(start)(jax.random.key(config.seed)),
-                 step=programs.jit(step, donate=(0,)), batches=batches, total_steps=total,
-                 steps_per_epoch=batches.steps_per_epoch, images_per_step=config.train.batch,
-                 phase=lambda epoch: 'train', on_epoch=on_epoch if len(val) else None)
-  return job, net, evaluate
+  def blame(state, start, last):
+    return placement.blame(step, state, batches, start, last)
+
+  made = loop.Job(
+      init=lambda: jax.jit(start)(jax.random.key(config.seed)),
+      step=placement.compile(step()),
+      batches=batches,
+      total_steps=total,
+      steps_per_epoch=batches.steps_per_epoch,
+      images_per_step=config.train.batch,
+      phase=lambda epoch: 'train',
+      on_epoch=on_epoch if len(val) else None,
+      blame=blame if placement.devices > 1 else None,
+      put=placement.put,
+      get=placement.get)
+  return made, net, evaluate
 
 
 def _measured(config, state, evaluate, data, criterion):

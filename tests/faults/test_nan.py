@@ -14,15 +14,22 @@ STEP, ROW = 2, 13  # step 2 from 0 is the third; of 16 validation images four li
                    # first batch of 8, then two of the second, in which row 13 is on device 2
 
 
-def _ended(folder, *words):
+def _ended(folder, *words, row=ROW):
   program = os.path.join(os.path.dirname(__file__), 'planted_nan.py')
   path = os.pathsep.join([*sys.path, str(ROOT / 'tests' / 'parallel')])
   environment = commands.environment(XLA_FLAGS='--xla_force_host_platform_device_count=4', PYTHONPATH=path,
                                      JAX_COMPILATION_CACHE_DIR=commands.CACHE)
-  ran = subprocess.run([sys.executable, program, folder, *words, str(STEP), str(ROW)], text=True, capture_output=True,
+  ran = subprocess.run([sys.executable, program, folder, *words, str(STEP), str(row)], text=True, capture_output=True,
                        env=environment, check=False, timeout=600)
   assert ran.returncode == 0 and ran.stdout, ran.stderr[-3000:]
   return json.loads(ran.stdout.splitlines()[-1])
+
+
+def test_the_device_and_the_step_of_a_training_are_named(tmp_path, fault):
+  ended = _ended(tmp_path, 'train', 'always', row=5)  # of 8 images two lie on each device
+  assert ended['why'].endswith(f'It began at step {STEP + 1} in the gradient of device 2'), ended
+  assert ended['kept'][-1] == STEP
+  fault('NaN in the gradient of one device of a training')
 
 
 @pytest.mark.parametrize('over', ['data', 'samples'])

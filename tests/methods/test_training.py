@@ -11,6 +11,7 @@ from daas_jax import config as config_lib
 from daas_jax.runtime import checkpoint
 from daas_jax.data import dataset
 from daas_jax.methods import training
+from daas_jax.nets.cells import named
 
 
 @pytest.fixture
@@ -129,3 +130,51 @@ def test_averaged_weights_are_what_is_evaluated_and_a_resumed_training_has_the_s
 def test_without_an_average_the_weights_are_evaluated():
   state = training.TrainState(jnp.int32(0), jax.random.key(0), {'w': 1.0}, (), {}, {})
   assert training.chosen_variables(state) == {'w': 1.0}
+
+
+# --- a batch in parts ---
+
+
+@pytest.mark.parametrize('in_loop', [False, True])
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(data, monkeypatch, in_loop):
+  """Without normalisation to rounding, whatever the parts; the running averages have seen each part."""
+  if in_loop:
+    monkeypatch.setattr(training.jax, 'default_backend', lambda: 'gpu')
+  data = data._replace(train_images=data.train_images[:6], train_labels=data.train_labels[:6])
+  found = {}
+  for parts in (1, 2, 3):
+    config = config_lib.train_config()
+    config.train.drop_path, config.train.lr, config.train.batch, config.train.accumulate = 0.0, 0.5, 6, parts
+    net, (tx, lr) = _Line(), training.optimizer(config, 20)
+    step = jax.jit(training.make_step(config, net, tx, lr, lambda images, progress, key: images / 255.0, 20))
+    state, metrics = step(training.init_state(net, tx, jax.random.key(0), (8, 8, 1)),
+                          (jnp.asarray(data.train_images), jnp.asarray(data.train_labels)))
+    found[parts] = state.variables['params']['w'], metrics, state.variables['batch_stats']['mean']
+    part, mean = 6 // parts, 0.0
+    for i in range(parts):
+      mean = 0.9 * mean + 0.1 * np.mean(data.train_images[i * part : (i + 1) * part]) / 255
+    assert float(found[parts][2]) == pytest.approx(mean, rel=1e-5)
+  for parts in (2, 3):
+    np.testing.assert_allclose(found[parts][0], found[1][0], rtol=1e-6)
+    for name in ('train_loss', 'train_accuracy', 'grad_norm'):
+      assert float(found[parts][1][name]) == pytest.approx(float(found[1][1][name]), rel=1e-5)
+
+
+def test_parts_of_equal_moments_give_the_step_of_the_whole_batch(x64):
+  """Of a network with batch normalisation: each part is normalised by its own moments, here those of the whole."""
+  config = config_lib.train_config()
+  config.train.drop_path, config.train.batch, config.network.layers, config.network.channels = 0.0, 8, 3, 2
+  half = np.random.default_rng(0).random((4, 16, 16, 1))
+  images, labels = jnp.asarray(np.concatenate([half, half])), jnp.asarray([0, 1, 2, 0, 1, 0, 2, 2])
+  net = training.network(config, named.named_genotypes()['darts_v2'], 3)
+  tx, lr = training.optimizer(config, 20)
+  start = jax.jit(lambda: training.init_state(net, tx, jax.random.key(0), (16, 16, 1)))()
+  found = []
+  for parts in (1, 2):
+    config.train.accumulate = parts
+    step = jax.jit(training.make_step(config, net, tx, lr, lambda images, progress, key: images, 20))
+    state, metrics = step(start, (images, labels))
+    found.append((state.variables['params'], metrics['train_loss'], metrics['grad_norm']))
+  assert float(found[0][2]) > 0.1
+  for one, two in zip(*map(jax.tree.leaves, found)):
+    np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-7)

@@ -116,3 +116,7 @@ def test_names_and_devices_that_it_cannot_have():
   config.network.name = 'own'
   with pytest.raises(BadInput, match='parallel.over=samples'):
     problem_lib.forward(config, 2, split=True)
+  config = config_lib.train_config()
+  config.network.name = 'own'
+  with pytest.raises(BadInput, match='by the rows of one device: set parallel.devices=1'):
+    training.network(config, None, 2, split=True)

@@ -1,4 +1,4 @@
-"""The first steps of a search on several devices: what tests/parallel compares.
+"""The first steps of a search, or of a training, on several devices: what tests/parallel compares.
 
 As a command, `python several.py FOLDER CASE PLAN [PLAN ...] [--cluster COORDINATOR COUNT INDEX]`: writes the state
 after `STEPS` steps, and the metrics of each, to FOLDER/CASE-PLAN.npz. A plan is OVER:DEVICES, the devices being those
@@ -18,7 +18,9 @@ from daas_jax.methods import ddas, registry
 from daas_jax.estimators.unrolled import update
 from daas_jax.nets import devices
 from daas_jax.policies import given as given_lib
+from daas_jax.data import select
 from daas_jax.search import job as job_lib, whole
+from daas_jax.train import whole as training
 
 STEPS = 3
 LATE = 'programs that were compiled after the first step'
@@ -34,9 +36,12 @@ CASES = {
     'faster_aa': {'network.name': 'small_cnn'},
     'amended_darts': {'search.drop_path': 0.2, 'network.edges': 'fixed', 'network.layers': 1},  # compiles in a third
     'diffautoml': {'network.name': 'shuffle', 'network.size': 'nano', 'network.kernels': 'xla'},
+    'train_derived': {'genotype': 'darts_v2', 'train.accumulate': 2, 'train.ema': 0.9},
+    'train_shaken': {'network.name': 'shake_shake_26_2x32d', 'network.depth': 8},
 }
-"""{method, or a case of it: what its config sets besides}. Between them: every method, and every thing in a network
-that depends on the whole batch (moments, noise of the images, drop-path, the boxes that a loss is divided by)."""
+"""{method, or a case of it, or train_ and a word: what its config sets besides}. Between them: every method, and every
+thing in a network that depends on the whole batch (moments, running averages, noise of the images, drop-path, the boxes
+that a loss is divided by)."""
 
 
 def _as_it_is(tree):
@@ -60,21 +65,31 @@ BUGS = {'product_before_averaging': [(devices, 'shared', _as_it_is), (ddas, 'upd
 
 
 def config_of(case, over='samples', count=1):
-  """A search config of one of `CASES`, small enough to compile in seconds."""
-  config = config_lib.search_config(case if case in registry.methods() else case.split('_')[0])
+  """The config of one of `CASES`, small enough to compile in seconds."""
+  if case.startswith('train_'):
+    config = config_lib.train_config()
+    config.genotype, config.policy, config.train.batch, config.train.epochs = 'none', 'trivial_augment', 8, 2
+  else:
+    config = config_lib.search_config(case if case in registry.methods() else case.split('_')[0])
   values = {'data.name': 'embedded', 'data.side': 14, 'data.n_train': 96, 'data.n_test': 50,
             'search.batch': 8, 'search.epochs': 2, 'network.layers': 3, 'network.channels': 2,
             'network.width': 2, 'network.primitives': CELLS, 'policy.ops': OPS,
             'search.n_arch': 4, 'search.n_w': 4, 'search.n_aug': 1, 'search.warmup_epochs': 0}
   for name, value in (values | CASES[case] | {'parallel.over': over, 'parallel.devices': count}).items():
-    room, key = name.split('.')
-    if key in config[room]:
-      config[room][key] = value
+    *rooms, key = name.split('.')
+    room = config
+    for name in rooms:
+      room = room.get(name, {})
+    if key in room:
+      room[key] = value
   return config
 
 
 def job_of(config):
   """The `loop.Job` of a config."""
+  if config.kind == 'train':
+    given = given_lib.find(config.policy, None)
+    return training.job(config, select.from_config(config), training.architecture(config, None), given)[0]
   given = config.policy.get('name')
   return job_lib.of(config, whole.load(config), None, given_lib.find(given, None) if given else None)
 

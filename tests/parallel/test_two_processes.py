@@ -1,4 +1,4 @@
-"""Every method gives the same numbers in two processes as in one."""
+"""Every method, and a training, gives the same numbers in two processes as in one."""
 
 import os
 
@@ -14,7 +14,8 @@ PLANS = {'daas': ['samples:1'], 'ddas': ['data:1', 'samples:1']}  # of others: '
 
 
 # Backwards: the other worker begins with test_numbers.py, and leaves the programs of one device in the cache.
-@pytest.mark.parametrize('case', [case for case in reversed(several.CASES) if case in registry.methods()])
+@pytest.mark.parametrize('case', [
+    'train_shaken', *(case for case in reversed(several.CASES) if case in registry.methods())])
 def test_two_processes_give_the_numbers_of_one(case, tmp_path):
   plans = PLANS.get(case, ['data:1'])
   compared.end(compared.start(tmp_path, case, 'samples:1'))

@@ -1,6 +1,7 @@
 """The final network of one genotype: DARTS's NetworkCIFAR and NetworkImageNet (DAAS 5;
 github.com/quark0/darts)."""
 
+from collections.abc import Callable
 import functools
 from typing import Any
 
@@ -21,11 +22,13 @@ from daas_jax.nets.normalisation import BN_EPSILON
 MOMENTUM = 0.9  # of the running averages, in flax's sense; PyTorch calls it 0.1
 
 
-def keep_factors(key: jax.Array, probability: Any, shape: tuple[int, ...]) -> jax.Array:
+def keep_factors(key: jax.Array, probability: Any, shape: tuple[int, ...],
+                 draw: Callable = k.KERNELS['plain'].draw) -> jax.Array:
   """Drop-path: 0 with the given probability (which may be traced), else 1 / (1 - probability);
-  float32 of `shape`."""
+  float32 of `shape`, whose last axis is of images; `draw` is a kernel set's."""
   keep = 1.0 - jnp.asarray(probability, jnp.float32)
-  return jnp.where(jax.random.uniform(key, shape) < keep, 1.0 / keep, 0.0)
+  uniform = draw(jax.random.uniform, key, shape, len(shape) - 1)
+  return jnp.where(uniform < keep, 1.0 / keep, 0.0)
 
 
 def _per_image(x, factors):
@@ -130,10 +133,7 @@ class DerivedNet(nn.Module):
       if not train:
         return (x - beside(next(centres), x)) * beside(next(inverses) * next(scale), x) + beside(
             next(offset), x)
-      # The same sums as in the kernel, which XLA computes once.
-      batch = lax.stop_gradient(x)
-      batch_mean = jnp.mean(batch, (0, 1, 2))
-      moments.append((batch_mean, jnp.mean(jnp.square(batch - beside(batch_mean, x)), (0, 1, 2))))
+      moments.append(self._kernels.moments(lax.stop_gradient(x)))
       return self._kernels.batch_norm(x) * beside(next(scale), x) + beside(next(offset), x)
 
     def store():
@@ -213,7 +213,7 @@ class DerivedNet(nn.Module):
       # One draw for the whole network: a draw an operation would take XLA longer to compile than
       # the operation.
       keep = keep_factors(self.make_rng('drop_path'), drop_path,
-                          (self.layers, 2 * STEPS, images.shape[0]))
+                          (self.layers, 2 * STEPS, images.shape[0]), self._kernels.draw)
     s0, s1, halved = self._stem(images, train)
     for layer, reduction, channels in places(self.layers, self.channels):
       pairs = genotype_lib.pairs_of(genotype, layer, reduction)

@@ -105,10 +105,7 @@ def _run(block, x, w, averages, noise, train, kernels):
       inverse = lax.rsqrt(averages[f'{name}_variance'] + BN_EPSILON)
       return ((x - beside(averages[f'{name}_mean'], x)) * beside(inverse * w[f'{name}_scale'], x)
               + beside(w[f'{name}_offset'], x))
-    # The same sums as in the kernel, which XLA computes once.
-    batch = lax.stop_gradient(x)
-    mean = moments[f'{name}_mean'] = jnp.mean(batch, (0, 1, 2))
-    moments[f'{name}_variance'] = jnp.mean(jnp.square(batch - beside(mean, x)), (0, 1, 2))
+    moments[f'{name}_mean'], moments[f'{name}_variance'] = kernels.moments(lax.stop_gradient(x))
     return kernels.batch_norm(x) * beside(w[f'{name}_scale'], x) + beside(w[f'{name}_offset'], x)
 
   return block.apply(x, conv, norm, noise), moments

@@ -221,11 +221,8 @@ class ShuffleNet(nn.Module):
         if not train:
           mine = jax.tree.map(lambda a: beside(a[at : at + x.shape[-1]], x), averages.value)
           return (x - mine['mean']) * lax.rsqrt(mine['variance'] + BN_EPSILON)
-        if averages is not None:  # the same sums as in the kernel, which XLA computes once
-          batch = lax.stop_gradient(x)
-          mean = jnp.mean(batch, (0, 1, 2))
-          moments[at] = {'mean': mean, 'variance': jnp.mean(
-              jnp.square(batch - beside(mean, batch)), (0, 1, 2))}
+        if averages is not None:
+          moments[at] = dict(zip(('mean', 'variance'), kernels.moments(lax.stop_gradient(x))))
         return kernels.batch_norm(x)
 
       x = run(x, vector, norm)
