@@ -119,19 +119,31 @@ def kept_variables(state: Any) -> Any:
   return state.best['variables'] if state.best else chosen_variables(state)
 
 
-def _outputs(net, split, saw):
+def _outputs(net, split, saw, dtype):
   """(params, kept, images, drop_path, key) -> ((logits, those of an auxiliary head or None), what
-  became of `kept`) of the whole batch; with `split` every device computes its own rows."""
+  became of `kept`) of the whole batch; with `split` every device computes its own rows, with
+  another `dtype` than float32 in that one. Parameters, averages and logits are as they were."""
   def own(params, kept, images, drop_path, key):
     params = devices.watched(params, saw) if saw else params
-    return net.apply({'params': params} | kept, images, True, drop_path, mutable=list(kept),
-                     rngs={'drop_path': key})
+    run = lambda params, images: net.apply({'params': params} | kept, images, True, drop_path,
+                                           mutable=list(kept), rngs={'drop_path': key})
+    if dtype == 'float32':
+      return run(params, images)
+    found, changed = run(*_cast((params, images), dtype))
+    return _cast(found, 'float32'), jax.tree.map(
+        lambda x, old: x.astype(old.dtype), dict(changed), {name: kept[name] for name in changed})
 
   def of_all(params, kept, images, *rest):
     found, kept = own(devices.shared(params), kept, devices.rows(images), *rest)
     return devices.whole(found), kept
 
   return of_all if split else own
+
+
+def _cast(tree, dtype):
+  """A pytree with its floating arrays in a dtype."""
+  return jax.tree.map(
+      lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
 
 
 def _accumulated(gradient_of, parts, in_loop):
@@ -186,7 +198,7 @@ def make_step(config: Any, net: Any, tx: Any, lr: Callable, train_input: Callabl
     split: whether it is used inside of a pmapped function whose devices split every batch.
     saw: there: called with the number of a device whose own gradient is not finite.
   """
-  train, outputs = config.train, _outputs(net, split, saw)
+  train, outputs = config.train, _outputs(net, split, saw, config.network.dtype)
   in_loop = not (nets.of(config).unroll and jax.default_backend() == 'cpu')
 
   def loss_with(logits, labels):

@@ -183,18 +183,21 @@ def keys_of(rows: tuple[str, ...], search: bool = False) -> dict[str, Key]:
   return out
 
 
-def check(flat: Mapping[str, Any], keys: Mapping[str, Key]) -> None:
+def check(flat: Mapping[str, Any], keys: Mapping[str, Key],
+          shared: tuple[str, ...] = ()) -> None:
   """Checks what a config says of its network.
 
   Args:
     flat: {'group.key': value}.
     keys: the config's keys.
+    shared: names of those that every network has in this kind of config.
 
   Raises:
     BadInput: a key that only other networks have is set, or the network refuses its own.
   """
   name = flat['network.name']
-  for key in sorted({key for row in networks().values() for key in row.only} & set(flat)):
+  only = {key for row in networks().values() for key in row.only}.difference(shared)
+  for key in sorted(only & set(flat)):
     if key not in networks()[name].only and flat[key] != keys[key].default:
       whose = [other for other, row in networks().items() if key in row.only]
       which = (f'the networks {" and ".join(whose)}' if whose[1:] else

@@ -3,16 +3,20 @@
 Validation chooses the epoch, or there is none and it is the last (data.val_fraction=0); the test
 set is read at the end. With --count it only says how large that network is."""
 
+import types
+
 from absl import flags
 import jax
 import jax.numpy as jnp
 
+from daas_jax.augment import inputs
 from daas_jax.config import schema as config_lib
 from daas_jax.data import select, sources
+from daas_jax.errors import BadInput
 from daas_jax.methods import training
 from daas_jax.nets import count, registry as nets
-from daas_jax.policies import baselines
-from daas_jax.runtime import processes, signals
+from daas_jax.policies import baselines, given as given_lib
+from daas_jax.runtime import memory, processes, signals
 from daas_jax.train import whole
 
 
@@ -33,27 +37,57 @@ def define_flags(values):
       'count', False,
       'Prints parameters and multiply-adds of the network and trains nothing; needs no '
       '--workdir.', flag_values=values)
+  flags.DEFINE_bool(
+      'memory', False,
+      'With --count: compiles the step too, and prints how much memory it takes on a device.',
+      flag_values=values)
+
+
+def _facts(config):
+  """(shape of an image, number of classes) of the data that a training config names."""
+  shape, classes = sources.facts(*select.arguments(config))
+  if config.data.side:
+    shape = (config.data.side, config.data.side, shape[-1])
+  return shape, config.data.classes or classes
 
 
 def size_text(config, genotype):
   """What --count prints: parameters and multiply-adds of the network that a training config
   names."""
-  shape, classes = sources.facts(*select.arguments(config))
-  if config.data.side:
-    shape = (config.data.side, config.data.side, shape[-1])
-  net = training.network(config, genotype, config.data.classes or classes)
+  shape, classes = _facts(config)
+  net = training.network(config, genotype, classes)
   params = jax.eval_shape(lambda: net.init(jax.random.key(0), jnp.zeros(
       (1, *shape)), False))['params']
   bare, whole = (count.parameters(params, auxiliary) for auxiliary in (False, True))
   lines = [
       f"{nets.of(config).title(config)}, {' x '.join(map(str, shape))} images, "
-      f"{config.data.classes or classes} classes",
+      f'{classes} classes',
       f'parameters                      {bare:>14,}'
   ]
   if whole != bare:
     lines.append(f'  with the auxiliary head       {whole:>14,}')
   return '\n'.join(lines
                    + [f'multiply-adds of one image      {count.multiply_adds(net, shape):>14,}'])
+
+
+def memory_text(config, genotype, given):
+  """What --memory prints: what a step takes on each device, with its rows of the batch."""
+  shape, classes = _facts(config)
+  devices = config.parallel.devices or jax.local_device_count()
+  batch = config.train.batch // devices
+  net, (tx, lr) = training.network(config, genotype, classes), training.optimizer(config, 1000)
+  normal = types.SimpleNamespace(mean=(0.5,) * shape[-1], std=(0.25,) * shape[-1])
+  step = training.make_step(config, net, tx, lr, inputs.given_input(config, normal, *given), 1000)
+  state = jax.eval_shape(lambda: training.init_state(
+      net, tx, jax.random.key(0), shape, config.train.ema, config.data.val_fraction > 0))
+  needed = memory.estimate(step, state, (jax.ShapeDtypeStruct((batch, *shape), jnp.uint8),
+                                         jax.ShapeDtypeStruct((batch,), jnp.int32)))
+  where = '' if devices == 1 else f' on each of {devices} devices'
+  parts = f', in {config.train.accumulate} parts' if config.train.accumulate > 1 else ''
+  said = memory.warning(needed, memory.of_device())
+  return (f'memory of a step of {batch} images{where}{parts}: {memory.shown(needed)} '
+          f'({config.network.dtype}, compiled for {jax.default_backend()})'
+          + (f'\n{said}' if said else ''))
 
 
 def main(options, should_stop=signals.never):
@@ -64,8 +98,14 @@ def main(options, should_stop=signals.never):
     config.policy = options.policy or config.policy
     config.genotype = options.genotype or config.genotype
   config_lib.check(config, 'train')  # the flags may have changed it
+  if options.memory and not options.count:
+    raise BadInput('--memory is said with --count: add it, nothing is trained then')
   if options.count:
-    print(size_text(config, whole.architecture(config, options.search)))
+    genotype = whole.architecture(config, options.search)
+    print(size_text(config, genotype))
+    if options.memory:
+      print(memory_text(config, genotype, given_lib.find(
+          config.policy, options.policy_search or options.search)))
     return None
   processes.join(options)
   return whole.run(config, options.workdir, options.search, options.policy_search,

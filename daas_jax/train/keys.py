@@ -34,6 +34,10 @@ def keys(method=None):
       'network.name': Key(networks[0], one_of(*networks),
                           "the genotype's network, the path of a blocks.json, or a fixed one"),
       **nets.keys_of(networks),
+      'network.dtype': Key(
+          'float32', one_of('float32', 'bfloat16'),
+          'what the network computes in; parameters, their updates and the running averages stay '
+          'float32'),
       'train.epochs': Key(600, between(1, MOST), 'epochs (DAAS 5)'),
       'train.batch': Key(96, at_least(2), 'images a step (DAAS 5)'),
       'train.accumulate': Key(
@@ -80,7 +84,7 @@ def check(flat):
   Raises:
     BadInput: they do not go together.
   """
-  nets.check(flat, keys())
+  nets.check(flat, keys(), ('network.dtype',))
   data_keys.check(flat, nets.having('data.side'))
   if flat['train.batch'] % flat['train.accumulate']:
     raise BadInput(f"config key 'train.accumulate' ({flat['train.accumulate']}) must divide "

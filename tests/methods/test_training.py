@@ -12,6 +12,7 @@ from daas_jax.runtime import checkpoint
 from daas_jax.data import dataset
 from daas_jax.methods import training
 from daas_jax.nets.cells import named
+from daas_jax.nets.shuffle import blocks
 
 
 @pytest.fixture
@@ -178,3 +179,35 @@ def test_parts_of_equal_moments_give_the_step_of_the_whole_batch(x64):
   assert float(found[0][2]) > 0.1
   for one, two in zip(*map(jax.tree.leaves, found)):
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-7)
+
+
+# --- half precision ---
+
+
+@pytest.mark.parametrize('kernels', ['fast', 'xla'])
+@pytest.mark.parametrize('name', ['derived', 'wrn_40_2', 'shuffle'])
+def test_a_step_in_bfloat16_is_near_that_in_float32_and_keeps_float32(name, kernels):
+  config = config_lib.train_config()
+  config.train.drop_path, config.network.name, config.network.kernels = 0.0, name, kernels
+  config.network.layers, config.network.channels, config.network.depth, config.network.width = 3, 4, 10, 1
+  path = blocks.Blocks('nano', ('k3', 'k5', 'xception'))
+  genotype = {'derived': named.named_genotypes()['darts_v2'], 'shuffle': path}.get(name)
+  images, labels = jax.random.normal(jax.random.key(1), (8, 16, 16, 3)), jnp.arange(8) % 3
+  net, (tx, lr) = training.network(config, genotype, 3), training.optimizer(config, 20)
+  start = jax.jit(lambda: training.init_state(net, tx, jax.random.key(0), (16, 16, 3)))()
+  found = {}
+  for dtype in ('float32', 'bfloat16'):
+    config.network.dtype = dtype
+    step = jax.jit(training.make_step(config, net, tx, lr, lambda images, progress, key: images, 20))
+    program = step.lower(start, (images, labels))
+    state, metrics = program.compile()(start, (images, labels))
+    assert ('bf16' in program.as_text()) == (dtype == 'bfloat16')
+    assert jax.tree.map(lambda x: x.dtype, state) == jax.tree.map(lambda x: x.dtype, start)
+    found[dtype] = state, metrics
+  one, two = found['float32'], found['bfloat16']
+  assert float(one[1]['train_loss']) == pytest.approx(float(two[1]['train_loss']), rel=0.03)
+  assert float(one[1]['grad_norm']) == pytest.approx(float(two[1]['grad_norm']), rel=0.1)
+  flat = lambda state: np.concatenate([np.ravel(b - a) for a, b in zip(
+      *map(jax.tree.leaves, (start.variables, state.variables)))])
+  a, b = flat(one[0]), flat(two[0])
+  assert np.dot(a, b) > 0.95 * np.linalg.norm(a) * np.linalg.norm(b) and np.linalg.norm(a) > 0.01

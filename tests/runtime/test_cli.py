@@ -419,6 +419,7 @@ FIXED_WORDS = ['--config.network.name=wrn_40_2', '--config.genotype=none', '--co
     (['--config.train.batch=37'], 'larger than the 36'), (['--config.train.accumulate=3'], 'must divide train.batch'),
     (['--config.train.accumulate=0'], 'train.accumulate'), (['--config.parallel.devices=99'], 'parallel.devices=99'),
     (['--config.parallel.over=samples'], "'parallel.over'"), (['--process_index=1'], '--distributed'),
+    (['--memory'], 'is said with --count'),
     (['--config.data.val_fraction=0.999'], 'empty'), (['--config.data.val_fraction=1'], '[0, 1)'),
     (['--config.data.val_fraction=-0.1'], '[0, 1)'), (['--config.train.drop_path=1.0'], '[0, 1)'),
     (['--config.network.name=wrn_40'], 'nearest: wrn_40_2'), (['--config.train.ema=1.0'], '[0, 1)'),
@@ -445,7 +446,8 @@ def test_count_prints_the_size_and_leaves_nothing(command):
   assert (status, err) == (0, '')
   assert 'wrn_40_2, 32 x 32 x 3 images, 10 classes' in out and ' 2,243,546\n' in out and ' 327,599,360\n' in out
   assert 'auxiliary' not in out
-  status, out, err = command.bare('train', '--config=train.py', '--count', cache, '--workdir=run')
+  status, out, err = command.bare('train', '--config=train.py', '--count', '--memory', cache, '--workdir=run')
+  assert re.search(r'\nmemory of a step of 10 images: 0\.0[1-9] GB \(float32, compiled for cpu\)\n$', out), out
   assert (status, err) == (0, '') and '3 cells of 2 channels, 28 x 28 x 1 images, 10 classes' in out
   assert 'with the auxiliary head' in out
   assert command.snapshot() == before

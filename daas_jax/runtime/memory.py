@@ -1,0 +1,44 @@
+"""What a compiled program takes of a device's memory, known before anything runs."""
+
+from collections.abc import Callable
+import os
+from typing import Any
+
+import jax
+
+
+def estimate(function: Callable, state: Any, *arguments: Any) -> int:
+  """Bytes that one call takes, by the compiled program's own account: what goes in, what comes out,
+  and what lies in between.
+
+  Args:
+    function: (state, *arguments) -> (state, ...); the state's arrays are written over.
+    state, *arguments: pytrees of arrays or of `jax.ShapeDtypeStruct`.
+  """
+  found: Any = jax.jit(function, donate_argnums=0).lower(
+      state, *arguments).compile().memory_analysis()
+  return (found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+          + found.temp_size_in_bytes)
+
+
+def of_device() -> int | None:
+  """Bytes of a device's memory, of a CPU the machine's; None where nothing tells."""
+  stats = jax.local_devices()[0].memory_stats() or {}
+  if 'bytes_limit' in stats:
+    return int(stats['bytes_limit'])
+  if jax.default_backend() != 'cpu':
+    return None
+  return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+
+
+def warning(needed: int, available: int | None) -> str:
+  """A line that says that a program will not fit, '' where it will or where nothing tells."""
+  if available is None or needed <= available:
+    return ''
+  return (f'warning: {shown(needed)} are more than the {shown(available)} of this device: lower '
+          'the batch, or take it in parts (train.accumulate)')
+
+
+def shown(size: int) -> str:
+  """A number of bytes for a person: '1.24 GB'."""
+  return f'{size / 1e9:.2f} GB'
