@@ -1,19 +1,21 @@
-"""The variant ':smoke' of every paper config through the real commands: search, then training of what it found.
+"""The variant ':smoke' of every paper config through the commands: search, then training of what it found.
 
-One process a network is started for the fixed ones: most of a run is starting and compiling.
+All in this process: starting another, and compiling what every one needs, would be a quarter of a run.
 """
 
+import contextlib
+import importlib
+import io
 import json
 import math
-import subprocess
-import sys
 
 from conftest import CACHE, ROOT
+import jax
 import numpy as np
 import pytest
 
-import commands
 import daas_jax
+from daas_jax.runtime import cli
 
 # side of an image in pixels, classes, training and test images a class
 # CIFAR-100's configs are CIFAR-10's but for the name of the data (tests/config/test_configs.py).
@@ -33,11 +35,13 @@ def write_arrays(path, side, classes, n_train, n_test):
 
 
 def run(command, *arguments):
-  """Runs a command of the package to its end; its output is shown where it fails."""
-  done = subprocess.run(
-      [sys.executable, '-m', f'daas_jax.{command}', f'--compilation_cache={CACHE}', *arguments], cwd=ROOT, text=True,
-      env=commands.environment(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
-  assert done.returncode == 0, done.stdout[-4000:]
+  """Runs a command of the package to its end, JAX being strict; its output is shown where it fails."""
+  room, said = importlib.import_module(f'daas_jax.{command}.command'), io.StringIO()
+  with contextlib.chdir(ROOT), contextlib.redirect_stdout(said), contextlib.redirect_stderr(
+      said), jax.numpy_rank_promotion('raise'), jax.numpy_dtype_promotion('strict'):
+    words = [f'--compilation_cache={CACHE}', *map(str, arguments)]
+    status = cli.run(command, room.main, words, room.define_flags)
+  assert status == 0, said.getvalue()[-4000:]
 
 
 def rows_of(folder):

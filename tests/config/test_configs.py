@@ -392,7 +392,7 @@ def test_loads_and_passes_the_checks(name):
 
 def test_a_training_has_no_key_of_a_search():
   groups = {name.split('.')[0] for name in config_lib.schema_of('train') if '.' in name}
-  assert groups == {'data', 'preprocess', 'network', 'train', 'log', 'checkpoint'}
+  assert groups == {'data', 'preprocess', 'network', 'train', 'parallel', 'log', 'checkpoint'}
   assert 'network.size' not in config_lib.schema_of('train')  # of a path, its blocks.json says it
 
 
