@@ -15,7 +15,7 @@ from daas_jax.policies import categorical
 
 
 def _supernet():
-  net = SuperNet(3, layers=3, channels=2, primitives=('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_3x3'))
+  net = SuperNet(3, layers=1, channels=2, primitives=('max_pool_3x3', 'skip_connect', 'sep_conv_3x3'))
   z = architecture.sample(jax.random.key(5), architecture.init(jax.random.key(4), net.primitives), 1.0)
   theta = jax.jit(net.init)(jax.random.key(3), z, jnp.zeros((1, 8, 8, 1)))['params']
   theta = jax.tree.map(lambda a: a.astype(jnp.float64), theta)
