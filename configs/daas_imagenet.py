@@ -20,6 +20,7 @@ def get_config(variant=''):
   config.data.side = 224  # pixels of the squares that photographs are cut to (DARTS code)
   config.preprocess.crop = 'resized'  # random box, resized (DARTS code)
   config.preprocess.padding = 0  # pixels; for crop = 'padded' alone
+  config.preprocess.jitter = 0.4  # of brightness, contrast and colour (DARTS code)
   config.network.stem = 'imagenet'  # three halvings: 224 becomes 28 (DARTS code)
   config.search.warmup_epochs = 30  # epochs of theta, alpha, beta without a policy (DAAS 5.1)
   if variant == 'smoke':

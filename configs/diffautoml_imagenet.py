@@ -20,6 +20,7 @@ def get_config(variant=''):
   config.data.val_fraction = 0.05  # share of the training images that is D_val, which theta never sees (choice)
   config.preprocess.crop = 'resized'  # random box of the image (SPOS code)
   config.preprocess.padding = 0  # pixels around the image; not for 'resized'
+  config.preprocess.jitter = 0.4  # of brightness, contrast and colour (SPOS code)
   config.network.size = 'imagenet'  # 20 blocks: 4 ** 20 paths (DiffAutoML 4.1; widths of SPOS)
   config.search.epochs = 240  # both phases (SPOS: 300,000 steps of 1,024 images; the paper gives none)
   config.search.tuning_epochs = 100  # alpha fixed (choice: the paper's Fig. 2 has no numbers)

@@ -19,6 +19,7 @@ def get_config(variant=''):
   config.data.val_fraction = 0.0  # all images are trained on, the last epoch is tested (DARTS)
   config.preprocess.crop = 'resized'  # random box, resized (DARTS code)
   config.preprocess.padding = 0  # pixels; for crop = 'padded' alone
+  config.preprocess.jitter = 0.4  # of brightness, contrast and colour (DARTS code)
   config.network.layers = 14  # cells (DAAS 5)
   config.network.channels = 48  # of the first cell (DAAS 5)
   config.network.stem = 'imagenet'  # three halvings: 224 becomes 28 (DARTS code)

@@ -21,6 +21,7 @@ def get_config(variant=''):
   config.data.val_fraction = 0.0  # all images are trained on, the last epoch is tested (AutoAugment)
   config.preprocess.crop = 'resized'  # random box, resized (AutoAugment)
   config.preprocess.padding = 0  # pixels; for crop = 'padded' alone
+  config.preprocess.jitter = 0.4  # of brightness, contrast and colour (Fast AutoAugment code)
   config.genotype = 'none'  # a fixed network has none
   config.network.name = 'resnet_50'  # ResNet-50 (DDAS 4.3)
   config.train.epochs = 270  # (DDAS 4.3)

@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 
-from daas_jax.augment import apply, preprocess
-from daas_jax.config.key import anything, at_least, Key, one_of
+from daas_jax.augment import apply, jitter, preprocess
+from daas_jax.config.key import anything, at_least, between, Key, one_of
 
 KEYS = {
     'preprocess.crop': Key('padded', one_of('padded', 'resized'),
@@ -15,6 +15,9 @@ KEYS = {
     'preprocess.padding': Key(4, at_least(0),
                               'pixels around the image for the padded crop (DARTS code)'),
     'preprocess.flip': Key(True, anything, 'horizontal flip with probability 1/2 (DARTS code)'),
+    'preprocess.jitter': Key(
+        0.0, between(0, 1), 'how far brightness, contrast and colour are changed at random, after '
+        'crop and flip: factors in [1 - jitter, 1 + jitter]; 0: not at all'),
     'preprocess.policy_first': Key(False, anything,
                                    'the policy comes before crop and flip, not after (DDAS code)'),
     'preprocess.cutout': Key(0, at_least(0), 'side of the Cutout square in pixels; 0 is none'),
@@ -22,15 +25,19 @@ KEYS = {
 """Of what comes before and after a policy."""
 
 
-def standard_preprocessing(images: jax.Array, key: jax.Array, config: Any) -> jax.Array:
-  """Random crop (or resized crop) and horizontal flip of images float [B, H, W, C], as
-  `config.preprocess` says."""
+def standard_preprocessing(images: jax.Array, key: jax.Array, config: Any,
+                           boxed: bool = False) -> jax.Array:
+  """Random crop (or resized crop), horizontal flip and change of colours of images float [B, H, W,
+  C], as `config.preprocess` says; `boxed`: they are resized crops already."""
   key_crop, key_flip = jax.random.split(key)
   if config.crop == 'resized':
-    images = preprocess.random_resized_crop(images, key_crop, images.shape[1])
+    images = images if boxed else preprocess.random_resized_crop(images, key_crop, images.shape[1])
   elif config.padding:
     images = preprocess.random_crop(images, key_crop, config.padding)
-  return preprocess.random_flip(images, key_flip) if config.flip else images
+  images = preprocess.random_flip(images, key_flip) if config.flip else images
+  if config.jitter:
+    images = jitter.color_jitter(images, jax.random.fold_in(key, 2), config.jitter)
+  return images
 
 
 def make_input(config: Any, data: Any, augment: Callable, standard: bool = True) -> Callable:
@@ -38,14 +45,15 @@ def make_input(config: Any, data: Any, augment: Callable, standard: bool = True)
 
   Args:
     config: a search or training config.
-    data: a `daas_jax.data.dataset.Dataset`, for mean and std.
+    data: a `daas_jax.data.dataset.Dataset`, for mean and std, and for whether its training images
+      come as resized crops (`daas_jax.data.images.Streamed`).
     augment: (images float, policy, key) -> images float.
     standard: whether crop and flip come before it (or after, as `preprocess.policy_first` says),
       and Cutout (where the config has it) at the end; all or none of them.
   """
   def train_input(images, policy, key):
     key_standard, key_policy, key_cutout = jax.random.split(key, 3)
-    cropped = lambda images: (standard_preprocessing(images, key_standard, config.preprocess)
+    cropped = lambda images: (standard_preprocessing(images, key_standard, config.preprocess, boxed)
                               if standard else images)
     images = preprocess.to_float(images)
     if config.preprocess.policy_first:
@@ -54,6 +62,7 @@ def make_input(config: Any, data: Any, augment: Callable, standard: bool = True)
       images = augment(cropped(images), policy, key_policy)
     return finish(images, key_cutout)
   finish = finished(config, data, standard)
+  boxed = getattr(getattr(data, 'train_images', None), 'boxed', False)
   return train_input
 
 

@@ -9,6 +9,7 @@ only with the same of them.
 """
 
 import io
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,51 @@ def square(content, side, shorter, channels, name='the image'):
   """
   image = _middle(_image(content, shorter, channels, name), side, shorter)
   return np.asarray(image, np.uint8).reshape(side, side, channels)
+
+
+def boxed(content, side, channels, draw, name='the image'):
+  """A box of an image as a square of pixels: of the whole photograph, not of its middle.
+
+  A JPEG is decoded at a part of its size where that still leaves the box `side` pixels.
+
+  Args:
+    content, side, channels, name: as for `square`.
+    draw: (height, width) of the image -> (top, left, height, width) of the box, in pixels.
+
+  Returns:
+    uint8 [side, side, channels]: bilinear, antialiased; the filter may reach beyond the box.
+
+  Raises:
+    BadInput: as `square`.
+  """
+  try:
+    width, height = PIL.Image.open(io.BytesIO(content)).size
+  except Exception as e:  # of any kind
+    raise _undecodable(name, e) from None
+  top, left, box_height, box_width = draw(height, width)
+  least = -(-side * min(height, width) // min(box_height, box_width))
+  image = _image(content, min(least, height, width), channels, name)
+  x, y = image.width / width, image.height / height
+  image = image.resize((side, side), _BILINEAR,
+                       (left * x, top * y, (left + box_width) * x, (top + box_height) * y))
+  return np.asarray(image, np.uint8).reshape(side, side, channels)
+
+
+def random_box(rng: np.random.Generator, height: int, width: int,
+               scale: tuple[float, float] = (0.08, 1.0),
+               ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> tuple[int, int, int, int]:
+  """(top, left, height, width) of torchvision's RandomResizedCrop: of ten boxes, their area uniform
+  in `scale` times the image's, width / height log-uniform in `ratio`, the first that fits, at a
+  uniform place; the largest centred one with an allowed ratio where none does."""
+  area = height * width * rng.uniform(scale[0], scale[1], 10)
+  shape = np.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1]), 10))
+  heights, widths = (np.round(np.sqrt(x)).astype(int) for x in (area / shape, area * shape))
+  fits = np.flatnonzero((0 < heights) & (heights <= height) & (0 < widths) & (widths <= width))
+  if not len(fits):
+    h, w = min(height, round(width / ratio[0])), min(width, round(height * ratio[1]))
+    return (height - h) // 2, (width - w) // 2, h, w
+  h, w = int(heights[fits[0]]), int(widths[fits[0]])
+  return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
 
 
 def _middle(image, side, shorter):
@@ -170,8 +216,11 @@ def _image(content, least, channels, name):
   except BadInput as e:
     raise BadInput(f'{name} {e}') from None
   except Exception as e:  # a damaged image raises whatever its decoder raises
-    raise BadInput(f'{name} is no image that can be decoded ({short(e)}); prepare the set '
-                   'again') from None
+    raise _undecodable(name, e) from None
+
+
+def _undecodable(name, error):
+  return BadInput(f'{name} is no image that can be decoded ({short(error)}); prepare the set again')
 
 
 def _decoded(content, least, channels):

@@ -14,6 +14,8 @@ class Streamed:
 
   Attributes:
     shape, dtype: of the array.
+    view: `shorter` of what a network is evaluated on, the usual view of a photograph.
+    boxed: whether batches have random boxes of the images, and not their middle.
     workers: how many processes decode it where batches are streamed; 0: none, this one does.
 
   Args:
@@ -23,12 +25,15 @@ class Streamed:
     side: of the images, in pixels.
     shorter: what the shorter side is resized to before the middle is taken, at least `side`.
     workers: see above.
+    view: see above; None: `shorter`.
+    seed: decides the boxes; None: there are none.
   """
 
   dtype = np.dtype(np.uint8)
 
-  def __init__(self, split, rows, labels, side, shorter, workers):
+  def __init__(self, split, rows, labels, side, shorter, workers, view=None, seed=None):
     self._split, self._rows, self._labels = split, rows, labels
+    self.view, self._seed = view or shorter, seed
     self._side, self._shorter, self.workers = side, shorter, workers
     self._reader = records.Reader(split)
 
@@ -39,11 +44,37 @@ class Streamed:
   def __len__(self):
     return len(self._rows)
 
-  def select(self, rows, shorter=None):
-    """The same images at `rows` of these, none of them read; `shorter` as in the constructor, None
-    for the same."""
-    return Streamed(self._split, self._rows[rows], self._labels, self._side, shorter
-                    or self._shorter, self.workers)
+  @property
+  def boxed(self):
+    return self._seed is not None
+
+  def select(self, rows):
+    """The same images at `rows` of these, none of them read."""
+    return Streamed(self._split, self._rows[rows], self._labels, self._side, self._shorter,
+                    self.workers, self.view, self._seed)
+
+  def viewed(self, rows=slice(None)):
+    """Those as a network is evaluated on them: the middle, of `view` pixels."""
+    return Streamed(self._split, self._rows[rows], self._labels, self._side, self.view,
+                    self.workers)
+
+  def of_batch(self, rows, step, places):
+    """The images of a batch, uint8 [n, side, side, C]: `self[rows]`, or random boxes of them.
+
+    Args:
+      rows: int [n].
+      step: number of the batch; each has other boxes, whatever was asked for before.
+      places: int [n], those of the rows in the whole batch, of which a host has a share.
+    """
+    if not self.boxed:
+      return self[rows]
+    out = np.empty((len(rows), *self.shape[1:]), np.uint8)
+    for i, (row, place) in enumerate(zip(self._rows[rows], places)):
+      rng = np.random.default_rng((self._seed, step, int(place)))
+      out[i] = decode.boxed(self._content(row), self._side, self._split.channels,
+                            lambda h, w, rng=rng: decode.random_box(rng, h, w),
+                            self._reader.name(row))
+    return out
 
   def __getitem__(self, rows):
     """uint8 [n, side, side, C] of rows [n] or a slice, or [side, side, C] of one row.
@@ -64,13 +95,16 @@ class Streamed:
     return self[:].astype(dtype or np.uint8, copy=False)
 
   def _one(self, row):
+    return decode.square(self._content(row), self._side, self._shorter, self._split.channels,
+                         self._reader.name(row))
+
+  def _content(self, row):
     content, label = self._reader(row)
     if label != self._labels[row]:
       raise BadInput(
           f'{self._reader.name(row)} is of class {label}, and the file of classes beside it says '
           f'{self._labels[row]}: remove daas_jax-labels-*.npz there')
-    return decode.square(content, self._side, self._shorter, self._split.channels,
-                         self._reader.name(row))
+    return content
 
 
 class Batches:
@@ -87,10 +121,11 @@ class Batches:
     self._parts, self._order, self._share = parts, order, share
 
   def __call__(self, step):
-    out = ()
+    out, (index, count) = (), self._share
     for (images, labels), rows in zip(self._parts, self._order(step)):
-      rows = rows[self._share[0]::self._share[1]]
-      out += images[rows], labels[rows]
+      places, rows = np.arange(len(rows))[index::count], rows[index::count]
+      streamed = isinstance(images, Streamed)
+      out += images.of_batch(rows, step, places) if streamed else images[rows], labels[rows]
     return out
 
 

@@ -1,10 +1,11 @@
 """TFDS sets that are too large for the memory: read, decoded and resized while a run goes on, in
 worker processes.
 
-What the host gives is the same for every epoch: the centre of the image as a square of `data.side`
-pixels. All that is random (resized crop, flip, the policy) happens on the device, as with sets in
-memory, by the keys of the step; a resized crop is therefore of that square and not of the whole
-photograph.
+What the host gives is a square of `data.side` pixels: the centre of the image, or with
+`preprocess.crop='resized'` a random box of the whole photograph where it is trained on, by seed and
+step. All else that is random (flip, colours, the policy) happens on the device, as with sets in
+memory, by the keys of the step. What a network is evaluated on, D_val and test images, is the usual
+view of a photograph.
 
 The order is a function of (seed, epoch), so a step's batch is one of (seed, step): nothing is saved
 of the input.
@@ -55,8 +56,9 @@ def load(config):
 
   Returns:
     A `daas_jax.data.dataset.Dataset` whose images are `daas_jax.data.images.Streamed`. Training
-    images are the whole central square; test images of sets of several sizes are the usual view,
-    7/8 of it. Mean and std are ImageNet's, of another set those of 1,024 images.
+    images are the whole central square, or boxes; test images of sets of several sizes are the
+    usual view, 7/8 of the square. Mean and std are ImageNet's, of another set those of 1,024
+    images.
 
   Raises:
     BadInput: a set that is not prepared or not as array_record, classes or numbers that it has not,
@@ -82,8 +84,11 @@ def load(config):
   *parts, test = found
   train = parts[0] if len(parts) == 1 else _joined(name, *parts)
   out = []
-  for part, shorter in ((train, side), (test, side if own else round(side * _TEST_VIEW))):
-    images = images_lib.Streamed(part.split, part.rows, part.labels, side, shorter, group.workers)
+  view = side if own else round(side * _TEST_VIEW)
+  boxes = config.seed if config.preprocess.crop == 'resized' else None
+  for part, shorter, seed in ((train, side, boxes), (test, view, None)):
+    images = images_lib.Streamed(part.split, part.rows, part.labels, side, shorter, group.workers,
+                                 view, seed)
     out += [images, part.new]
   halves = dataset_lib.in_order(len(parts[0].new), len(train.new) - len(parts[0].new))
   moments = _moments(name, out[0].select(halves[0]) if halves else out[0])
@@ -178,7 +183,8 @@ class SearchStream:
   def __init__(self, dataset, seed, batch, val_fraction, val_batches=1, share=(0, 1)):
     order = orders.SearchOrder(splits.of(dataset, seed, 1 - val_fraction), seed, batch,
                                val_batches)
-    parts = [(dataset.train_images, dataset.train_labels)] * 2
+    parts = [(images, dataset.train_labels)
+             for images in (dataset.train_images, dataset.train_images.viewed())]
     self.steps_per_epoch = order.steps_per_epoch
     self._ahead = workers.Ahead(images_lib.Batches(parts, order, _checked(share, batch)),
                                 dataset.train_images.workers)
@@ -229,9 +235,10 @@ def train_batches(images, labels, rows, seed, batch, share=(0, 1)):
   return batches_lib.TrainBatches(images[rows], labels[rows], seed, batch, share)
 
 
-def rows_of(images, rows):
-  """`images[rows]`, of streamed ones without reading them."""
-  return images.select(rows) if isinstance(images, images_lib.Streamed) else images[rows]
+def viewed(images, rows):
+  """`images[rows]` of a training set, for an evaluation: streamed ones as the test set's, and
+  without reading them."""
+  return images.viewed(rows) if isinstance(images, images_lib.Streamed) else images[rows]
 
 
 def evaluation_batches(images, labels, batch):

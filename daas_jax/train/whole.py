@@ -140,7 +140,7 @@ def job(config: Any, data: Any, genotype: Any, given: Any,
                               placement.split, saw)
 
   evaluate = evaluation.of(net, data, criterion)
-  val_images, val_labels = streaming.rows_of(data.train_images, val), data.train_labels[val]
+  val_images, val_labels = streaming.viewed(data.train_images, val), data.train_labels[val]
 
   def start(key):
     return training.init_state(net, tx, key, data.train_images.shape[1:], config.train.ema,

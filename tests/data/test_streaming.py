@@ -7,14 +7,18 @@ import subprocess
 import sys
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import PIL.Image
 import pytest
+from scipy import stats
 
 import commands
 from conftest import ROOT
 from fake_sets import fake_fashion, fake_imagenet, prepared
 from daas_jax import config as config_lib
+from daas_jax.augment import inputs, preprocess
 from daas_jax.prepare import command as prepare_command
 from daas_jax.benchmark import synthetic as made_up
 from daas_jax.data import (
@@ -103,6 +107,11 @@ def three_splits(tmp_path_factory):
   return str(folder)
 
 
+def _viewed(images):
+  """Images of 20 x 20 of a set that may have others, as they are streamed for an evaluation."""
+  return np.array([decode.square(_png(np.asarray(image)), 20, 23, 3) for image in images])
+
+
 @pytest.mark.parametrize('stream', [False, True])
 def test_a_split_of_its_own_is_d_val(three_splits, stream, capsys):
   config = _config('tiny', three_splits, side=20, stream=stream, val_split='validation', n_train=10)
@@ -119,7 +128,8 @@ def test_a_split_of_its_own_is_d_val(three_splits, stream, capsys):
   seen = [search(step) for step in range(5)]
   assert {x.tobytes() for b in seen for x in np.asarray(b.train_images)} == took
   assert not {x.tobytes() for b in seen for x in np.asarray(b.val_images)} & {x.tobytes() for x in other.train_images}
-  np.testing.assert_array_equal(streaming.rows_of(data.train_images, data.halves[1])[:], data.train_images[10:])
+  np.testing.assert_array_equal(streaming.viewed(data.train_images, data.halves[1])[:],
+                                _viewed(data.train_images[10:]) if stream else data.train_images[10:])
 
 
 def test_d_val_of_its_own_is_streamed_as_it_is_in_memory(three_splits):
@@ -130,7 +140,8 @@ def test_d_val_of_its_own_is_streamed_as_it_is_in_memory(three_splits):
   _same([one.train_images, one.train_labels], [other.train_images, other.train_labels])
   streams = [streaming.search_batches(data, 3, 4, 0.1, 2) for data in (one, other)]
   for step in (0, 5):
-    _same(streams[0](step), streams[1](step))
+    found, whole = streams[0](step), streams[1](step)
+    _same(found, whole._replace(val_images=_viewed(whole.val_images)))
 
 
 @pytest.mark.parametrize('val_split, says', [
@@ -303,6 +314,84 @@ def test_the_view_of_test_images_is_seven_eighths(photographs):
   read = records.Reader(records.find('x', builder, 'validation', *keys))
   np.testing.assert_array_equal(data.test_images[2], decode.square(read(2)[0], 28, 32, 3))
   assert data.test_images.shape == (9, 28, 28, 3) and (data.mean, data.std) == streaming.IMAGENET_MOMENTS
+
+
+# Resized crops.
+
+def test_a_box_is_cut_out_of_the_whole_photograph():
+  ramp = np.add.outer(2 * np.arange(40), np.arange(60)).astype(np.uint8)
+  found = decode.boxed(_png(ramp), 20, 1, lambda h, w: (h - 20, w - 20, 20, 20))[..., 0]
+  np.testing.assert_array_equal(found, ramp[20:, 40:])  # the middle square has no such column
+  pixels = made_up.photograph(np.random.default_rng(0), (400, 300))
+  box = 31, 47, 150, 160  # of a JPEG, decoded at half of its size
+  image = PIL.Image.open(io.BytesIO(pixels)).convert('RGB')
+  expected = image.resize((64, 64), PIL.Image.Resampling.BILINEAR, (box[1], box[0], box[1] + box[3], box[0] + box[2]))
+  found = decode.boxed(pixels, 64, 3, lambda h, w: box)
+  assert np.abs(found.astype(int) - np.asarray(expected)).mean() < 3
+  with pytest.raises(BadInput, match='the image is no image that can be decoded'):
+    decode.boxed(b'text', 8, 3, lambda h, w: (0, 0, h, w))
+
+
+@pytest.mark.parametrize('height, width', [(300, 400), (50, 500), (32, 32)])
+def test_boxes_have_the_distribution_of_the_device_s(height, width):
+  """Which is torchvision's (tests/augment/test_preprocess.py): areas, shapes and places, of 4,000 of each, by
+  Kolmogorov and Smirnov's test."""
+  draw = jax.vmap(lambda key: preprocess.random_box(key, height, width, (0.08, 1.0), (3 / 4, 4 / 3)))
+  theirs, rng = np.asarray(draw(jax.random.split(jax.random.key(0), 4000))), np.random.default_rng(0)
+  ours = np.array([decode.random_box(rng, height, width) for _ in range(4000)])
+  assert (ours[:, :2] >= 0).all() and (ours[:, :2] + ours[:, 2:] <= (height, width)).all()
+  for of in (lambda b: b[:, 2] * b[:, 3], lambda b: b[:, 3] / b[:, 2], lambda b: b[:, 0], lambda b: b[:, 1]):
+    assert stats.ks_2samp(of(ours), of(theirs)).pvalue > 1e-3
+
+
+def _boxed(folder, **data):
+  config = _config('imagenet2012', folder, **data)
+  config.preprocess.crop = 'resized'
+  return select.from_config(config)
+
+
+def test_boxes_are_by_seed_and_step_whatever_the_host_and_the_workers(photographs):
+  alone = streaming.TrainStream(*_images(_boxed(photographs)), 0, 4)
+  assert not np.array_equal(alone(0)[0], alone(6)[0])  # another epoch, other boxes
+  once, again = alone(5), streaming.TrainStream(*_images(_boxed(photographs, workers=2)), 0, 4)
+  _same(again(5), once)
+  again.close()
+  for count in (2, 4):
+    for i in range(count):
+      _same(streaming.TrainStream(*_images(_boxed(photographs)), 0, 4, (i, count))(5), [x[i::count] for x in once])
+  middles = streaming.TrainStream(*_images(select.from_config(_config('imagenet2012', photographs))), 0, 4)(5)
+  assert not any(np.array_equal(a, b) for a, b in zip(once[0], middles[0]))
+  np.testing.assert_array_equal(once[1], middles[1])
+
+
+def _images(data):
+  return data.train_images, data.train_labels
+
+
+def test_d_val_is_seen_as_test_images_are(photographs):
+  data = _boxed(photographs, side=28)
+  assert data.train_images.boxed and not data.test_images.boxed
+  rows = np.array([5, 1])
+  builder, *keys = tfds.prepared_tfds('imagenet2012', photographs)
+  read = records.Reader(records.find('x', builder, 'train', *keys))
+  seen = streaming.viewed(data.train_images, rows)[:]
+  np.testing.assert_array_equal(seen, [decode.square(read(row)[0], 28, 32, 3) for row in rows])
+  batch = streaming.SearchStream(data, 0, 4, 0.5)(0)
+  every = streaming.viewed(data.train_images, slice(None))[:]
+  assert all(any(np.array_equal(image, other) for other in every) for image in batch.val_images)
+  assert not any(np.array_equal(image, other) for image in batch.train_images for other in every)
+
+
+def test_what_the_host_has_cropped_is_cropped_once(photographs):
+  config = _config('imagenet2012', photographs)
+  config.preprocess.crop, config.preprocess.flip = 'resized', False
+  images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+  same = lambda images, policy, key: images
+  data = select.from_config(config)
+  found = inputs.make_input(config, data, same)(jnp.asarray(images), None, jax.random.key(0))
+  np.testing.assert_allclose(found, preprocess.normalise(images / 255.0, data.mean, data.std), atol=1e-5)
+  in_memory = data._replace(train_images=np.zeros((1, 32, 32, 3), np.uint8))
+  assert not np.allclose(inputs.make_input(config, in_memory, same)(jnp.asarray(images), None, jax.random.key(0)), found)
 
 
 # What is damaged.
