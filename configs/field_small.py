@@ -1,8 +1,8 @@
 """The searches of the studies in the field: D_train of the studio, D_val photographed (`daas_jax/data/field.py`).
 
-':' and one of these after the file name: 'daas', which it is without any, and 'ddas' search policies alone on a small
-fixed network, 'moments' as 'daas' by another objective, 'darts' architectures alone; each with '_smoke' behind it tries
-it out. The joint search is quickstart.py.
+':' and one of these after the file name: 'moments', which it is without any, 'daas' (by steps of theta) and 'ddas' search
+policies alone on a small fixed network, 'darts' architectures alone; each with '_smoke' behind it tries it out. The joint
+search is quickstart.py.
 """
 
 from daas_jax.config import search_config
@@ -11,7 +11,7 @@ PRIMITIVES = ('max_pool_3x3', 'skip_connect', 'sep_conv_3x3', 'dil_conv_5x5')  #
 METHODS = {'daas': 'daas', 'moments': 'daas', 'ddas': 'ddas', 'darts': 'darts'}
 
 
-def get_config(variant='daas'):
+def get_config(variant='moments'):
   """The search config of a variant (top of this file)."""
   name = variant.removesuffix('_smoke')
   if name not in METHODS:

@@ -8,7 +8,7 @@ images; ':smoke' tries the study out.
 
 from daas_jax.study.plan import bases
 
-SEARCH = {'': '../daas_wrn_40_2.py', 'small': '../field_small.py:daas', 'smoke': '../field_small.py:daas_smoke'}
+SEARCH = {'': '../daas_wrn_40_2.py', 'small': '../field_small.py:moments', 'smoke': '../field_small.py:moments_smoke'}
 TRAIN = {'': '../train_wrn_40_2.py', 'small': '../train_field_small.py', 'smoke': '../train_field_small.py:smoke'}
 LENGTHS = {  # epochs of a training: under the searched policy, and under TrivialAugment
     '': ((100, 200), (100, 200, 400)),
