@@ -121,7 +121,7 @@ _KEYS = SIZE_KEYS | kernels.KEYS | {
     'data.objects': Key(0, between(0, MOST),
                         'of a detection network: most objects of an image that are kept'),
 }
-_TASK = registry.Task(select.from_config, _problem, _finish, policies='total')
+_TASK = registry.Task(select.from_config, _problem, _finish, policies='total', score='iou')
 
 _ABOUT = {
     'anchor_free': 'a small detector without anchors (FCOS), for scenes and photographs with boxes',

@@ -2,7 +2,8 @@
 
 The method (`daas_jax.methods.ddas`) knows nothing of it: it asks for a loss over a batch. The
 images of a `Batch` are here {'images': uint8 [B, H, W, C], 'boxes': float [B, N, 4]}, its labels
-int32 [B, N]; `accuracy` is the mean IoU of the boxes at positive places.
+int32 [B, N]; the score beside a loss (train_iou, val_iou) is the mean IoU of the boxes at positive
+places.
 """
 
 import functools

@@ -60,11 +60,13 @@ class Task(NamedTuple):
     finish: (workdir, config, data, theta) -> what is said at the end; measures what the search's
       network can do.
     policies: the space of policies that it can be searched with.
+    score: what the numbers beside its losses are, as metrics name them ('train_SCORE').
   """
   load: Callable
   problem: Callable
   finish: Callable
   policies: str
+  score: str = 'accuracy'
 
 
 class Export(NamedTuple):

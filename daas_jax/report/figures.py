@@ -83,9 +83,19 @@ def mark_phases(axis, run, scale, text=True):
 # --- curves ---------------------------------------------------------------------------------------
 
 
+SCORES = {'accuracy': 'accuracy', 'iou': 'mean IoU of boxes'}
+"""{how metrics name the score beside a loss: how a figure does}."""
+
+
+def score(run):
+  """Which of `SCORES` a run has logged."""
+  return next((name for name in SCORES for part in ('train', 'val')
+               if runs_lib.series(run.metrics, f'{part}_{name}')[0]), 'accuracy')
+
+
 def has_curves(run):
-  return any(runs_lib.series(run.metrics, name)[0] for name in
-             ('train_loss', 'val_loss', 'train_accuracy', 'val_accuracy'))
+  return any(runs_lib.series(run.metrics, f'{part}_{name}')[0]
+             for part in ('train', 'val') for name in ('loss', *SCORES))
 
 
 def _common_unit(runs):
@@ -96,13 +106,14 @@ def _common_unit(runs):
 
 
 def curves(runs):
-  """Loss and accuracy of one run, or of several in one pair of axes: training dashed, validation
-  solid."""
+  """Loss and accuracy (or another of `SCORES`) of one run, or of several in one pair of axes:
+  training dashed, validation solid."""
   scales, unit = _common_unit(runs)
 
   def plot(drawing):
     axes = drawing.subplots(1, 2)
-    for axis, name, label in zip(axes, ('loss', 'accuracy'), ('cross-entropy (nats)', 'accuracy')):
+    second = score(runs[0])
+    for axis, name, label in zip(axes, ('loss', second), ('cross-entropy (nats)', SCORES[second])):
       for i, (run, scale) in enumerate(zip(runs, scales)):
         prefix = f'{run.name}, ' if len(runs) > 1 else ''
         for part, style in (('train', '--'), ('val', '-')):

@@ -149,6 +149,7 @@ def facts(run):
       ('multiply-adds of an image', _measure(results.get('multiply_adds'))),
       ('last validation loss', _measure(last('val_loss'))),
       ('last validation accuracy', _measure(last('val_accuracy'))),
+      ('last mean IoU of validation boxes', _measure(last('val_iou'))),
       ('skip_connect in the derived cells', _measure(last('skip_share'))),
       ('dominant eigenvalue', _measure(last('dominant_eigenvalue'))),
       ('likeliest policy', ', '.join(name for name, _, _ in likeliest) if likeliest else None),

@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-_SHOWN = ('train_loss', 'train_accuracy', 'val_loss', 'val_accuracy')
+_PARTS = 'train', 'val'
 
 
 def any_encoding():
@@ -22,8 +22,15 @@ def any_encoding():
       stream.reconfigure(errors='replace')
 
 
+def _shown(row):
+  """The loss and the score (train_accuracy, ...) of each part, as far as a row has them."""
+  for part in _PARTS:
+    of = sorted(name for name in row if name.count('_') == 1 and name.startswith(f'{part}_'))
+    yield from sorted(of, key=lambda name: not name.endswith('_loss'))
+
+
 def _text(row, images_per_second):
-  values = ', '.join(f'{name} {row[name]:.4f}' for name in _SHOWN if name in row)
+  values = ', '.join(f'{name} {row[name]:.4f}' for name in _shown(row))
   where = f"{row['phase']} epoch {row['epoch']} step {row['step']}"
   return f'{where}: {values}, {images_per_second:.0f} images/s'
 

@@ -1,11 +1,13 @@
 """A search as a job of the loop: its method, its batches, what is measured and recorded of it."""
 
+import functools
 from typing import Any
 
 import jax
 
 from daas_jax.data import streaming
 from daas_jax.methods import problem as problem_lib, registry, stability
+from daas_jax.nets import registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
 from daas_jax.runtime import loop, parallel
 from daas_jax.search import results
@@ -17,6 +19,19 @@ def batches_of(config: Any, data: Any, share: tuple[int, int] = (0, 1)) -> Any:
   return streaming.search_batches(data, config.seed, config.search.batch, config.data.val_fraction,
                                   config.search.get('val_batches', 1),
                                   turns=config.data.validation_turns, share=share)
+
+
+def _scored(step, score):
+  """A method's step, its metrics of accuracy named as what they are."""
+  if score == 'accuracy':
+    return step
+
+  @functools.wraps(step)
+  def named(state, batch):
+    state, metrics = step(state, batch)
+    return state, {name.replace('accuracy', score): x for name, x in metrics.items()}
+
+  return named
 
 
 def of(config: Any, data: Any, genotype: Any = None, given: Any = None,
@@ -33,7 +48,7 @@ def of(config: Any, data: Any, genotype: Any = None, given: Any = None,
   Raises:
     BadInput: where config, data and devices do not fit each other.
   """
-  search, row = config.search, registry.of(config)
+  search, row, task = config.search, registry.of(config), nets.of(config).task
   placement = parallel.place(config.parallel.devices, config.parallel.over, search.batch)
   batches = batches_of(config, data, placement.share)
 
@@ -55,7 +70,7 @@ def of(config: Any, data: Any, genotype: Any = None, given: Any = None,
 
   return loop.Job(
       init=lambda: jax.jit(method.init)(jax.random.key(config.seed)),
-      step=placement.compile(method.step),
+      step=placement.compile(_scored(method.step, task.score if task else 'accuracy')),
       batches=batches,
       total_steps=search.epochs * batches.steps_per_epoch,
       steps_per_epoch=batches.steps_per_epoch,

@@ -31,7 +31,8 @@ def test_the_workdir_holds_policy_and_precision(finished):
   folder, summary = finished
   rows = commands.metrics(folder)
   assert [row['step'] for row in rows] == list(range(1, 7)) and {row['phase'] for row in rows} == {'policy'}
-  assert all(row['grad_norm_theta'] > 0 and row['grad_norm_gamma'] > 0 and 0 < row['val_accuracy'] < 1 for row in rows)
+  assert all(row['grad_norm_theta'] > 0 and row['grad_norm_gamma'] > 0 and 0 < row['val_iou'] < 1 for row in rows)
+  assert not [name for name in rows[0] if 'accuracy' in name]
   policy = json.loads((folder / 'policy.json').read_text())
   assert len(policy['candidates']) == 2 and len(policy['epochs']) == 2
   assert len((folder / 'history.jsonl').read_text().splitlines()) == 3
