@@ -1,6 +1,6 @@
 """DiffAutoML Table 3: architectures searched with 4 image operations and with 14, ready to use at the end.
 
-':small' after the file name: embedded images, about 40 minutes on 2 CPU cores; ':smoke' tries the study out.
+':small' after the file name: embedded images, about 30 minutes on 2 CPU cores; ':smoke' tries the study out.
 """
 
 from daas_jax.study.plan import bases

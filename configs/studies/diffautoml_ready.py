@@ -1,7 +1,7 @@
 """DiffAutoML Table 1: networks ready to use at the end of the search, and the same trained from scratch.
 
 DSNAS is the same search without augmentation and without hyper-parameters. ':small' after the file name: embedded images,
-about an hour on 2 CPU cores; ':smoke' tries the study out.
+about 30 minutes on 2 CPU cores; ':smoke' tries the study out.
 """
 
 from daas_jax.study.plan import bases
