@@ -16,8 +16,9 @@ Derivatives with respect to mu: the chain rule for ShearX, ShearY, TranslateX, T
 Contrast, Color, Brightness, Sharpness and SamplePairing. AutoContrast, HorizontalFlip, Invert,
 Equalize (no magnitude), Solarize and Posterize (piecewise constant) are straight-through,
 `straight_through` names them: their true derivative is zero, and dO(X; mu) / dmu is set to 1 for
-every value of the image, as Hataya et al. do of Solarize and Posterize. The mu of those without a magnitude thus moves, and
-changes nothing. Derivatives with respect to z and p are exact for the noise that was drawn.
+every value of the image, as Hataya et al. do of Solarize and Posterize. The mu of those without a
+magnitude thus moves, and changes nothing. Derivatives with respect to z and p are exact for the
+noise that was drawn.
 Derivatives with respect to the image, through which the parameters of an earlier slot learn, are
 those of `daas_jax.augment.ops`: estimates for Posterize, Equalize and AutoContrast, the chain rule
 elsewhere.
