@@ -14,7 +14,7 @@ _NAME = re.compile(r'[a-z0-9_]+')
 _MAY_MISS = {'searches', 'train', 'trainings', 'references', 'settings', 'comparisons'}
 _KEYS = _MAY_MISS | {'title', 'seeds', 'search', 'rows', 'reference'}
 _OF_SEARCH = {'set', 'config', 'genotype', 'policy'}
-_OF_TRAINING = {'set', 'config', 'genotype', 'draw', 'like', 'epoch', 'policy', 'shift'}
+_OF_TRAINING = {'set', 'config', 'genotype', 'draw', 'like', 'of', 'epoch', 'policy', 'shift'}
 
 
 def shape(data: Any) -> None:
@@ -176,10 +176,14 @@ def _links(searches, trainings, seeds):
                           or run.get('genotype') != RANDOM):
       raise BadInput(f"trainings[{name!r}]['draw'] must be a whole number from 0 to 999, of a "
                      f"random 'genotype', not {run['draw']!r}")
-    if 'like' in run:
-      if run.get('genotype') != RANDOM:
-        raise BadInput(f"trainings[{name!r}]['like'] needs 'genotype': 'random'")
-      _search_name(f"trainings[{name!r}]['like']", run['like'], searches)
+    for part in ('like', 'of'):
+      if part in run:
+        if run.get('genotype') != RANDOM:
+          raise BadInput(f"trainings[{name!r}][{part!r}] needs 'genotype': 'random'")
+        _search_name(f'trainings[{name!r}][{part!r}]', run[part], searches)
+    if run.get('like') and run.get('of'):
+      raise BadInput(f"trainings[{name!r}] has 'like' and 'of': a random architecture that weighs "
+                     "what another does is of that one's candidates, leave 'of' out")
     if run.get('policy') not in baselines.BASELINES:
       _search_name(f"trainings[{name!r}]['policy']", run.get('policy'), searches)
     if type(run.get('shift', 0)) is not int or not 0 <= run.get('shift', 0) < seeds:

@@ -75,8 +75,12 @@ class Cells:
                 best.get('top_5'), best.get('multiply_adds'))
 
   def _searches(self, run):
-    """Folders of the searches that a run comes from, and those that they come from."""
-    return set(run.needs).union(*(self._searches(self._by_folder[x]) for x in run.needs))
+    """Folders of the searches that a run comes from, and those that they come from. The space of a
+    search, which a random architecture is drawn from, is free."""
+    free = {run.like} if run.genotype and str(run.genotype).startswith('random:') else set()
+    free -= {run.policy}
+    paid = set(run.needs) - free
+    return paid.union(*(self._searches(self._by_folder[x]) for x in paid))
 
 
 def total(seconds: Sequence[float | None]) -> float | None:

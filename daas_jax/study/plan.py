@@ -22,6 +22,8 @@ A study file defines get_config(variant), which returns a dict of
                      'like': NAME,              the search whose architecture has as many weights as
                                                 the random one, at whose cost it comes; left out
                                                 where any may be drawn
+                     'of': NAME,                the search whose space it is drawn from; left out
+                                                for the paper's
                      'epoch': n,                the architecture is that of the search's n-th epoch;
                                                 its last one where it is left out
                      'policy': NAME,            the search whose policy is used, or a fixed one
@@ -71,7 +73,8 @@ class Run(NamedTuple):
     set: {key: value}, what differs from that file; holds 'seed'.
     genotype, policy: folders of the searches they come from, relative to the study's, or words of
       the command ('random:3', 'random_like:3', 'standard'), or None.
-    like: the folder of the search that a random architecture has its weights from, or None.
+    like: the folder of the search that a random architecture has its weights or its space from, or
+      None.
     epoch: of the search that the genotype comes from, or None: the last one.
   """
   kind: str
@@ -223,9 +226,10 @@ def _trainings(data, folder, i):
   seed = seeds[i]
   for name, given in data.get('trainings', {}).items():
     genotype, policy = given.get('genotype'), given['policy']
-    like = f"searches/{given['like']}-{seed}" if given.get('like') else None
+    beside = given.get('like') or given.get('of')
+    like = f'searches/{beside}-{seed}' if beside else None
     if genotype == check.RANDOM:
-      word = 'random_like' if like else 'random'
+      word = 'random_like' if given.get('like') else 'random'
       genotype = f"{word}:{seed + _DRAWS * given.get('draw', 0)}"
     elif genotype:
       genotype = f'searches/{genotype}-{seed}'

@@ -43,7 +43,7 @@ def load(name, variant='smoke'):
 def test_every_study_unfolds_into_runs_that_their_commands_accept(name, variant, tmp_path):
   study = load(name, variant)
   assert re.search(r'\b(DAAS|DDAS|DiffAutoML) Table \d', study.title) or name in (
-      'vs_random', 'amended', 'field', 'field_lengths', 'in_distribution', 'cost', 'joint_quick', 'joint_faa')
+      'vs_random', 'amended', 'field', 'field_lengths', 'in_distribution', 'cost', 'joint_quick', 'joint_faa', 'amended_spaces')
   folders = [run.folder for run in study.runs]
   assert len(set(folders)) == len(folders)
   for i, run in enumerate(study.runs):
@@ -191,7 +191,16 @@ def test_random_architectures_weigh_what_the_searched_one_does():
   assert given['like'] == 'searches/joint-0' and 'like' not in json.loads(study.text)['runs']['trainings/searched_standard-0']
 
 
+def test_random_architectures_are_of_the_search_s_space():
+  study = load('amended_spaces')
+  drawn = [run for run in study.runs if run.name == 's2_random_1'][0]
+  assert drawn.genotype == f'random:{2**32}' and drawn.needs == ('searches/s2_amended-0',)
+  words = runs_lib.command(drawn, '/s', 'off')
+  assert {f'--genotype=random:{2**32}', '--search=/s/searches/s2_amended-0', '--policy=standard'} <= set(words)
+
+
 @pytest.mark.parametrize('given', [{'genotype': 'random', 'like': 'other'}, {'genotype': 'random', 'like': ['joint']},
+                                   {'genotype': 'random', 'like': 'joint', 'of': 'joint'},
                                    {'genotype': 'joint', 'like': 'joint'}, {'like': 'joint'}])
 def test_like_what_cannot_be_is_bad_input(given):
   data = config_file.run(f"{ROOT / 'configs' / 'studies' / 'in_distribution.py'}:smoke")

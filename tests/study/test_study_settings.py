@@ -99,6 +99,16 @@ def test_cells_by_hand(row, cell):
   assert costs.Cells(study_of({}), RESULTS).of(row, 0)[:4] == cell
 
 
+def test_the_space_of_a_search_is_free():
+  study = study_of({})
+  runs = tuple(run._replace(like='searches/second-0') if run.name == 'c' else run for run in study.runs)
+  c = {run.name: run for run in runs if run.kind == 'train'}['c']
+  assert c.needs == ('searches/second-0',)  # which has to be there
+  assert costs.Cells(study._replace(runs=runs), RESULTS).of(('c',), 0)[:4] == (10, 5, 0, 4)
+  alike = tuple(run._replace(genotype='random_like:1') if run.name == 'c' else run for run in runs)
+  assert costs.Cells(study._replace(runs=alike), RESULTS).of(('c',), 0)[:4] == (10, 5, 110, 4)  # its weights are not
+
+
 def test_cells_of_what_is_not_known():
   cells = lambda changes: costs.Cells(study_of({}), RESULTS | changes)
   assert costs.Cells(study_of({}), {}).of(('a',), 0) is None

@@ -11,7 +11,7 @@ import numpy as np
 from daas_jax.errors import BadInput
 from daas_jax.files import atomic, storage
 from daas_jax.nets.cells import formats, named
-from daas_jax.nets.cells.cell import EDGES, INPUTS, NODE_EDGES, STEPS
+from daas_jax.nets.cells.cell import ALL_EDGES, EDGES, INPUTS, NODE_EDGES, STEPS
 from daas_jax.nets.cells.content import (
     canonical as canonical,
     cells_of as cells_of,
@@ -107,15 +107,19 @@ def derive_fixed(alpha: Any, edges: Sequence[int], primitives: Sequence[str]) ->
       tuple(found), tuple(primitives))
 
 
-def random_genotype(seed: int, primitives: Sequence[str]) -> Genotype:
-  """A uniformly drawn architecture: 2 distinct sources a node, an operation each ('none' left out).
+def random_genotype(seed: int, primitives: Sequence[str], edges: Sequence[int] = ALL_EDGES,
+                    cells: int = 2) -> Any:
+  """A uniformly drawn architecture: 2 distinct edges a node, an operation each ('none' left out).
 
   Args:
-    seed: integer >= 0; the same seed and primitives give the same architecture.
+    seed: integer >= 0; the same arguments give the same architecture.
     primitives: names of the candidate operations.
+    edges: numbers of the edges that a cell may have, at least two that end in each node.
+    cells: 2 for a normal and a reduction cell, or the number of cells of a network all of whose
+      cells differ.
 
   Returns:
-    Genotype.
+    Genotype where `cells` is 2, else NetworkGenotype.
 
   Raises:
     BadInput: no operation other than 'none'.
@@ -124,10 +128,15 @@ def random_genotype(seed: int, primitives: Sequence[str]) -> Genotype:
   names = [primitives[o] for o in candidates(primitives)]
 
   def cell():
-    sources = [i for edges in NODE_EDGES for i in sorted(rng.permutation(len(edges))[:2])]
-    return tuple((names[rng.integers(len(names))], int(i)) for i in sources)
+    sources = []
+    for node in NODE_EDGES:
+      of = [EDGES[e][0] for e in node if e in edges]
+      sources += [of[i] for i in sorted(rng.permutation(len(of))[:2])]
+    return tuple((names[rng.integers(len(names))], source) for source in sources)
 
-  return Genotype(cell(), cell(), tuple(primitives))
+  drawn = tuple(cell() for _ in range(cells))
+  return Genotype(drawn[0], drawn[1], tuple(primitives)) if cells == 2 else NetworkGenotype(
+      drawn, tuple(primitives))
 
 
 def to_text(genotype: Any) -> str:

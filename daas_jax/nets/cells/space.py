@@ -136,9 +136,9 @@ def _whole_number(text, digits, needs):
 
 
 def find(asked: str, search: str | None, network: Any) -> Any:
-  """The `Genotype` that --genotype names: searched, searched:EPOCH, random:SEED (of the candidates
-  of `search`, where it has some), random_like:SEED (of these, one of as many weights as that of
-  `search`), a file, or a published one.
+  """The `Genotype` that --genotype names: searched, searched:EPOCH, random:SEED (of the space of
+  `search`, where it has one), random_like:SEED (of its candidates, one of as many weights as that
+  of `search`), a file, or a published one.
 
   Args:
     asked: the word.
@@ -161,7 +161,7 @@ def find(asked: str, search: str | None, network: Any) -> Any:
   if word in ('random', 'random_like') and colon:
     seed = _whole_number(number, 19, f'{word}:SEED needs a whole number below 10 ** 18')
     if word == 'random':
-      return genotype_lib.random_genotype(seed, _operations(search))
+      return _random(seed, search)
     like = genotype_lib.load(found_files.of_search(search, 'genotype'))
     return weights.random_like(seed, like, _operations(search), network.layers, network.channels)
   if not named.is_meant(asked):
@@ -170,13 +170,39 @@ def find(asked: str, search: str | None, network: Any) -> Any:
   return genotype_lib.load(asked)
 
 
+def _random(seed, search):
+  """One of the space of a search; of the paper's where there is no search of cells."""
+  for space in _spaces(search):
+    own = len(space.cells) if space.cells != architecture.CELL_TYPES else 2
+    return genotype_lib.random_genotype(seed, space.primitives, space.edges, own)
+  return genotype_lib.random_genotype(seed, _operations(search))
+
+
+def _spaces(search):
+  """The spaces that the lines of a search's history.jsonl are of, one of which is enough."""
+  for content in _records(search):
+    try:
+      edges = tuple(cells.EDGES.index(tuple(edge)) for edge in content['edges'])
+      space = architecture.DenseSpace(tuple(content['operations']), edges, tuple(content['cells']))
+      good = set(space.primitives) <= set(PRIMITIVES) and all(
+          len(set(node).intersection(edges)) > 1 for node in cells.NODE_EDGES)
+    except (KeyError, TypeError, ValueError):
+      continue
+    if good and space.primitives and space.cells:
+      yield space
+
+
+def _records(search):
+  rows = metrics_lib.read(os.path.join(search, 'history.jsonl')) if search else []
+  return [row['architecture'] for row in rows if isinstance(row.get('architecture'), dict)]
+
+
 def _operations(search):
   """The candidates of a search of cells, which a random architecture beside it has too; the paper's
   where there is no such search."""
   known = tuple(PRIMITIVES)  # a file's names may be unhashable
-  for row in metrics_lib.read(os.path.join(search, 'history.jsonl')) if search else []:
-    content = row.get('architecture')
-    names = content.get('operations') if isinstance(content, dict) else None
+  for content in _records(search):
+    names = content.get('operations')
     if isinstance(names, list) and names and all(name in known for name in names):
       return tuple(names)
   return DAAS_PRIMITIVES
