@@ -160,7 +160,7 @@ def parse(kind, arguments, define=lambda values: None):
     raise BadInput(f'unexpected word {rest[0]!r}: every option is given as --name=value')
   if 'list' in values and values.list:
     return values
-  nothing_kept = 'count' in values and values.count
+  nothing_kept = any(name in values and values[name].value for name in ('count', 'memory'))
   for name in ('config',) if nothing_kept else ('config', 'workdir'):
     if values[name].value in (None, ''):  # an empty workdir would be the current folder
       raise BadInput(_missing(name))

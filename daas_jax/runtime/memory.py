@@ -36,7 +36,7 @@ def warning(needed: int, available: int | None) -> str:
   if available is None or needed <= available:
     return ''
   return (f'warning: {shown(needed)} are more than the {shown(available)} of this device: lower '
-          'the batch, or take it in parts (train.accumulate)')
+          'the batch, or take it in parts (train.accumulate of a training)')
 
 
 def shown(size: int) -> str:

@@ -15,15 +15,22 @@ def define_flags(values):
       'architecture (network.genotype=searched), its policy (policy.name=searched).',
       flag_values=values)
   processes.define_flags(values)
+  flags.DEFINE_bool(
+      'memory', False,
+      "Compiles a step, prints how much of a device's memory it takes, and searches nothing; needs "
+      'no --workdir.', flag_values=values)
   flags.DEFINE_bool('list', False, 'Prints what there is to choose from, and ends.',
                     flag_values=values)
 
 
 def main(options: Any, should_stop: Any = signals.never) -> str | None:
-  """Searches as the options say; returns the summary that it prints, or None where it only
-  lists."""
+  """Searches as the options say; returns the summary that it prints, or None where it only lists,
+  or says what it takes."""
   if options.list:
     print(catalogue.text())
+    return None
+  if options.memory:
+    print(whole.memory_text(options.config, options.search))
     return None
   processes.join(options)
   return whole.run(options.config, options.workdir, options.search,

@@ -9,7 +9,7 @@ from daas_jax.data import streaming
 from daas_jax.methods import problem as problem_lib, registry, stability
 from daas_jax.nets import registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
-from daas_jax.runtime import loop, parallel
+from daas_jax.runtime import loop, memory as memory_lib, parallel
 from daas_jax.search import results
 
 
@@ -32,6 +32,16 @@ def _scored(step, score):
     return state, {name.replace('accuracy', score): x for name, x in metrics.items()}
 
   return named
+
+
+def memory(config: Any, data: Any, genotype: Any = None, given: Any = None) -> int:
+  """Bytes that a step of a search takes on one device, by its compiled program; arguments as of
+  `of`."""
+  batches = batches_of(config, data)
+  problem = problem_lib.build(config, data, genotype, given)
+  method = registry.build(config, problem, batches.steps_per_epoch, 1, None)
+  return memory_lib.estimate(method.step, jax.eval_shape(method.init, jax.random.key(0)),
+                             batches(0))
 
 
 def of(config: Any, data: Any, genotype: Any = None, given: Any = None,

@@ -3,15 +3,18 @@
 import os
 from typing import Any
 
+import jax
+
 from daas_jax.config import schema as config_lib
 from daas_jax.data import select
+from daas_jax.errors import BadInput
 from daas_jax.files import atomic
 from daas_jax.library import about, networks
 from daas_jax.methods import registry
 from daas_jax.nets import registry as nets
 from daas_jax.nets.losses import Criterion, CROSS_ENTROPY
 from daas_jax.policies import given as given_lib, idle, registry as policies
-from daas_jax.runtime import loop, processes, progress, signals, workdir
+from daas_jax.runtime import loop, memory, processes, progress, signals, workdir
 from daas_jax.search import job as job_lib, results
 
 FOUND = ('decided.json', 'genotype.json', 'blocks.json', 'policy.json', 'network.json',
@@ -38,6 +41,30 @@ def _finish(folder, state, config, data):
   summary += f'\n\n{said}' if said else ''
   atomic.write(os.path.join(folder, 'summary.txt'), summary + '\n')
   return summary
+
+
+def memory_text(config: Any, earlier: str | None = None) -> str:
+  """What `--memory` prints: what a step of a search takes on one device.
+
+  Args:
+    config: a checked search config.
+    earlier: as of `run`.
+
+  Raises:
+    BadInput: config and data do not fit each other, or it is one of several devices.
+  """
+  if config.parallel.devices != 1:
+    raise BadInput('--memory is of one device: set parallel.devices=1')
+  space, held = nets.of(config).space, config.network.get('genotype')
+  genotype = space.find(held, earlier, config.network) if held and space else None
+  data, name = load(config), config.policy.get('name')
+  given = given_lib.find(name, earlier) if name else None
+  config, _ = idle.leave_out(config, policies.spaces()[registry.of(config).policy],
+                             len(data.mean))
+  needed = job_lib.memory(config, data, genotype, given)
+  said = memory.warning(needed, memory.of_device())
+  return (f'memory of a step of {config.method}: {memory.shown(needed)} (compiled for '
+          f'{jax.default_backend()})' + (f'\n{said}' if said else ''))
 
 
 def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = signals.never,

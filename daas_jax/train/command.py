@@ -1,7 +1,8 @@
 """`python -m daas_jax.train --config=configs/train_quickstart.py --search=runs/quickstart
 --workdir=runs/trained`: trains a found or a fixed network from scratch under a found policy.
 Validation chooses the epoch, or there is none and it is the last (data.val_fraction=0); the test
-set is read at the end. With --count it only says how large that network is."""
+set is read at the end. With --count it only says how large that network is, with --memory what a
+step takes of a device's memory."""
 
 import types
 
@@ -12,7 +13,6 @@ import jax.numpy as jnp
 from daas_jax.augment import inputs
 from daas_jax.config import schema as config_lib
 from daas_jax.data import select, sources
-from daas_jax.errors import BadInput
 from daas_jax.methods import training
 from daas_jax.nets import count, registry as nets
 from daas_jax.policies import baselines, given as given_lib
@@ -39,7 +39,8 @@ def define_flags(values):
       '--workdir.', flag_values=values)
   flags.DEFINE_bool(
       'memory', False,
-      'With --count: compiles the step too, and prints how much memory it takes on a device.',
+      'Compiles a step, prints how much memory it takes on a device, and trains nothing; needs no '
+      '--workdir.',
       flag_values=values)
 
 
@@ -98,11 +99,10 @@ def main(options, should_stop=signals.never):
     config.policy = options.policy or config.policy
     config.genotype = options.genotype or config.genotype
   config_lib.check(config, 'train')  # the flags may have changed it
-  if options.memory and not options.count:
-    raise BadInput('--memory is said with --count: add it, nothing is trained then')
-  if options.count:
+  if options.count or options.memory:
     genotype = whole.architecture(config, options.search)
-    print(size_text(config, genotype))
+    if options.count:
+      print(size_text(config, genotype))
     if options.memory:
       print(memory_text(config, genotype, given_lib.find(
           config.policy, options.policy_search or options.search)))

@@ -44,7 +44,7 @@ def test_the_network_that_a_search_leaves_is_made_of_whole_batches(monkeypatch, 
   finish = lambda folder, state, config, data, batches: shapes.append(batches()(0).train_images.shape) or ''
   rows = registry.methods()
   monkeypatch.setitem(registry.METHODS.rows(), 'diffautoml', rows['diffautoml']._replace(finish=finish))
-  options = types.SimpleNamespace(config=config, workdir=str(tmp_path / 'run'), search=None, list=False,
+  options = types.SimpleNamespace(config=config, workdir=str(tmp_path / 'run'), search=None, list=False, memory=False,
                                   distributed='off', coordinator=None, process_count=None, process_index=None)
   search.main(options)
   assert [shape[0] for shape in shapes] == [config.search.batch // 2, config.search.batch]

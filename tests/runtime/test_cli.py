@@ -419,7 +419,6 @@ FIXED_WORDS = ['--config.network.name=wrn_40_2', '--config.genotype=none', '--co
     (['--config.train.batch=37'], 'larger than the 36'), (['--config.train.accumulate=3'], 'must divide train.batch'),
     (['--config.train.accumulate=0'], 'train.accumulate'), (['--config.parallel.devices=99'], 'parallel.devices=99'),
     (['--config.parallel.over=samples'], "'parallel.over'"), (['--process_index=1'], '--distributed'),
-    (['--memory'], 'is said with --count'),
     (['--config.data.val_fraction=0.999'], 'empty'), (['--config.data.val_fraction=1'], '[0, 1)'),
     (['--config.data.val_fraction=-0.1'], '[0, 1)'), (['--config.train.drop_path=1.0'], '[0, 1)'),
     (['--config.network.name=wrn_40'], 'nearest: wrn_40_2'), (['--config.train.ema=1.0'], '[0, 1)'),
@@ -451,6 +450,17 @@ def test_count_prints_the_size_and_leaves_nothing(command):
   assert (status, err) == (0, '') and '3 cells of 2 channels, 28 x 28 x 1 images, 10 classes' in out
   assert 'with the auxiliary head' in out
   assert command.snapshot() == before
+
+
+@pytest.mark.parametrize('kind, words', [('search', ()), ('train', FIXED_WORDS)])
+def test_memory_is_printed_before_anything_is_kept(command, kind, words):
+  before = command.snapshot()
+  status, out, err = command.bare(kind, f'--config={kind}.py', '--memory', '--compilation_cache=off', *words,
+                                  *['--config.network.depth=10', '--config.network.width=1'] * (kind == 'train'))
+  assert (status, err) == (0, '') and re.fullmatch(r'memory of a step of [^:]+: 0\.\d\d GB \([^)]*compiled for cpu\)\n', out)
+  assert command.snapshot() == before
+  if kind == 'search':
+    assert 'is of one device' in command.refused('search', '--memory', '--config.parallel.devices=0')
 
 
 def test_search_config_is_refused(command):
