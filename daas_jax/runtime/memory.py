@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from daas_jax.errors import BadInput
+
 
 def estimate(function: Callable, state: Any, *arguments: Any) -> int:
   """Bytes that one call takes, by the compiled program's own account: what goes in, what comes out,
@@ -19,6 +21,12 @@ def estimate(function: Callable, state: Any, *arguments: Any) -> int:
       state, *arguments).compile().memory_analysis()
   return (found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
           + found.temp_size_in_bytes)
+
+
+def require_one_device(devices: int) -> None:
+  """Refuses (BadInput) an estimate of a program of several devices, which nothing here compiles."""
+  if devices != 1:
+    raise BadInput('--memory is of one device: set parallel.devices=1')
 
 
 def of_device() -> int | None:

@@ -7,7 +7,6 @@ import jax
 
 from daas_jax.config import schema as config_lib
 from daas_jax.data import select
-from daas_jax.errors import BadInput
 from daas_jax.files import atomic
 from daas_jax.library import about, networks
 from daas_jax.methods import registry
@@ -53,8 +52,7 @@ def memory_text(config: Any, earlier: str | None = None) -> str:
   Raises:
     BadInput: config and data do not fit each other, or it is one of several devices.
   """
-  if config.parallel.devices != 1:
-    raise BadInput('--memory is of one device: set parallel.devices=1')
+  memory.require_one_device(config.parallel.devices)
   space, held = nets.of(config).space, config.network.get('genotype')
   genotype = space.find(held, earlier, config.network) if held and space else None
   data, name = load(config), config.policy.get('name')
