@@ -75,7 +75,8 @@ def memory_text(config, genotype, given):
   """What --memory prints: what a step takes on each device, with its rows of the batch."""
   shape, classes = _facts(config)
   devices = config.parallel.devices or jax.local_device_count()
-  batch = config.train.batch // devices
+  parts = config.train.accumulate
+  batch = max(config.train.batch // parts // devices, 1) * parts
   net, (tx, lr) = training.network(config, genotype, classes), training.optimizer(config, 1000)
   normal = types.SimpleNamespace(mean=(0.5,) * shape[-1], std=(0.25,) * shape[-1])
   step = training.make_step(config, net, tx, lr, inputs.given_input(config, normal, *given), 1000)
@@ -84,9 +85,9 @@ def memory_text(config, genotype, given):
   needed = memory.estimate(step, state, (jax.ShapeDtypeStruct((batch, *shape), jnp.uint8),
                                          jax.ShapeDtypeStruct((batch,), jnp.int32)))
   where = '' if devices == 1 else f' on each of {devices} devices'
-  parts = f', in {config.train.accumulate} parts' if config.train.accumulate > 1 else ''
+  taken = f', in {parts} parts' if parts > 1 else ''
   said = memory.warning(needed, memory.of_device())
-  return (f'memory of a step of {batch} images{where}{parts}: {memory.shown(needed)} '
+  return (f'memory of a step of {batch} images{where}{taken}: {memory.shown(needed)} '
           f'({config.network.dtype}, compiled for {jax.default_backend()})'
           + (f'\n{said}' if said else ''))
 
