@@ -92,9 +92,19 @@ def test_every_kernel_of_a_set_is_the_plain_one(x64, name):
   array = lambda *shape: jnp.asarray(rng.normal(size=shape))
   x, weights = _image(10, 9, 4), {'depthwise': array(5, 5, 4), 'conv': array(3, 3, 4, 6), 'pointwise': array(4, 6)}
   for kernel, fast in k.KERNELS[name]._asdict().items():
-    if kernel != 'draw':  # which takes no image and has no gradient
+    if kernel not in ('draw', 'moments'):  # which have no gradient of their own, and are every set's
       _same(fast, getattr(k.KERNELS['plain'], kernel), x, *([weights[kernel]] if kernel in weights else []))
-  assert k.KERNELS[name].draw is k.KERNELS['plain'].draw
+  for kernel in ('draw', 'moments'):
+    assert getattr(k.KERNELS[name], kernel) is getattr(k.KERNELS['plain'], kernel)
+
+
+def test_moments_are_those_that_a_batch_is_normalised_by(x64):
+  x = 3 + 2 * _image(6, 5, 4)
+  mean, variance = k.KERNELS['fast'].moments(x)
+  np.testing.assert_allclose(mean, np.asarray(x).mean((0, 1, 2)), rtol=1e-12)
+  np.testing.assert_allclose((x - mean) / np.sqrt(np.asarray(variance) + 1e-5), k.batch_norm(x), atol=1e-12)
+  half = k.KERNELS['fast'].moments(x.astype(jnp.bfloat16))
+  assert {m.dtype for m in half} == {jnp.dtype(jnp.float32)}  # sums over pixels
 
 
 def _on_one_device(kernel):
