@@ -186,22 +186,22 @@ def keys_of(rows: tuple[str, ...], search: bool = False) -> dict[str, Key]:
 
 
 def check(flat: Mapping[str, Any], keys: Mapping[str, Key],
-          shared: tuple[str, ...] = ()) -> None:
+          among: tuple[str, ...] | None = None) -> None:
   """Checks what a config says of its network.
 
   Args:
     flat: {'group.key': value}.
     keys: the config's keys.
-    shared: names of those that every network has in this kind of config.
+    among: names of the networks that such a config may name; None: all.
 
   Raises:
     BadInput: a key that only other networks have is set, or the network refuses its own.
   """
   name = flat['network.name']
-  only = {key for row in networks().values() for key in row.only}.difference(shared)
-  for key in sorted(only & set(flat)):
+  rows = {other: row for other, row in networks().items() if among is None or other in among}
+  for key in sorted({key for row in rows.values() for key in row.only} & set(flat)):
     if key not in networks()[name].only and flat[key] != keys[key].default:
-      whose = [other for other, row in networks().items() if key in row.only]
+      whose = [other for other, row in rows.items() if key in row.only]
       which = (f'the networks {" and ".join(whose)}' if whose[1:] else
                f'the {whose[0]} alone and needs network.name={whose[0]!r}')
       raise BadInput(

@@ -39,6 +39,14 @@ def of_device() -> int | None:
   return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
 
 
+def line(what: str, needed: int, how: str = '') -> str:
+  """What is said of a step: 'memory of a step of WHAT: 1.24 GB (HOWcompiled for cpu)', and whether
+  this device has less."""
+  said = warning(needed, of_device())
+  return (f'memory of a step of {what}: {shown(needed)} ({how}compiled for '
+          f'{jax.default_backend()})' + (f'\n{said}' if said else ''))
+
+
 def warning(needed: int, available: int | None) -> str:
   """A line that says that a program will not fit, '' where it will or where nothing tells."""
   if available is None or needed <= available:

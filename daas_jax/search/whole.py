@@ -1,9 +1,7 @@
 """A whole search, start to end: what the command and the library run."""
 
 import os
-from typing import Any
-
-import jax
+from typing import Any, NamedTuple
 
 from daas_jax.config import schema as config_lib
 from daas_jax.data import select
@@ -42,6 +40,29 @@ def _finish(folder, state, config, data):
   return summary
 
 
+class _Inputs(NamedTuple):
+  """What a search is given: the config without what does nothing on its images, and a line on that;
+  the data, the architecture and the policy that are held fixed, or None, and the network's own
+  program to keep."""
+  config: Any
+  left_out: Any
+  data: Any
+  genotype: Any
+  given: Any
+  program: Any
+
+
+def _inputs(config, earlier, data, criterion):
+  space, held = nets.of(config).space, config.network.get('genotype')
+  genotype = space.find(held, earlier, config.network) if held and space else None
+  data, name = load(config, data), config.policy.get('name')
+  program = networks.check(config, data, criterion)
+  given = given_lib.find(name, earlier) if name else None
+  space_row = policies.spaces()[registry.of(config).policy]
+  config, left_out = idle.leave_out(config, space_row, len(data.mean))
+  return _Inputs(config, left_out, data, genotype, given, program)
+
+
 def memory_text(config: Any, earlier: str | None = None) -> str:
   """What `--memory` prints: what a step of a search takes on one device.
 
@@ -53,16 +74,8 @@ def memory_text(config: Any, earlier: str | None = None) -> str:
     BadInput: config and data do not fit each other, or it is one of several devices.
   """
   memory.require_one_device(config.parallel.devices)
-  space, held = nets.of(config).space, config.network.get('genotype')
-  genotype = space.find(held, earlier, config.network) if held and space else None
-  data, name = load(config), config.policy.get('name')
-  given = given_lib.find(name, earlier) if name else None
-  config, _ = idle.leave_out(config, policies.spaces()[registry.of(config).policy],
-                             len(data.mean))
-  needed = job_lib.memory(config, data, genotype, given)
-  said = memory.warning(needed, memory.of_device())
-  return (f'memory of a step of {config.method}: {memory.shown(needed)} (compiled for '
-          f'{jax.default_backend()})' + (f'\n{said}' if said else ''))
+  of = _inputs(config, earlier, None, CROSS_ENTROPY)
+  return memory.line(config.method, job_lib.memory(of.config, of.data, of.genotype, of.given))
 
 
 def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = signals.never,
@@ -85,14 +98,8 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
     BadInput: config, data, devices and what the workdir holds do not fit each other.
     Diverged, Interrupted, Terminated, OSError: as `daas_jax.runtime.loop.run`.
   """
+  config, left_out, data, genotype, given, program = _inputs(config, earlier, data, criterion)
   space = nets.of(config).space
-  held = config.network.get('genotype')
-  genotype = space.find(held, earlier, config.network) if held and space else None
-  data, name = load(config, data), config.policy.get('name')
-  program = networks.check(config, data, criterion)
-  given = given_lib.find(name, earlier) if name else None
-  space_row = policies.spaces()[registry.of(config).policy]
-  config, left_out = idle.leave_out(config, space_row, len(data.mean))
   job = job_lib.of(config, data, genotype, given, criterion)
   if not processes.first():
     with progress.silent() as reporter:
@@ -104,7 +111,7 @@ def run(config: Any, path: str, earlier: str | None = None, should_stop: Any = s
     if genotype and space:
       workdir.keep_input(folder, space.file, space.to_text(genotype))
     workdir.keep_input(folder, networks.KEPT, program)
-    workdir.keep_input(folder, 'policy.json', given_lib.text(name, earlier))
+    workdir.keep_input(folder, 'policy.json', given_lib.text(config.policy.get('name'), earlier))
     if left_out:
       reporter.note(left_out)
     reporter.note(

@@ -87,6 +87,16 @@ def _rows(rows, trainings, searches):
                      f'{of!r}')
 
 
+def several(x: Any) -> tuple[str, ...]:
+  """An element of a row: a training's name, or a tuple of some, as a tuple."""
+  return (x,) if isinstance(x, str) else tuple(x)
+
+
+def named(row: Any) -> list[str]:
+  """All that a row names, those of its tuples among them."""
+  return [name for element in row for name in several(element)]
+
+
 def ready(rows: dict[str, Any], without: set[str]) -> None:
   """Refuses a row of a search that ends with no network ready to use.
 
@@ -97,12 +107,11 @@ def ready(rows: dict[str, Any], without: set[str]) -> None:
   Raises:
     BadInput: there is one.
   """
-  for label, names in rows.items():
-    for several in names:
-      for name in (several,) if isinstance(several, str) else several:
-        if name.startswith(OF_SEARCH) and name.removeprefix(OF_SEARCH) in without:
-          raise BadInput(f'row {label!r} names {name!r}, a search that ends with no network ready '
-                         'to use')
+  wrong = {OF_SEARCH + name for name in without}
+  for label, row in rows.items():
+    for name in filter(wrong.__contains__, named(row)):
+      raise BadInput(f'row {label!r} names {name!r}, a search that ends with no network ready to '
+                     'use')
 
 
 def policies_found(runs: dict[str, Any], without: set[str]) -> None:
@@ -130,10 +139,9 @@ def chosen_by_validation(rows: dict[str, Any], unvalidated: set[str]) -> None:
   Raises:
     BadInput: there is one.
   """
-  for label, names in rows.items():
-    for several in names:
-      several = () if isinstance(several, str) or len(several) < 2 else several
-      if without := unvalidated.intersection(several):
+  for label, row in rows.items():
+    for tried in filter(lambda names: len(names) > 1, map(several, row)):
+      if without := unvalidated.intersection(tried):
         raise BadInput(f'row {label!r} takes the training with the highest validation accuracy, '
                        f'and {min(without)!r} has no validation images: set its data.val_fraction '
                        'above 0')

@@ -55,11 +55,11 @@ class Cells:
 
   def folders(self, row: tuple, seed: int) -> list[str]:
     """Folders of all trainings of a row."""
-    return [self._by_name[name, seed].folder for names in row for name in _tuple(names)]
+    return [self._by_name[name, seed].folder for name in check.named(row)]
 
   def _element(self, names, seed):
     """A training; of a tuple that with the highest validation accuracy, and the cost of all."""
-    runs = [self._by_name[name, seed] for name in _tuple(names)]
+    runs = [self._by_name[name, seed] for name in check.several(names)]
     found = [self._results.get(run.folder) for run in runs]
     if None in found or any('error' not in x for x in found):
       return None
@@ -88,13 +88,9 @@ def total(seconds: Sequence[float | None]) -> float | None:
   return None if None in seconds else float(sum(x for x in seconds if x is not None))
 
 
-def _tuple(x):
-  return (x,) if isinstance(x, str) else tuple(x)
-
-
 def elements(study: Any) -> list[str]:
   """What the rows are the means of: names of trainings, and 'searches/NAME'."""
-  return [name for row in study.rows.values() for names in row for name in _tuple(names)]
+  return [name for row in study.rows.values() for name in check.named(row)]
 
 
 def cheapest_first(rows: list[dict[str, Any]]) -> list[tuple[dict[str, Any], bool]]:

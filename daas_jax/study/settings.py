@@ -54,7 +54,7 @@ def unfold(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     add(rows, label, tuple(_element(x, s) for s in settings for x in names))
     parts[label] = MEAN
   for label, names in data['rows'].items():
-    add(rows, best(label), tuple(sum((_tuple(_element(x, s)) for s in settings), ())
+    add(rows, best(label), tuple(sum((check.several(_element(x, s)) for s in settings), ())
                                  for x in names))
     parts[best(label)] = BEST
   for setting in settings:
@@ -76,7 +76,3 @@ def _training(name, setting):
 def _element(x, setting):
   of = lambda name: name if name.startswith(check.OF_SEARCH) else _training(name, setting)
   return of(x) if isinstance(x, str) else tuple(map(of, x))
-
-
-def _tuple(x):
-  return (x,) if isinstance(x, str) else tuple(x)

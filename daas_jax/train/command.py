@@ -86,10 +86,7 @@ def memory_text(config, genotype, given):
                                          jax.ShapeDtypeStruct((batch,), jnp.int32)))
   where = '' if devices == 1 else f' on each of {devices} devices'
   taken = f', in {parts} parts' if parts > 1 else ''
-  said = memory.warning(needed, memory.of_device())
-  return (f'memory of a step of {batch} images{where}{taken}: {memory.shown(needed)} '
-          f'({config.network.dtype}, compiled for {jax.default_backend()})'
-          + (f'\n{said}' if said else ''))
+  return memory.line(f'{batch} images{where}{taken}', needed, f'{config.network.dtype}, ')
 
 
 def main(options, should_stop=signals.never):

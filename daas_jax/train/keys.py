@@ -84,7 +84,7 @@ def check(flat):
   Raises:
     BadInput: they do not go together.
   """
-  nets.check(flat, keys(), ('network.dtype',))
+  nets.check(flat, keys(), nets.trained())
   data_keys.check(flat, nets.having('data.side'))
   if flat['train.batch'] % flat['train.accumulate']:
     raise BadInput(f"config key 'train.accumulate' ({flat['train.accumulate']}) must divide "
